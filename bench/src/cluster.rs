@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::link::Links;
 use crate::process::{Process, free_port, output, pause};
 
 /// How long a cluster may take until it is there.
@@ -57,21 +58,42 @@ pub(crate) struct Nodes {
     addresses: Vec<String>,
     http: Vec<u16>,
     processes: Vec<Process>,
+    /// The links over which they are reached, if these are long.
+    _links: Option<Links>,
 }
 
 impl Nodes {
     /// Starts and initialises them below `folder`, each with SQL on one of `sql`, if there is any.
     pub(crate) fn start(binary: &Path, folder: &Path, sql: &[u16]) -> Result<Self> {
+        Self::start_over(None, binary, folder, sql)
+    }
+
+    /// The same, where each of them is reached over a link of its own, by the others as by clients.
+    pub(crate) fn start_over(
+        links: Option<Links>,
+        binary: &Path,
+        folder: &Path,
+        sql: &[u16],
+    ) -> Result<Self> {
         fs::create_dir(folder).map_err(|source| Failure::File { path: folder.to_path_buf(), source })?;
-        let addresses = [free_port()?, free_port()?, free_port()?].map(address).to_vec();
-        let mut nodes =
-            Self { binary: binary.to_path_buf(), addresses, http: Vec::new(), processes: Vec::new() };
-        for (number, listen) in nodes.addresses.iter().enumerate() {
+        let listens = [free_port()?, free_port()?, free_port()?].map(address).to_vec();
+        let addresses = match &links {
+            Some(links) => listens.iter().map(|listen| links.to(listen)).collect::<Result<Vec<String>>>()?,
+            None => listens.clone(),
+        };
+        let mut nodes = Self {
+            binary: binary.to_path_buf(),
+            addresses,
+            http: Vec::new(),
+            processes: Vec::new(),
+            _links: links,
+        };
+        for (number, (listen, advertised)) in listens.iter().zip(&nodes.addresses).enumerate() {
             let http = free_port()?;
             let mut command = Command::new(binary);
             command
-                .args(["node", "--listen", listen, "--http", &address(http), "--join", &nodes.join()])
-                .arg("--data")
+                .args(["node", "--listen", listen, "--advertise", advertised])
+                .args(["--http", &address(http), "--join", &nodes.join(), "--data"])
                 .arg(folder.join(format!("node{number}")));
             if let Some(port) = sql.get(number) {
                 command.args(["--sql", &address(*port)]);
@@ -115,6 +137,16 @@ impl Nodes {
         let printed = output(command.args(["admin", "ranges", "--format", "json", "--host", self.first()]))?;
         serde_json::from_str(&printed)
             .map_err(|_| Failure::Missing { program: "nunatak admin ranges".to_owned(), what: "JSON" })
+    }
+
+    /// Has a range begin at a key, as `admin ranges` shows keys.
+    pub(crate) fn split(&self, key: &str) -> Result<()> {
+        output(Command::new(&self.binary).args(["admin", "split", key, "--host", self.first()])).map(drop)
+    }
+
+    /// How many ranges there are.
+    pub(crate) fn range_count(&self) -> Result<usize> {
+        self.ranges().map(|ranges| ranges.len())
     }
 
     /// Waits until every range has three replicas: before that a commit costs less than it will.

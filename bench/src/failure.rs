@@ -29,4 +29,6 @@ pub(crate) enum Failure {
     Rpc(String),
     #[error("the engine is wrong: {0}")]
     Wrong(&'static str),
+    #[error("what is stored contradicts itself: {0}")]
+    Inconsistent(String),
 }

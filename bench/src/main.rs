@@ -7,12 +7,19 @@ mod cluster;
 mod doors;
 mod failure;
 mod figures;
+mod history;
 mod kv;
+mod link;
 mod lsm;
+mod marks;
+mod overload;
 mod process;
 mod processor;
+mod ranges;
 mod rpc;
 mod sql;
+mod tls;
+mod tpcc;
 mod tpch;
 
 use std::process::ExitCode;
@@ -31,6 +38,16 @@ struct Arguments {
 enum Benchmark {
     /// pgbench and sysbench against one node and three, beside PostgreSQL alone and with two synchronous standbys.
     Sql(sql::Options),
+    /// What TLS and passwords cost, beside PostgreSQL's own.
+    Tls(tls::Options),
+    /// What a hundred old versions cost reads of now, and what reads of then cost.
+    History(history::Options),
+    /// What many ranges cost: transactions over them, scans, and ranges that nobody asks anything.
+    Ranges(ranges::Options),
+    /// What a node does that is asked for thrice as much as it can, beside PostgreSQL.
+    Overload(overload::Options),
+    /// The transactions of TPC-C with one range and with many, beside PostgreSQL, what is stored checked.
+    Tpcc(tpcc::Options),
     /// The 22 queries of TPC-H beside PostgreSQL, their answers compared.
     Tpch(tpch::Options),
     /// Single keys through three nodes, beside three members of etcd.
@@ -52,6 +69,11 @@ enum Benchmark {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::Sql(options) => sql::run(&options),
+        Benchmark::History(options) => history::run(&options),
+        Benchmark::Ranges(options) => ranges::run(&options),
+        Benchmark::Tls(options) => tls::run(&options),
+        Benchmark::Overload(options) => overload::run(&options),
+        Benchmark::Tpcc(options) => tpcc::run(&options),
         Benchmark::Tpch(options) => tpch::run(&options),
         Benchmark::Kv(options) => kv::run(&options),
         Benchmark::Doors(options) => doors::run(&options),

@@ -6,10 +6,12 @@
 mod identity;
 mod issue;
 mod key_file;
+mod watched;
 
 pub use identity::{Identity, Unreadable};
 pub use issue::{Authority, IssueError, Issued};
 pub use key_file::{KeyFileError, others_can_read, read_private_key};
+pub use watched::Watched;
 
 use std::fmt;
 use std::str::FromStr;

@@ -54,7 +54,7 @@ impl FromStr for Address {
     }
 }
 
-/// Where a node stands: `region=…,zone=…`.
+/// Where a node or a gateway stands, the widest place first: `region=…,zone=…`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Locality(pub(crate) Vec<(String, String)>);
 

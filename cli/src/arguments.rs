@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    admin, cert, check_config, demo, gateway, init, kv, lsm, manual, node, password, sql, start_single,
+    admin, backup, cert, check_config, demo, drift, gateway, init, kv, lsm, manual, node, password, sql,
+    start_single,
 };
 
 /// What every command takes.
@@ -34,6 +35,17 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "NUNATAK_AUDIT_FULL", value_name = "POLICY", default_value = "wait")]
     #[arg(help_heading = "Settings")]
     pub(crate) audit_full: AuditFull,
+
+    /// Send traces to the OpenTelemetry collector here, by OTLP over gRPC: http://HOST:PORT. Which statements are traced say the
+    /// settings trace, trace_ratio and trace_min_duration, and clients [default: none are]
+    #[arg(
+        long,
+        global = true,
+        env = "NUNATAK_TRACE_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Settings"
+    )]
+    pub(crate) trace_endpoint: Option<String>,
 }
 
 /// What becomes of statements whose records cannot be taken.
@@ -92,6 +104,8 @@ pub(crate) enum Command {
     Admin(admin::Admin),
     Cert(cert::Cert),
     GenPasswordHash(password::GenPasswordHash),
+    Backup(backup::Backup),
+    Drift(drift::Drift),
     Lsm(lsm::Lsm),
     CheckConfig(check_config::CheckConfig),
     Completions(manual::Completions),
@@ -104,16 +118,40 @@ impl Command {
         match self {
             Self::StartSingle(_) | Self::Demo(_) | Self::Gateway(_) => true,
             Self::Node(node) => node.sql.is_some(),
+            Self::Drift(drift) => drift.is_embedded(),
             Self::Init(_)
             | Self::Sql(_)
             | Self::Kv(_)
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)
+            | Self::Backup(_)
             | Self::Lsm(_)
             | Self::CheckConfig(_)
             | Self::Completions(_)
             | Self::Man(_) => false,
+        }
+    }
+
+    /// Where a process that serves does so; `None`: it serves nothing.
+    pub(crate) fn serves_at(&self) -> Option<String> {
+        match self {
+            Self::StartSingle(start) => Some(start.listen.to_string()),
+            Self::Demo(demo) => Some(demo.listen.to_string()),
+            Self::Gateway(gateway) => Some(gateway.listen.to_string()),
+            Self::Node(node) => Some(node.advertise.as_ref().unwrap_or(&node.listen).to_string()),
+            Self::Init(_)
+            | Self::Sql(_)
+            | Self::Kv(_)
+            | Self::Admin(_)
+            | Self::Cert(_)
+            | Self::GenPasswordHash(_)
+            | Self::Backup(_)
+            | Self::Drift(_)
+            | Self::Lsm(_)
+            | Self::CheckConfig(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
         }
     }
 
@@ -128,6 +166,8 @@ impl Command {
             | Self::Admin(_)
             | Self::Cert(_)
             | Self::GenPasswordHash(_)
+            | Self::Backup(_)
+            | Self::Drift(_)
             | Self::Lsm(_)
             | Self::CheckConfig(_)
             | Self::Completions(_)

@@ -18,12 +18,20 @@ pub(crate) struct DoorArguments {
     /// Serve the key-value API (gRPC) here, too
     #[arg(long, env = "NUNATAK_KV", value_name = "ADDR", help_heading = "Other doors")]
     pub(crate) kv: Option<Address>,
+
+    /// Serve GraphQL (HTTP, at /graphql) here, too
+    #[arg(long, env = "NUNATAK_GRAPHQL", value_name = "ADDR", help_heading = "Other doors")]
+    pub(crate) graphql: Option<Address>,
 }
 
 impl DoorArguments {
     /// The flags that are given, and their addresses.
     pub(crate) fn given(&self) -> Vec<(&'static str, &Address)> {
-        let all = [("--objects", self.objects.as_ref()), ("--kv", self.kv.as_ref())];
+        let all = [
+            ("--objects", self.objects.as_ref()),
+            ("--kv", self.kv.as_ref()),
+            ("--graphql", self.graphql.as_ref()),
+        ];
         all.into_iter().filter_map(|(flag, address)| Some((flag, address?))).collect()
     }
 
@@ -45,7 +53,8 @@ impl DoorArguments {
             }
             match flag {
                 "--objects" => doors.objects = Some(listener),
-                _ => doors.kv = Some(listener),
+                "--kv" => doors.kv = Some(listener),
+                _ => doors.graphql = Some(listener),
             }
         }
         Ok(doors)
@@ -57,6 +66,7 @@ impl DoorArguments {
 pub(crate) struct Doors {
     objects: Option<TcpListener>,
     kv: Option<TcpListener>,
+    graphql: Option<TcpListener>,
 }
 
 impl Doors {
@@ -69,6 +79,10 @@ impl Doors {
         if let Some(listener) = self.kv {
             let address = gateway.open_kv(listener)?;
             tracing::info!(kv = %address, "serving");
+        }
+        if let Some(listener) = self.graphql {
+            let address = gateway.open_graphql(listener)?;
+            tracing::info!(graphql = %address, "serving");
         }
         Ok(())
     }

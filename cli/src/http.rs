@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::address::{Address, listen};
 use crate::failure::Failure;
+use crate::http_listener::HttpListener;
 use crate::security::SecurityArguments;
 
 /// Where HTTP is served unless told otherwise.
@@ -123,7 +124,7 @@ pub(crate) fn serve(
         .route("/metrics", get(render))
         .with_state(Shared { metrics, readiness });
     env::task::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(HttpListener::new(listener), router).await {
             tracing::error!(%error, "the HTTP listener failed");
         }
     });

@@ -6,6 +6,7 @@
 mod address;
 mod arguments;
 mod auditing;
+mod backups;
 mod check;
 mod command;
 mod config;
@@ -15,6 +16,7 @@ mod escape;
 mod failure;
 mod history;
 mod http;
+mod http_listener;
 mod logging;
 mod output;
 mod process;
@@ -23,6 +25,7 @@ mod shell;
 mod shutdown;
 mod sizes;
 mod table;
+mod traces;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +37,7 @@ use config::Asked;
 use env::pool::{Pool, PoolHandle};
 use failure::Failure;
 use output::errln;
+use traces::Traces;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -89,9 +93,14 @@ fn no_threads(error: std::io::Error) -> Failure {
 
 /// `pool` is where long statements run, so that nothing else of the process waits for them.
 async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> {
-    // The audit log counts, too: metrics are there before it.
-    let audit = || auditing::open(&arguments.global);
-    match arguments.command {
+    let address = arguments.command.serves_at();
+    let mut traces = Traces::default();
+    // The audit log and traces count, too: metrics are there before them.
+    let mut audit = || {
+        traces = traces::start(&arguments.global, address.as_deref())?;
+        auditing::open(&arguments.global)
+    };
+    let outcome = match arguments.command {
         Command::Demo(demo) => demo.run(http::record_metrics()?, pool, audit()?).await,
         Command::StartSingle(start) => start.run(http::record_metrics()?, pool, audit()?).await,
         Command::Node(node) => node.run(http::record_metrics()?, pool, audit()?).await,
@@ -102,9 +111,13 @@ async fn execute(arguments: Arguments, pool: PoolHandle) -> Result<(), Failure> 
         Command::Admin(admin) => admin.run().await,
         Command::Cert(cert) => cert.run(),
         Command::GenPasswordHash(password) => password.run(),
+        Command::Backup(backup) => backup.run().await,
+        Command::Drift(drift) => drift.run(pool, audit()?).await,
         Command::Lsm(lsm) => lsm.run(),
         Command::CheckConfig(_) => Err(check_config::CheckConfig::refused()),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
-    }
+    };
+    traces.settle().await;
+    outcome
 }

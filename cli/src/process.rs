@@ -1,20 +1,22 @@
 //! The parts that serving processes are made of: a storage node, and an SQL gateway over a cluster.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use audit::AuditLog;
+use backup::Places;
 use clap::Args;
 use client::{Client, ClientOptions};
 use env::disk::RealDisk;
 use env::pool::PoolHandle;
-use gateway::{Gateway, GatewayOptions};
+use gateway::{Gateway, GatewayOptions, Sessions};
 use proto::v1::HistoryRequest;
 use proto::{Network, NodeService};
 use sql::{Engine, EngineOptions, TemporaryOptions};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 
 use crate::doors::Doors;
@@ -42,6 +44,12 @@ const MEMORY_MIB: u64 = 2048;
 /// The room of its temporary files unless told otherwise, in MiB.
 const TEMP_MAX_MIB: u64 = 16 << 10;
 
+/// Bytes that a client in this process and its session may have under way to each other.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// How far what other replicas than the leading one answer lies behind the newest unless told otherwise, in ms.
+pub(crate) const CLOSED_LAG_MS: u64 = 3000;
+
 /// What a storage node needs.
 pub(crate) struct StorageOptions {
     /// Its directory.
@@ -54,10 +62,14 @@ pub(crate) struct StorageOptions {
     pub(crate) join: Vec<String>,
     /// Where it stands.
     pub(crate) locality: BTreeMap<String, String>,
+    /// How far what other replicas than the leading one answer lies behind the newest.
+    pub(crate) closed_lag: Duration,
     /// Where the master key is that encrypts its directory.
     pub(crate) encryption: Option<lsm::KeySource>,
     /// Bounds that are not the defaults.
     pub(crate) sizes: SizeArguments,
+    /// Where backups may lie.
+    pub(crate) backup_places: Places,
 }
 
 /// Why a data directory was not taken: what was asked wrongly, or what went wrong.
@@ -88,7 +100,9 @@ impl Storage {
         let mut node = node::NodeOptions::new(disk, options.data, options.network, options.address);
         node.join = options.join;
         node.locality = options.locality;
+        node.closed_lag = options.closed_lag;
         node.encryption = options.encryption;
+        node.backup_places = options.backup_places;
         options.sizes.apply(&mut node);
         let node = node::Node::start(node).await.map_err(|error| refused(&error))?;
         Ok(Self { node })
@@ -148,7 +162,25 @@ pub(crate) struct MemoryArguments {
     pub(crate) temp_max: u64,
 }
 
+impl Default for MemoryArguments {
+    fn default() -> Self {
+        Self { mebibytes: MEMORY_MIB, temp: None, temp_max: TEMP_MAX_MIB }
+    }
+}
+
 impl MemoryArguments {
+    /// What an engine works with.
+    fn engine_options(
+        &self,
+        data: Option<&Path>,
+        audit: Arc<AuditLog>,
+        backup_places: Places,
+    ) -> EngineOptions {
+        let memory_bytes_max = usize::try_from(self.mebibytes << 20).unwrap_or(usize::MAX);
+        let temporary = self.temporary(data);
+        EngineOptions { memory_bytes_max, temporary, audit, backup_places, ..EngineOptions::default() }
+    }
+
     /// Where rows go that do not fit, if they may go anywhere; `data` is the directory of the data of this process.
     fn temporary(&self, data: Option<&Path>) -> Option<TemporaryOptions> {
         let below = |data: &Path| data.join("temporary");
@@ -173,6 +205,10 @@ pub(crate) struct SqlOptions {
     pub(crate) audit: Arc<AuditLog>,
     /// Where it serves besides.
     pub(crate) doors: Doors,
+    /// Where it stands: the widest place first.
+    pub(crate) locality: Vec<(String, String)>,
+    /// Where backups may lie.
+    pub(crate) backup_places: Places,
 }
 
 /// An SQL gateway of this process.
@@ -190,12 +226,10 @@ impl SqlServer {
         seeds: Vec<String>,
         options: SqlOptions,
     ) -> Result<Self, Failure> {
-        let client = Client::new(network, seeds, ClientOptions::default());
-        let memory_bytes_max = usize::try_from(options.memory.mebibytes << 20).unwrap_or(usize::MAX);
-        let temporary = options.memory.temporary(options.data.as_deref());
-        let audit = options.audit;
-        let engine_options =
-            EngineOptions { memory_bytes_max, temporary, audit: audit.clone(), ..EngineOptions::default() };
+        let locality = options.locality;
+        let client = Client::new(network, seeds, ClientOptions { locality, ..ClientOptions::default() });
+        let (memory, data, audit) = (options.memory, options.data, options.audit);
+        let engine_options = memory.engine_options(data.as_deref(), audit.clone(), options.backup_places);
         let engine = Engine::new(client.clone(), engine_options);
         let SqlSecurity { tls, access, .. } = options.security.clone();
         env::task::spawn(options.security.reload_on_hangup(audit.clone()));
@@ -235,24 +269,73 @@ impl SqlServer {
 
     /// Waits until the cluster answers.
     pub(crate) async fn wait_until_ready(&self) -> Result<(), Failure> {
-        let deadline = env::clock::now() + READY;
-        loop {
-            let left = deadline.saturating_duration_since(env::clock::now());
-            match env::clock::timeout(left, self.client.ready()).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) if left.is_zero() => {
-                    return Err(Failure::failed(format!("the cluster is not ready: {}", chain(&error))));
-                }
-                Ok(Err(_)) => env::clock::sleep(RETRY).await,
-                Err(_) => return Err(Failure::failed("the cluster is not ready in time")),
-            }
-        }
+        until_ready(&self.client).await
     }
 
     /// Lets clients finish, then ends their sessions.
     pub(crate) async fn shutdown(&self) {
         self.gateway.shutdown(DRAIN).await;
         self.audit.settle().await;
+    }
+}
+
+/// SQL for this process alone: nothing listens.
+pub(crate) struct OwnSql {
+    sessions: Sessions,
+    client: Client,
+    audit: Arc<AuditLog>,
+}
+
+impl OwnSql {
+    /// Over the node of this name, which runs in this process and has its data there.
+    pub(crate) fn start(
+        network: Arc<dyn Network>,
+        node: &str,
+        data: &Path,
+        pool: PoolHandle,
+        audit: Arc<AuditLog>,
+        backup_places: Places,
+    ) -> Self {
+        let client = Client::new(network, vec![node.to_owned()], ClientOptions::default());
+        let memory = MemoryArguments::default();
+        let engine_options = memory.engine_options(Some(data), audit.clone(), backup_places);
+        let engine = Engine::new(client.clone(), engine_options);
+        let sessions = Sessions::new(engine, GatewayOptions { pool, ..GatewayOptions::default() });
+        audit.name_gateway(node.to_owned());
+        Self { sessions, client, audit }
+    }
+
+    /// A client's end of a new session.
+    pub(crate) fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        self.sessions.serve(theirs, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        ours
+    }
+
+    /// Waits until the node answers.
+    pub(crate) async fn wait_until_ready(&self) -> Result<(), Failure> {
+        until_ready(&self.client).await
+    }
+
+    /// Lets clients finish, then ends their sessions.
+    pub(crate) async fn shutdown(&self) {
+        self.sessions.shutdown(DRAIN).await;
+        self.audit.settle().await;
+    }
+}
+
+async fn until_ready(client: &Client) -> Result<(), Failure> {
+    let deadline = env::clock::now() + READY;
+    loop {
+        let left = deadline.saturating_duration_since(env::clock::now());
+        match env::clock::timeout(left, client.ready()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if left.is_zero() => {
+                return Err(Failure::failed(format!("the cluster is not ready: {}", chain(&error))));
+            }
+            Ok(Err(_)) => env::clock::sleep(RETRY).await,
+            Err(_) => return Err(Failure::failed("the cluster is not ready in time")),
+        }
     }
 }
 

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use audit::AuditLog;
+use cert::{Identity, Watched};
 use clap::Args;
 use gateway::{AccessRules, Exposure, ServerTls, TlsFiles};
-use proto::grpc::Tls;
-use tokio::signal::unix::{SignalKind, signal};
+use proto::grpc::{MutualTls, Tls};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Failure, chain};
 
@@ -56,36 +59,142 @@ pub(crate) struct PeerArguments {
 
 impl PeerArguments {
     /// Mutual TLS, if its files are given.
-    pub(crate) fn for_nodes(&self) -> Result<Option<Tls>, Failure> {
-        mutual(self.tls_cert.as_ref(), self.tls_key.as_ref(), self.tls_ca.as_ref())
+    pub(crate) fn for_nodes(&self) -> Result<Option<MutualTls>, Failure> {
+        let files = PeerFiles::named(self.tls_cert.as_ref(), self.tls_key.as_ref(), self.tls_ca.as_ref())?;
+        files.map(|files| files.load()).transpose()
     }
 }
 
-fn mutual(
-    certificate: Option<&PathBuf>,
-    key: Option<&PathBuf>,
-    authority: Option<&PathBuf>,
-) -> Result<Option<Tls>, Failure> {
-    let (certificate, key, authority) = match (certificate, key, authority) {
-        (None, None, None) => return Ok(None),
-        (Some(certificate), Some(key), Some(authority)) => (certificate, key, authority),
-        _ => {
-            return Err(Failure::usage(
+/// Where is what nodes and gateways show each other, and whom they believe.
+#[derive(Debug, Clone)]
+struct PeerFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+    authority: PathBuf,
+}
+
+impl PeerFiles {
+    fn named(
+        certificate: Option<&PathBuf>,
+        key: Option<&PathBuf>,
+        authority: Option<&PathBuf>,
+    ) -> Result<Option<Self>, Failure> {
+        match (certificate, key, authority) {
+            (None, None, None) => Ok(None),
+            (Some(certificate), Some(key), Some(authority)) => Ok(Some(Self {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                authority: authority.clone(),
+            })),
+            _ => Err(Failure::usage(
                 "--tls-cert, --tls-key and --tls-ca go together between nodes and gateways",
-            ));
+            )),
         }
-    };
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path)
-            .map(String::into_bytes)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-    };
-    Ok(Some(Tls {
-        authority_pem: read(authority)?,
-        certificate_pem: read(certificate)?,
-        key_pem: cert::read_private_key(key).map_err(Failure::usage)?.as_bytes().to_vec(),
-        peer_name: None,
-    }))
+    }
+
+    fn read(&self) -> Result<Tls, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .map(String::into_bytes)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+        };
+        Ok(Tls {
+            authority_pem: read(&self.authority)?,
+            certificate_pem: read(&self.certificate)?,
+            key_pem: cert::read_private_key(&self.key).map_err(Failure::usage)?.as_bytes().to_vec(),
+            peer_name: None,
+        })
+    }
+
+    fn load(&self) -> Result<MutualTls, Failure> {
+        MutualTls::new(&self.read()?).map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &proto::grpc::TlsError) -> Failure {
+        let names = [&self.certificate, &self.key, &self.authority].map(|path| path.display().to_string());
+        Failure::usage(format!("{}: {}", names.join(", "), chain(error)))
+    }
+}
+
+/// Mutual TLS of a process that goes on: its files are read again.
+pub(crate) struct PeerTls {
+    files: PeerFiles,
+    tls: MutualTls,
+}
+
+impl PeerTls {
+    fn open(files: PeerFiles) -> Result<Self, Failure> {
+        metrics::describe_gauge!(
+            "nunatak_peer_certificate_expiry_seconds",
+            "When the certificate that nodes and gateways are shown ends to hold, in seconds since 1970"
+        );
+        let read = files.read()?;
+        let tls = MutualTls::new(&read).map_err(|error| files.unusable(&error))?;
+        tell_end(&read);
+        Ok(Self { files, tls })
+    }
+
+    /// What connections go by.
+    pub(crate) fn in_force(&self) -> MutualTls {
+        self.tls.clone()
+    }
+
+    /// Reads the files again whenever one of them has changed, and at SIGHUP; what cannot be used leaves in force what was.
+    /// Never completes.
+    pub(crate) async fn keep_current(self) {
+        let PeerFiles { certificate, key, authority } = self.files.clone();
+        let mut files = Watched::new(vec![certificate, key, authority]);
+        let mut hangup = hangup();
+        loop {
+            tokio::select! {
+                () = files.changed() => {}
+                () = next(&mut hangup) => {}
+            }
+            let replaced = self.files.read().and_then(|read| {
+                self.tls.replace(&read).map_err(|error| self.files.unusable(&error))?;
+                tell_end(&read);
+                Ok(())
+            });
+            match replaced {
+                Ok(()) => tracing::info!("what nodes and gateways show each other was read"),
+                Err(failure) => {
+                    let error = failure.line().unwrap_or_default();
+                    tracing::warn!(
+                        %error,
+                        "what nodes and gateways show each other cannot be used; the one before stays in force"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Shows among the metrics when the certificate ends.
+fn tell_end(tls: &Tls) {
+    let first = CertificateDer::from_pem_slice(&tls.certificate_pem).ok();
+    if let Some(identity) = first.and_then(|first| Identity::of(&first).ok()) {
+        metrics::gauge!("nunatak_peer_certificate_expiry_seconds").set(identity.not_after as f64);
+    }
+}
+
+/// SIGHUP, if it can be waited for.
+fn hangup() -> Option<Signal> {
+    let hangup = signal(SignalKind::hangup());
+    hangup
+        .inspect_err(|error| {
+            tracing::warn!(%error, "SIGHUP cannot be waited for: certificates are read again when they change");
+        })
+        .ok()
+}
+
+/// The next time that it comes.
+async fn next(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The flag of every command that serves SQL.
@@ -185,12 +294,11 @@ impl SecurityArguments {
     }
 
     /// Mutual TLS between nodes and gateways, if all three files are given.
-    pub(crate) fn for_nodes(&self) -> Result<Option<Tls>, Failure> {
+    pub(crate) fn for_nodes(&self) -> Result<Option<PeerTls>, Failure> {
         // Without an authority it is clients alone that are spoken to in TLS.
-        match &self.tls_ca {
-            None => self.files().map(|_| None),
-            authority => mutual(self.tls_cert.as_ref(), self.tls_key.as_ref(), authority.as_ref()),
-        }
+        let Some(authority) = &self.tls_ca else { return self.files().map(|_| None) };
+        let files = PeerFiles::named(self.tls_cert.as_ref(), self.tls_key.as_ref(), Some(authority))?;
+        files.map(PeerTls::open).transpose()
     }
 }
 
@@ -198,14 +306,9 @@ impl SqlSecurity {
     /// Reads certificates and rules again, and opens the audit log anew, whenever the process is told to by SIGHUP. Never
     /// completes.
     pub(crate) async fn reload_on_hangup(self, audit: Arc<AuditLog>) {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => {
-                tracing::warn!(%error, "SIGHUP cannot be waited for: certificates are read again when they change");
-                return std::future::pending().await;
-            }
-        };
-        while hangup.recv().await.is_some() {
+        let mut hangup = hangup();
+        loop {
+            next(&mut hangup).await;
             audit.reopen();
             if let Some(tls) = &self.tls
                 && let Err(error) = tls.reload()

@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// Waits for SIGTERM or SIGINT.
+/// Waits for SIGTERM or SIGINT; SIGHUP ends nothing from here on.
 pub(crate) struct Shutdown {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -14,6 +14,9 @@ impl Shutdown {
     /// Takes the signals over from here on.
     pub(crate) fn listen() -> Result<Self, Failure> {
         let failed = |error| Failure::failed(format!("cannot wait for signals: {error}"));
+        // Once it has been waited for, SIGHUP ends nothing: it has files read again where there are some, and may come
+        // before anybody waits for it.
+        drop(signal(SignalKind::hangup()).map_err(failed)?);
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,

@@ -27,6 +27,10 @@ pub(crate) struct SizeArguments {
     #[arg(long, env = "NUNATAK_MERGE_REST", value_name = "SECONDS", hide = true)]
     pub(crate) merge_rest: Option<u64>,
 
+    /// Have a range sleep that nobody has asked anything for so many seconds; 0: never
+    #[arg(long, env = "NUNATAK_SLEEP_AFTER", value_name = "SECONDS", hide = true)]
+    pub(crate) sleep_after: Option<u64>,
+
     /// With less than so many bytes left on the disk, write only what frees room
     #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) disk_reserve_bytes: Option<u64>,
@@ -49,6 +53,9 @@ impl SizeArguments {
         }
         if let Some(seconds) = self.merge_rest {
             options.merge_rest = (seconds > 0).then(|| Duration::from_secs(seconds));
+        }
+        if let Some(seconds) = self.sleep_after {
+            options.sleep_after = (seconds > 0).then(|| Duration::from_secs(seconds));
         }
         if let Some(bytes) = self.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;

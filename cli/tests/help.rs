@@ -4,7 +4,9 @@ use std::process::Command;
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["demo", "start-single", "node", "init", "gateway", "sql", "kv", "admin"] {
+    for command in
+        ["demo", "start-single", "node", "init", "gateway", "sql", "kv", "admin", "backup", "drift"]
+    {
         let output =
             Command::new(env!("CARGO_BIN_EXE_nunatak")).args([command, "--help"]).output().expect("it runs");
         let text = String::from_utf8(output.stdout).expect("UTF-8");

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use env::clock;
 use keys::Span;
 use proto::v1::{
-    NodeDescriptor, NodesRequest, RangeDescriptor, RangesRequest, ReplicaDescriptor, SplitRequest,
+    self, NodeDescriptor, NodeState, NodesRequest, RangeStatus, RangesRequest, ReplicaDescriptor,
+    SplitRequest,
 };
 use proto::{NodeService, Status};
 
@@ -33,6 +34,10 @@ pub struct NodeInfo {
     pub locality: Vec<(String, String)>,
     /// Its version.
     pub version: String,
+    /// How many replicas it holds that are to go elsewhere, if it is to be decommissioned.
+    pub leaving: Option<u64>,
+    /// How many bytes it has yet to encrypt anew, as far as it has said.
+    pub stale_bytes: u64,
 }
 
 /// A range, as the cluster knows it.
@@ -48,6 +53,17 @@ pub struct RangeInfo {
     pub voters: Vec<u64>,
     /// The nodes of those that do not yet.
     pub learners: Vec<u64>,
+    /// What its leader has measured lately, if that was asked for, and told in time.
+    pub load: Option<RangeLoad>,
+}
+
+/// What a range takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeLoad {
+    /// On the disk of each node that holds it.
+    pub bytes: u64,
+    /// Of its leader.
+    pub requests_per_second: u64,
 }
 
 impl Client {
@@ -61,13 +77,18 @@ impl Client {
 
     /// The ranges that hold keys of the span, in the order of their keys.
     pub async fn ranges(&self, span: &Span) -> Result<Vec<RangeInfo>> {
-        let ask = |node: Arc<dyn NodeService>| async move { Ok(node.ranges(RangesRequest {}).await?.ranges) };
-        let mut ranges: Vec<RangeInfo> = self
-            .ask_any(ask)
-            .await?
-            .into_iter()
-            .filter_map(|range| range.descriptor.map(self::range))
-            .collect();
+        self.listed(RangesRequest::default(), span).await
+    }
+
+    /// The same of all ranges, with what their leaders have measured.
+    pub async fn ranges_with_loads(&self) -> Result<Vec<RangeInfo>> {
+        let all = Span { start: Bytes::new(), end: Bytes::new() };
+        self.listed(RangesRequest { loads: true, ..RangesRequest::default() }, &all).await
+    }
+
+    async fn listed(&self, request: RangesRequest, span: &Span) -> Result<Vec<RangeInfo>> {
+        let ask = |node: Arc<dyn NodeService>| async move { Ok(node.ranges(request).await?.ranges) };
+        let mut ranges: Vec<RangeInfo> = self.ask_any(ask).await?.into_iter().filter_map(range).collect();
         ranges.retain(|range| {
             (span.end.is_empty() || range.span.start < span.end)
                 && (range.span.end.is_empty() || span.start < range.span.end)
@@ -117,21 +138,27 @@ impl Client {
 }
 
 fn node(node: NodeDescriptor) -> NodeInfo {
-    let NodeDescriptor { node_id, address, live, locality, version, .. } = node;
+    let leaving = (node.state() == NodeState::Decommissioning).then_some(node.replicas);
+    let NodeDescriptor { node_id, address, live, locality, version, data_keys, .. } = node;
+    let stale_bytes = data_keys.map_or(0, |keys| keys.stale_bytes);
     let mut locality: Vec<(String, String)> = locality.into_iter().collect();
     locality.sort();
-    NodeInfo { node_id, address, live, locality, version }
+    NodeInfo { node_id, address, live, locality, version, leaving, stale_bytes }
 }
 
-fn range(range: RangeDescriptor) -> RangeInfo {
+fn range(status: RangeStatus) -> Option<RangeInfo> {
+    let range = status.descriptor?;
+    let load =
+        |load: v1::RangeLoad| RangeLoad { bytes: load.bytes, requests_per_second: load.requests_per_second };
     let (learners, voters): (Vec<_>, Vec<_>) = range.replicas.iter().partition(|replica| replica.learner);
     let nodes = |replicas: Vec<&ReplicaDescriptor>| replicas.iter().map(|replica| replica.node_id).collect();
     let span = range.span.unwrap_or_default();
-    RangeInfo {
+    Some(RangeInfo {
         range_id: range.range_id,
         span: Span { start: span.start, end: span.end },
         leader: Some(range.leader_node_id).filter(|leader| *leader != 0),
         voters: nodes(voters),
         learners: nodes(learners),
-    }
+        load: status.load.map(load),
+    })
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 pub use proto::v1::gateway_question::Kind;
 use proto::v1::{AskGatewaysRequest, AttendRequest};
 pub use proto::v1::{
-    GatewayAnswer, GatewayQuestion, NotifiedQuestion, SessionInfo, SessionState, SessionsQuestion,
-    SignalQuestion, StatementCounts, StatementsQuestion,
+    GatewayAnswer, GatewayQuestion, JobInfo, NotifiedQuestion, SessionInfo, SessionState, SessionsQuestion,
+    SignalQuestion, StatementCounts, StatementsQuestion, UsageCounts, UsageQuestion,
 };
 
 use crate::{Client, Result};

@@ -7,10 +7,12 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use env::task::{self, JoinHandle};
+use env::trace;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Ingest as Request, Write, operation};
 
@@ -139,7 +141,8 @@ impl Ingest {
             changes_key: None,
         };
         let writes: Vec<Write> = std::mem::take(&mut self.places).into_iter().map(write).collect();
-        let sent = task::spawn(send(self.client.clone(), self.at, writes));
+        let (sending, context) = (send(self.client.clone(), self.at, writes), trace::current());
+        let sent = task::spawn(async move { trace::under(context, pin!(sending)).await });
         self.under_way.push_back(UnderWay(sent));
         Ok(())
     }

@@ -10,10 +10,29 @@ pub(crate) fn about_now() -> u64 {
     env::clock::wall_ms() << LOGICAL_BITS
 }
 
+/// How many milliseconds lie between two timestamps.
+pub(crate) fn ms_between(earlier: u64, later: u64) -> u64 {
+    (later >> LOGICAL_BITS).saturating_sub(earlier >> LOGICAL_BITS)
+}
+
+/// A timestamp so many milliseconds after another.
+pub(crate) fn later(timestamp: u64, ms: u64) -> u64 {
+    timestamp.saturating_add(ms.saturating_mul(1 << LOGICAL_BITS))
+}
+
+/// A timestamp so many milliseconds before another.
+pub(crate) fn earlier(timestamp: u64, ms: u64) -> u64 {
+    timestamp.saturating_sub(ms << LOGICAL_BITS)
+}
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Shows a timestamp of the oracle as `2024-01-31 12:00:00.000 UTC`.
-pub(crate) struct Moment(pub(crate) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(
+    /// The timestamp.
+    pub u64,
+);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use proto::v1::{Get, Reclaim, Version, operation};
 
 use crate::router::Route;
 use crate::sender::{Call, Failure};
-use crate::{Client, Error, Result, TransactionOptions};
+use crate::{Client, CommitTimestamp, Error, Result, TransactionOptions};
 
 /// So many times in a row may ranges answer one request with new bounds.
 const REROUTES_MAX: u32 = 50;
@@ -29,16 +29,18 @@ pub enum Reclaimed {
 }
 
 impl Client {
-    /// Deletes `span` with all its history, if the transaction that gave it up (it wrote `row`, and nothing is written to
-    /// the span since) is older than every snapshot that can still be read; then `row` goes, too. Whoever else does
-    /// the same meanwhile does no harm.
-    pub async fn reclaim(&self, row: Bytes, span: &Span) -> Result<Reclaimed> {
-        let given_up = self.newest_version(&row).await?;
-        if given_up.value.is_none() {
-            return Ok(Reclaimed::Gone);
-        }
-        if given_up.timestamp > self.horizon.safe_point() {
-            return Ok(Reclaimed::TooYoung { given_up: given_up.timestamp });
+    /// When the newest version of a row was committed, and what it says; `None`: there is no row.
+    pub async fn newest_row(&self, key: &Bytes) -> Result<Option<(CommitTimestamp, Bytes)>> {
+        let newest = self.newest_version(key).await?;
+        Ok(newest.value.map(|value| (newest.timestamp, value)))
+    }
+
+    /// Deletes `span` with all its history, if the transaction that gave it up, and committed at this timestamp, is older than
+    /// every snapshot that can still be read; then `row` goes, too. Nothing is written to the span since, nor ever will be. Whoever
+    /// else does the same meanwhile does no harm.
+    pub async fn reclaim(&self, row: Bytes, span: &Span, given_up: CommitTimestamp) -> Result<Reclaimed> {
+        if given_up > self.horizon.safe_point() {
+            return Ok(Reclaimed::TooYoung { given_up });
         }
         let mut from = span.start.clone();
         while from < span.end {
@@ -50,7 +52,7 @@ impl Client {
                     span.end.clone().min(Bytes::copy_from_slice(end))
                 };
                 let span = Some(proto::v1::Span { start: from.clone(), end });
-                operation::Operation::Reclaim(Reclaim { span, given_up: given_up.timestamp })
+                operation::Operation::Reclaim(Reclaim { span, given_up })
             };
             let (answer, asked) = self.ask_range(&from, build).await?;
             match answer {

@@ -2,6 +2,7 @@
 //!
 //! All of it is a hint. A wrong one costs a request, which the node answers with what it knows better.
 
+mod nearness;
 mod peer;
 mod route;
 mod table;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::clock;
+use env::{clock, random};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use parking_lot::{Mutex, RwLock};
-use proto::v1::{DirectoryRequest, DirectoryResponse, RangeDescriptor};
+use proto::v1::{DirectoryRequest, DirectoryResponse, NodeDescriptor, RangeDescriptor};
 use proto::{Network, Status};
 
+use self::nearness::{Locality, apart};
 pub(crate) use self::peer::{Peer, is_lost};
 pub(crate) use self::route::{Candidate, Lead, Route, SILENCE};
 use self::table::Table;
@@ -34,10 +36,15 @@ const DIRECTORY_HEDGE: Duration = Duration::from_millis(200);
 /// How many nodes are kept in mind before those are forgotten that are of no use any more.
 const PEERS_MAX: usize = 256;
 
+/// Of how many addresses it is kept in mind how far they are: more than there are nodes, and fewer than nodes may have had.
+const APART_MAX: usize = 4096;
+
 /// The cached directory.
 pub(crate) struct Router {
     network: Arc<dyn Network>,
     seeds: Vec<String>,
+    /// Where this client is.
+    locality: Locality,
     /// By address: every node that was named and not forgotten.
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     state: RwLock<State>,
@@ -47,9 +54,11 @@ pub(crate) struct Router {
 
 struct State {
     cluster_id: Bytes,
-    table: Arc<Table>,
+    table: Table,
     root: Option<RootLead>,
-    /// Raised by every directory that was fetched.
+    /// By address: how far nodes are apart from this client.
+    apart: BTreeMap<String, usize>,
+    /// Raised by every whole directory that was fetched.
     generation: u64,
     /// Which seed or node is asked next for the directory.
     next: usize,
@@ -64,12 +73,20 @@ pub(crate) struct RootLead {
 }
 
 impl Router {
-    pub(crate) fn new(network: Arc<dyn Network>, seeds: Vec<String>) -> Self {
-        let state =
-            State { cluster_id: Bytes::new(), table: Arc::default(), root: None, generation: 0, next: 0 };
+    /// Of a client at `locality`: tiers such as region and zone, the widest first.
+    pub(crate) fn new(network: Arc<dyn Network>, seeds: Vec<String>, locality: Locality) -> Self {
+        let state = State {
+            cluster_id: Bytes::new(),
+            table: Table::default(),
+            root: None,
+            apart: BTreeMap::new(),
+            generation: 0,
+            next: 0,
+        };
         Self {
             network,
             seeds,
+            locality,
             peers: Mutex::default(),
             state: RwLock::new(state),
             fetching: tokio::sync::Mutex::new(()),
@@ -81,7 +98,7 @@ impl Router {
         self.state.read().cluster_id.clone()
     }
 
-    /// Counts the directories fetched; see [`Router::refresh`].
+    /// Counts the whole directories fetched; see [`Router::refresh`].
     pub(crate) fn generation(&self) -> u64 {
         self.state.read().generation
     }
@@ -102,27 +119,53 @@ impl Router {
         self.state.read().table.below(end)
     }
 
-    /// Takes in descriptors that a node answered with.
-    pub(crate) fn learn(&self, descriptors: &[RangeDescriptor]) {
-        // Under the lock from reading to writing: two who learn at once must not forget each other's news.
-        let mut state = self.state.write();
-        state.table = Arc::new(state.table.with(descriptors, |address| self.peer(address)));
+    /// Those who hold a replica of the range, the nearest first, and last those that do not answer.
+    pub(crate) fn nearest(&self, route: &Route) -> Vec<Candidate> {
+        let state = self.state.read();
+        let rank = |candidate: &Candidate| {
+            let peer = &candidate.peer;
+            let apart = state.apart.get(&*peer.address).copied().unwrap_or(usize::MAX);
+            (peer.is_silent(), !peer.is_in_process, apart, random::next_u64())
+        };
+        let mut ranked: Vec<_> =
+            route.candidates().iter().map(|candidate| (rank(candidate), candidate)).collect();
+        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, candidate)| candidate.clone()).collect()
     }
 
-    /// Fetches the directory, unless somebody has done so since `generation`. A node that is slow to answer holds
-    /// nobody up: the next one is asked as well.
+    /// Takes in descriptors that a node answered with.
+    pub(crate) fn learn(&self, descriptors: &[RangeDescriptor]) {
+        self.state.write().table.take_in(descriptors, |address| self.peer(address));
+    }
+
+    /// Fetches the whole directory, unless somebody has done so since `generation`.
     pub(crate) async fn refresh(&self, generation: u64) -> Result<(), Status> {
         let _one = self.fetching.lock().await;
         if self.generation() != generation {
             return Ok(());
         }
+        self.fetch(&Bytes::new()).await
+    }
+
+    /// Fetches what the directory says of the range that holds `key`, and of the one that ends with it. Of a directory that was never
+    /// fetched all is.
+    pub(crate) async fn look_up(&self, key: &[u8]) -> Result<(), Status> {
+        match self.generation() {
+            generation if generation == 0 || key.is_empty() => self.refresh(generation).await,
+            _ => self.fetch(&Bytes::copy_from_slice(key)).await,
+        }
+    }
+
+    /// Fetches the directory at a key; all of it if that is empty. A node that is slow to answer holds nobody up: the next one is asked
+    /// as well.
+    async fn fetch(&self, at: &Bytes) -> Result<(), Status> {
         let mut waiting = self.directory_peers().into_iter();
         let mut last = Status::unavailable("no seeds");
         let mut asked = FuturesUnordered::new();
         loop {
             let next = waiting.next();
             let is_last = next.is_none();
-            asked.extend(next.map(|peer| self.ask_directory(peer)));
+            asked.extend(next.map(|peer| self.ask_directory(peer, at.clone())));
             loop {
                 let answer = if is_last {
                     asked.next().await
@@ -134,7 +177,7 @@ impl Router {
                 };
                 match answer {
                     Some(Ok(directory)) => {
-                        self.take_in(&directory);
+                        self.take_in(&directory, at.is_empty());
                         return Ok(());
                     }
                     Some(Err(status)) => {
@@ -150,8 +193,8 @@ impl Router {
         }
     }
 
-    async fn ask_directory(&self, peer: Arc<Peer>) -> Result<DirectoryResponse, Status> {
-        let request = DirectoryRequest { cluster_id: self.cluster_id() };
+    async fn ask_directory(&self, peer: Arc<Peer>, at: Bytes) -> Result<DirectoryResponse, Status> {
+        let request = DirectoryRequest { cluster_id: self.cluster_id(), at, ..DirectoryRequest::default() };
         let answer = match clock::timeout(DIRECTORY_TIMEOUT, peer.handle.directory(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(Status::deadline_exceeded(format!("{} did not answer", peer.address))),
@@ -166,11 +209,16 @@ impl Router {
         })
     }
 
-    fn take_in(&self, directory: &DirectoryResponse) {
+    fn take_in(&self, directory: &DirectoryResponse, is_whole: bool) {
         let mut state = self.state.write();
         state.cluster_id = directory.cluster_id.clone();
-        state.table = Arc::new(state.table.with(&directory.ranges, |address| self.peer(address)));
-        state.generation += 1;
+        state.table.take_in(&directory.ranges, |address| self.peer(address));
+        let apart = |node: &NodeDescriptor| apart(&self.locality, &node.locality);
+        if is_whole || state.apart.len() >= APART_MAX {
+            state.apart.clear();
+        }
+        state.generation += u64::from(is_whole);
+        state.apart.extend(directory.nodes.iter().map(|node| (node.address.clone(), apart(node))));
     }
 
     /// Every node that may answer, those that do first, beginning with another one each time.
@@ -187,11 +235,8 @@ impl Router {
     /// Every address that may answer: the seeds, and all replicas known.
     fn addresses(&self) -> Vec<String> {
         let mut addresses = self.seeds.clone();
-        for address in self.state.read().table.addresses() {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
+        let known = self.state.read().table.addresses().into_iter();
+        addresses.extend(known.filter(|address| !self.seeds.contains(address)));
         addresses
     }
 
@@ -250,7 +295,7 @@ mod tests {
 
     #[test]
     fn nodes_that_were_only_named_are_forgotten_in_time() {
-        let router = Router::new(Arc::new(InProcess::new()), vec!["seed:1".to_owned()]);
+        let router = Router::new(Arc::new(InProcess::new()), vec!["seed:1".to_owned()], Vec::new());
         let used = router.peer("used:1");
         for number in 0..PEERS_MAX * 4 {
             router.peer(&format!("named{number}:1"));

@@ -17,6 +17,15 @@ type Part = (usize, Span);
 impl Client {
     /// About how many bytes each span takes at the leaders of its ranges, history included.
     pub async fn sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
+        self.measured(spans, false).await
+    }
+
+    /// About how many of these are taken by what has a newer version.
+    pub async fn history_sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
+        self.measured(spans, true).await
+    }
+
+    async fn measured(&self, spans: &[Span], history: bool) -> Result<Vec<u64>> {
         let call = Call::of_nobody(self.options().timeout);
         let mut sizes = vec![0; spans.len()];
         let spans = spans.iter().cloned().enumerate();
@@ -29,11 +38,12 @@ impl Client {
                 let spans = here
                     .iter()
                     .map(|(_, span)| proto::v1::Span { start: span.start.clone(), end: span.end.clone() });
-                operation::Operation::Measure(Measure { spans: spans.collect() })
+                operation::Operation::Measure(Measure { spans: spans.collect(), history })
             };
             match self.sender.send(&route, &call, build).await {
                 Ok(Answer::Measure(measured)) if measured.bytes.len() == here.len() => {
-                    for ((place, _), bytes) in here.iter().zip(measured.bytes) {
+                    let measured = if history { measured.history } else { measured.bytes };
+                    for ((place, _), bytes) in here.iter().zip(measured) {
                         if let Some(size) = sizes.get_mut(*place) {
                             *size += bytes;
                         }

@@ -31,6 +31,7 @@ RECORDED = {
         "sum(rate(nunatak_sql_errors_total[5m])) / clamp_min(sum(rate(nunatak_sql_statements_total[5m])), 1)",
     "nunatak:sql_statement_seconds:p99_5m": quantile(0.99, "nunatak_sql_statement_seconds"),
     "nunatak:kv_commit_seconds:p99_5m": quantile(0.99, "nunatak_kv_commit_seconds", "instance"),
+    "nunatak:lsm_log_sync_seconds:p99_5m": quantile(0.99, "lsm_log_sync_seconds", "instance"),
     "nunatak:kv_lock_wait_seconds:p99_5m": quantile(0.99, "nunatak_kv_lock_wait_seconds"),
     "nunatak:kv_conflicts:ratio5m":
         "sum(rate(nunatak_kv_conflicts_total[5m])) / clamp_min(sum(rate(nunatak_kv_commits_total[5m])), 1)",
@@ -47,6 +48,9 @@ class Alert(NamedTuple):
     summary: str
     action: str
 
+
+# A process shows clients and its peers the same one.
+CERTIFICATES_END = "(nunatak_sql_certificate_expiry_seconds or nunatak_peer_certificate_expiry_seconds)"
 
 ALERTS = [
     Alert("NunatakProcessDown", 'up{job="nunatak"}', "== 0", "1m", "critical",
@@ -70,9 +74,9 @@ ALERTS = [
           "a node has met data that it cannot read",
           "The range is led elsewhere. Look at the node's disk; stop the node and run `nunatak lsm verify`; replace the disk and "
           "decommission the node."),
-    Alert("NunatakCertificateExpires", "nunatak_sql_certificate_expiry_seconds - time()", "< 14 * 86400", "1h", "warning",
+    Alert("NunatakCertificateExpires", f"{CERTIFICATES_END} - time()", "< 14 * 86400", "1h", "warning",
           "the certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}",
-          "Make a new one (`nunatak cert`) and put it in the old one's place: gateways read it at once, nodes when they start."),
+          "Make a new one (`nunatak cert`) and put it in the old one's place: it is read at once."),
     Alert("NunatakLoginFailures", "sum by (instance) (rate(nunatak_sql_login_failures_total[5m]))", "> 1", "5m", "warning",
           "many logins fail at {{ $labels.instance }}",
           "The log and --audit-log say from where and as whom: a program with an old password, or somebody who guesses."),
@@ -94,6 +98,9 @@ ALERTS = [
     Alert("NunatakCommitsSlow", "nunatak:kv_commit_seconds:p99_5m", "> 1", "10m", "warning",
           "commits take more than {{ $value | humanizeDuration }} at {{ $labels.instance }}",
           "Look at its disk (syncs, delays of writers) and at the links to the other replicas."),
+    Alert("NunatakSyncsSlow", "nunatak:lsm_log_sync_seconds:p99_5m", "> 0.5", "10m", "warning",
+          "the disk of {{ $labels.instance }} takes {{ $value | humanizeDuration }} to sync a log",
+          "Commits wait for it. See what else uses the disk, and whether it fails; `nunatak admin drain` has others lead meanwhile."),
     Alert("NunatakLockWaits", "nunatak:kv_lock_wait_seconds:p99_5m", "> 5", "10m", "warning",
           "waits for row locks take more than {{ $value | humanizeDuration }}",
           "Somebody holds locks for long: a transaction that idles, or one row that all update."),
@@ -109,6 +116,10 @@ ALERTS = [
           '0 * up{job="nunatak"}', "> 0.5", "10m", "warning",
           "writers wait for compactions at {{ $labels.instance }}",
           "More is written than the disk takes: a faster disk, or more nodes."),
+    Alert("NunatakRangesRestless", "sum by (instance) (rate(nunatak_groups_woken_total[15m]))", "> 50", "30m", "warning",
+          "{{ $labels.instance }} wakes {{ $value | humanize }} sleeping replicas a second",
+          "Ranges are asked just too seldom to stay awake, or two nodes do not reach each other: look for the latter in the logs, else "
+          "start the nodes with a longer `--sleep-after`."),
     Alert("NunatakVersionsDiffer", "count(count by (version) (nunatak_build_info))", "> 1", "2h", "warning",
           "processes of different versions run", "Finish the upgrade, or take it back."),
 ]
@@ -142,7 +153,7 @@ DASHBOARDS = {
                 "stopped": happened("nunatak_replicas_stopped_total", "1h"),
                 "damaged": happened("nunatak_replicas_damaged_total", "1h")}, "stat"),
             Panel("Least room on a disk", "bytes", {"": "min(nunatak_disk_available_bytes)"}, "stat"),
-            Panel("First certificate to end", "s", {"": "min(nunatak_sql_certificate_expiry_seconds) - time()"}, "stat"),
+            Panel("First certificate to end", "s", {"": f"min{CERTIFICATES_END} - time()"}, "stat"),
             Panel("Versions", "none", {"{{version}}": "count by (version) (nunatak_build_info)"}, "stat"),
         ],
         "What clients see": [
@@ -174,7 +185,10 @@ DASHBOARDS = {
             Panel("Statements", "ops", {"{{instance}}": rate("nunatak_sql_statements_total")}),
             Panel("Errors by statements", "percentunit", {
                 "all": f"sum(rate(nunatak_sql_errors_total{I}{W})) / clamp_min(sum(rate(nunatak_sql_statements_total{I}{W})), 1)"}),
+            Panel("Errors by SQLSTATE", "ops", {"{{sqlstate}}": rate("nunatak_sql_errors_total", "sqlstate")}),
             Panel("Time of statements, 99 %", "s", {"{{instance}}": percentile(0.99, "nunatak_sql_statement_seconds", "instance")}),
+            Panel("Time of statements by class, 99 %", "s", {
+                "{{class}}": percentile(0.99, "nunatak_sql_statement_seconds", "class")}),
             Panel("Time of statements", "s", {
                 "{{le}}": f"sum by (le) (increase(nunatak_sql_statement_seconds_bucket{I}{W}))"}, "heatmap"),
         ],
@@ -207,13 +221,29 @@ DASHBOARDS = {
                 "keys at {{instance}}": rate("nunatak_kv_keys_read_total"),
                 "rows at {{instance}}": rate("nunatak_kv_rows_scanned_total")}),
             Panel("Scans", "ops", {"{{instance}}": rate("nunatak_kv_scans_total")}),
+            Panel("Ranges led", "none", {"{{instance}}": f"nunatak_ranges_led{I}"}),
+            Panel("Requests to the hottest range", "ops", {"{{instance}}": f"nunatak_range_requests_per_second_max{I}"}),
+            Panel("Largest range", "bytes", {"{{instance}}": f"nunatak_range_bytes_max{I}"}),
             Panel("Timestamps asked for by themselves", "ops", {"{{instance}}": rate("nunatak_timestamps_total")}),
+        ],
+        "Ranges": [
+            Panel("Replicas asleep", "none", {"{{instance}}": f"nunatak_groups_asleep{I}"}),
+            Panel("Fallen asleep, woken", "ops", {
+                "asleep at {{instance}}": rate("nunatak_groups_slept_total"),
+                "woken at {{instance}}": rate("nunatak_groups_woken_total")}),
         ],
         "Disks": [
             Panel("Room", "bytes", {"{{instance}}": f"nunatak_disk_available_bytes{I}"}),
             Panel("Written", "Bps", {"{{instance}}": rate("nunatak_disk_written_bytes_total")}),
             Panel("Syncs", "ops", {"{{instance}}": rate("nunatak_disk_syncs_total")}),
             Panel("Syncs by log", "ops", {"{{log}}": rate("lsm_log_syncs_total", "log")}),
+            Panel("Time of syncs, 99 %", "s", {"{{instance}}": percentile(0.99, "lsm_log_sync_seconds", "instance")}),
+        ],
+        "Replication": [
+            Panel("Time of proposals", "s", {
+                "half": percentile(0.5, "nunatak_raft_proposal_seconds"),
+                "99 %": percentile(0.99, "nunatak_raft_proposal_seconds")}),
+            Panel("Messages answered", "ops", {"{{instance}}": rate("nunatak_raft_messages_total")}),
         ],
         "Storage engine": [
             Panel("Bytes by level", "bytes", {"{{keyspace}} {{level}}": f"sum by (keyspace, level) (lsm_level_bytes{I})"}),
@@ -226,6 +256,8 @@ DASHBOARDS = {
             Panel("Flushes, compactions", "ops", {
                 "flushes at {{instance}}": rate("lsm_flushes_total"),
                 "compactions at {{instance}}": rate("lsm_compactions_total")}),
+            Panel("Time of flushes and compactions, 99 %", "s", {
+                "flushes": percentile(0.99, "lsm_flush_seconds"), "compactions": percentile(0.99, "lsm_compaction_seconds")}),
             Panel("Time that writers were delayed, by second", "s", {
                 "{{instance}}": f"sum by (instance) (rate(lsm_write_delay_us_total{I}{W})) / 1e6 or on (instance) 0 * up{I}"}),
             Panel("Compactions that failed, 1 h", "none", {"": happened("lsm_compaction_failures_total", "1h")}, "stat"),

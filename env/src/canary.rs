@@ -39,6 +39,20 @@ pub enum Canary {
     NoRollbackMarker,
     /// A range that has taken another one over has forgotten what both have served.
     MergeForgetsReads,
+    /// A replica that does not lead answers reads whatever its leader has closed.
+    FollowerReadsAhead,
+    /// A timestamp is closed, and does not count as read.
+    CommitBelowClosed,
+    /// A leader that has slept answers as if its lease held still.
+    SleepsWithLease,
+    /// A follower asleep is not woken by the silence of its leader's store.
+    SleepsThroughDeath,
+    /// A leader that wakes sends no heartbeats, as one that nobody answers.
+    WakesMute,
+    /// Who watches is told that all is there up to a timestamp, while more is under way below it and may come.
+    ResolvedEarly,
+    /// A write does not end that a stretch of keys is taken for empty.
+    BarrenForEver,
 }
 
 impl Canary {
@@ -60,6 +74,13 @@ impl Canary {
         Canary::CommitBelowRead,
         Canary::NoRollbackMarker,
         Canary::MergeForgetsReads,
+        Canary::FollowerReadsAhead,
+        Canary::CommitBelowClosed,
+        Canary::SleepsWithLease,
+        Canary::SleepsThroughDeath,
+        Canary::WakesMute,
+        Canary::ResolvedEarly,
+        Canary::BarrenForEver,
     ];
 
     /// Its name, as `NUNATAK_CANARY` has it.
@@ -81,6 +102,13 @@ impl Canary {
             Canary::CommitBelowRead => "commit-below-read",
             Canary::NoRollbackMarker => "no-rollback-marker",
             Canary::MergeForgetsReads => "merge-forgets-reads",
+            Canary::FollowerReadsAhead => "follower-reads-ahead",
+            Canary::CommitBelowClosed => "commit-below-closed",
+            Canary::SleepsWithLease => "sleeps-with-lease",
+            Canary::SleepsThroughDeath => "sleeps-through-death",
+            Canary::WakesMute => "wakes-mute",
+            Canary::ResolvedEarly => "resolved-early",
+            Canary::BarrenForEver => "barren-for-ever",
         }
     }
 

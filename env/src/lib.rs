@@ -1,4 +1,4 @@
-//! One door each for clock, randomness, tasks and disk, real and simulated.
+//! One door each for clock, randomness, tasks and disk, real and simulated; and what all crates say of [traces](trace).
 //!
 //! Product code asks these modules and never the standard library or tokio (clippy's disallowed methods hold that).
 //! In production they pass straight through. Inside a [`simulation`] (one thread, paused tokio clock, one seed)
@@ -12,4 +12,5 @@ pub mod random;
 mod scope;
 pub mod simulation;
 pub mod task;
+pub mod trace;
 pub mod watch;

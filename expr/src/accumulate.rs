@@ -3,7 +3,9 @@
 //! the table of functions.
 
 pub mod bits;
+pub mod extent;
 pub mod statistics;
+pub mod vectors;
 
 use statistics::Moments;
 
@@ -64,6 +66,13 @@ pub enum State {
         /// How many.
         count: i64,
     },
+    /// Vectors.
+    Vectors {
+        /// Their sum, real by real.
+        sums: Vec<f64>,
+        /// How many.
+        count: i64,
+    },
     /// The least or greatest, or the truth so far.
     Value(Datum),
     /// All values in order.
@@ -73,11 +82,24 @@ pub enum State {
 impl State {
     /// Whether states like this one may be merged in any grouping, and do not grow with what they have seen.
     pub fn merges_exactly(&self) -> bool {
-        !matches!(self, State::Floats { .. } | State::Moments(_) | State::List(_))
+        !matches!(self, State::Floats { .. } | State::Moments(_) | State::Vectors { .. } | State::List(_))
     }
 
     /// About how many bytes it takes beside itself.
+    #[inline]
     pub fn size_bytes(&self) -> usize {
+        match self {
+            State::Empty
+            | State::Count(_)
+            | State::Integers { .. }
+            | State::Floats { .. }
+            | State::Intervals { .. }
+            | State::Moments(_) => 0,
+            _ => self.held_bytes(),
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
         match self {
             State::Value(value) => value.size_bytes(),
             State::Numerics { sum, .. } => crate::datum::number_bytes(sum),
@@ -85,6 +107,7 @@ impl State {
                 crate::datum::number_bytes(sum).saturating_add(crate::datum::number_bytes(squares))
             }
             State::List(items) => items.iter().map(Datum::size_bytes).sum(),
+            State::Vectors { sums, .. } => sums.len().saturating_mul(size_of::<f64>()),
             _ => 0,
         }
     }
@@ -221,6 +244,10 @@ pub static AVERAGE_INTERVALS: Accumulator = Accumulator::new(add_interval, merge
 pub static LEAST: Accumulator = chosen!(|value, seen| compare(value, seen).is_lt());
 /// `max`
 pub static GREATEST: Accumulator = chosen!(|value, seen| compare(value, seen).is_gt());
+/// `min` of texts without case: of those that are equal the last.
+pub static LAST_LEAST: Accumulator = chosen!(|value, seen| compare(value, seen).is_le());
+/// `max` of texts without case: of those that are equal the last.
+pub static LAST_GREATEST: Accumulator = chosen!(|value, seen| compare(value, seen).is_ge());
 /// `min` of char(n).
 pub static LEAST_PADDED: Accumulator = chosen!(|value, seen| compare_padded(value, seen).is_lt());
 /// `max` of char(n).
@@ -377,24 +404,51 @@ fn add_member(state: &mut State, key: &Datum, value: &Datum) -> Result<()> {
     }
 }
 
+// A sum that has begun grows where it stands; what begins one, or does not belong to it, is a state to be merged.
+
 fn add_row(state: &mut State, _: &Datum, _: &Datum) -> Result<()> {
-    merge_sums(state, State::Count(1))
+    match state {
+        State::Count(count) => {
+            *count = count.checked_add(1).ok_or_else(|| Error::out_of_range("bigint"))?;
+            Ok(())
+        }
+        state => merge_sums(state, State::Count(1)),
+    }
 }
 
 fn add_integer(state: &mut State, value: &Datum, _: &Datum) -> Result<()> {
-    let value = value.as_i64().ok_or_else(mismatch)?;
-    merge_sums(state, State::Integers { sum: i128::from(value), count: 1 })
+    let value = i128::from(value.as_i64().ok_or_else(mismatch)?);
+    match state {
+        State::Integers { sum, count } => {
+            *sum += value;
+            *count += 1;
+            Ok(())
+        }
+        state => merge_sums(state, State::Integers { sum: value, count: 1 }),
+    }
 }
 
 fn add_numeric(state: &mut State, value: &Datum, _: &Datum) -> Result<()> {
-    match value {
-        Datum::Numeric(number) => merge_sums(state, State::Numerics { sum: number.clone(), count: 1 }),
-        _ => Err(mismatch()),
+    let Datum::Numeric(number) = value else { return Err(mismatch()) };
+    match state {
+        State::Numerics { sum, count } => {
+            *sum = numeric::add(sum, number)?;
+            *count += 1;
+            Ok(())
+        }
+        state => merge_sums(state, State::Numerics { sum: number.clone(), count: 1 }),
     }
 }
 
 fn add_float(state: &mut State, value: &Datum, _: &Datum) -> Result<()> {
-    merge_sums(state, float(value)?)
+    match (state, value) {
+        (State::Floats { sum, count }, Datum::Float8(value)) => {
+            *sum = checked_sum(*sum, *value, *sum + *value)?;
+            *count += 1;
+            Ok(())
+        }
+        (state, value) => merge_sums(state, float(value)?),
+    }
 }
 
 fn add_interval(state: &mut State, value: &Datum, _: &Datum) -> Result<()> {

@@ -107,6 +107,10 @@ impl Aggregate {
                 let (sum, squares) = (Datum::Numeric(sum.clone()), Datum::Numeric(squares.clone()));
                 vec![Datum::Int2(9), Datum::Int8(*count), sum, squares]
             }
+            State::Vectors { sums, count } => {
+                let head = [Datum::Int2(10), Datum::Int8(*count)];
+                head.into_iter().chain(sums.iter().copied().map(Datum::Float8)).collect()
+            }
             State::List(items) => std::iter::once(Datum::Int2(7)).chain(items.iter().cloned()).collect(),
         }
     }
@@ -143,6 +147,13 @@ impl Aggregate {
             (9, [Datum::Int8(count), Datum::Numeric(sum), Datum::Numeric(squares)]) => {
                 State::Squares { sum: sum.clone(), squares: squares.clone(), count: *count }
             }
+            (10, [Datum::Int8(count), sums @ ..]) => {
+                let sum = |value: &Datum| match value {
+                    Datum::Float8(sum) => Ok(*sum),
+                    _ => Err(mismatch()),
+                };
+                State::Vectors { sums: sums.iter().map(sum).collect::<Result<_>>()?, count: *count }
+            }
             (7, items) => State::List(items.to_vec()),
             _ => return Err(mismatch()),
         })
@@ -156,7 +167,10 @@ impl Aggregate {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::datum::arbitrary::datum_of;
     use crate::resolve::{Callee, function};
     use crate::session::SessionContext;
 
@@ -192,6 +206,33 @@ mod tests {
         whole
     }
 
+    proptest! {
+        #[test]
+        fn a_value_is_added_as_a_state_of_it_alone_is_merged(
+            (name, kind, values) in prop::sample::select(vec![
+                ("count", TypeKind::Text), ("sum", TypeKind::Int2), ("sum", TypeKind::Int4), ("sum", TypeKind::Int8),
+                ("avg", TypeKind::Int4), ("sum", TypeKind::Numeric), ("avg", TypeKind::Numeric),
+                ("sum", TypeKind::Float4), ("sum", TypeKind::Float8), ("avg", TypeKind::Float4),
+                ("avg", TypeKind::Float8), ("sum", TypeKind::Interval), ("max", TypeKind::Text),
+            ])
+            .prop_flat_map(|(name, kind)| {
+                let value = prop_oneof![1 => Just(Datum::Null), 6 => datum_of(kind)];
+                (Just(name), Just(kind), prop::collection::vec(value, 0..16))
+            })
+        ) {
+            let aggregate = aggregate(name, kind);
+            let (mut added, mut merged) = (aggregate.start(), aggregate.start());
+            for value in &values {
+                let mut alone = aggregate.start();
+                aggregate.add(&mut alone, value).unwrap();
+                let by_itself = aggregate.add(&mut added, value).map_err(|error| error.sqlstate);
+                let as_state = aggregate.merge(&mut merged, alone).map_err(|error| error.sqlstate);
+                prop_assert_eq!(by_itself, as_state);
+                prop_assert_eq!(format!("{added:?}"), format!("{merged:?}"));
+            }
+        }
+    }
+
     #[test]
     fn results_are_postgresqls() {
         let ints = [Datum::Int4(1), Datum::Null, Datum::Int4(2), Datum::Int4(i32::MAX)];
@@ -209,6 +250,19 @@ mod tests {
         assert_eq!(over("count", TypeKind::Int4, &[]), "0");
         assert_eq!(over("max", TypeKind::Text, &["a".into(), "b".into(), "B".into()]), "b");
         assert_eq!(over("bool_and", TypeKind::Bool, &[true.into(), false.into(), Datum::Null]), "f");
+    }
+
+    #[test]
+    fn ranges_share_what_is_in_all() {
+        let session = SessionContext::default();
+        let range = |text: &str| crate::codec::input(text, TypeKind::Int4Range.into(), &session).unwrap();
+        let ranges = [range("[1,9)"), Datum::Null, range("[3,)"), range("(,7)"), range("[1,5)")];
+        for (count, shared) in [(1, "[1,9)"), (2, "[1,9)"), (3, "[3,9)"), (4, "[3,7)"), (5, "[3,5)")] {
+            // As what holds it, as `over` shows it.
+            let expected = crate::codec::output(&range(shared), TypeKind::Text.into(), &session).unwrap();
+            assert_eq!(over("range_intersect_agg", TypeKind::Int4Range, &ranges[..count]), expected);
+        }
+        assert_eq!(over("range_intersect_agg", TypeKind::Int4Range, &[]), "NULL");
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub(crate) fn receive(input: &mut Input<'_>, form: Form) -> Result<Datum> {
             let text = input.text()?;
             Datum::json(json::parse(text.as_str().unwrap_or_default())?)
         }
-        Form::Array | Form::Record | Form::None => {
+        Form::Array | Form::Record | Form::Keyed | Form::None => {
             return Err(Error::internal("a value of no form of its own"));
         }
     })
@@ -133,9 +133,20 @@ pub(crate) fn receive_text(input: &mut Input<'_>) -> Result<Datum> {
     input.text()
 }
 
+/// Reads "char": of a zero, nothing.
+pub(crate) fn receive_byte(input: &mut Input<'_>) -> Result<Datum> {
+    match input.0 {
+        [0] => {
+            input.rest();
+            Ok(Datum::text(""))
+        }
+        _ => input.text(),
+    }
+}
+
 /// Writes "char".
 pub(crate) fn send_first_byte(value: &Datum, out: &mut Vec<u8>) {
-    out.push(value.as_str().and_then(|text| text.bytes().next()).unwrap_or(0));
+    out.push(value.as_str().map_or(0, crate::text::character_byte));
 }
 
 fn recv_timestamp(input: &mut Input<'_>) -> Result<i64> {
@@ -183,7 +194,7 @@ fn recv_numeric(input: &mut Input<'_>) -> Result<Numeric> {
 /// Appends a value as all of its form are written.
 pub(crate) fn send(value: &Datum, out: &mut Vec<u8>) {
     match value {
-        Datum::Null | Datum::Array(_) | Datum::Record(_) => {}
+        Datum::Null | Datum::Array(_) | Datum::Record(_) | Datum::Keyed(_) => {}
         Datum::Bool(v) => out.push(u8::from(*v)),
         Datum::Int2(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Int4(v) | Datum::Date(v) => out.extend_from_slice(&v.to_be_bytes()),

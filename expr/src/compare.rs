@@ -8,9 +8,54 @@ use bigdecimal::ToPrimitive;
 
 use crate::calendar;
 use crate::datum::array::Array;
+use crate::datum::record::Record;
 use crate::datum::{Datum, Numeric};
 use crate::numeric;
 use crate::types::{Order, TypeKind};
+
+/// What a comparison operator means, whatever its types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    /// What holds of the operands in the other order.
+    #[must_use]
+    pub fn commuted(self) -> Self {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same => same,
+        }
+    }
+
+    /// Whether it holds of two values that are in this order.
+    #[inline]
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
 
 /// The order of two values of comparable types (numbers with numbers, dates with timestamps of the same kind).
 /// NULL counts as greater than everything and equal to itself, which is NULLS LAST. char(n) values of unequal length
@@ -39,11 +84,8 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Uuid(l), Uuid(r)) => l.cmp(r),
         (Array(l), Array(r)) => compare_all(l, r),
         (Json(l), Json(r)) => l.compare(r),
-        (Record(l), Record(r)) => {
-            let pairs = l.fields().iter().zip(r.fields());
-            let unlike = pairs.map(|(left, right)| compare(left, right)).find(|order| order.is_ne());
-            unlike.unwrap_or_else(|| l.fields().len().cmp(&r.fields().len()))
-        }
+        (Record(l), Record(r)) => compare_records(l, r),
+        (Keyed(l), Keyed(r)) => l.key().cmp(r.key()),
         _ => compare_mixed(left, right),
     }
 }
@@ -63,6 +105,20 @@ pub fn compare_padded(left: &Datum, right: &Datum) -> Ordering {
         (Datum::Text(l), Datum::Text(r)) => l.trim_end_matches(' ').cmp(r.trim_end_matches(' ')),
         _ => compare(left, right),
     }
+}
+
+/// By the fields, and then by their number. What a value of a composite type lacks at its end is NULL.
+fn compare_records(left: &Record, right: &Record) -> Ordering {
+    let (one, other) = (left.fields(), right.fields());
+    let pairs = one.iter().zip(other);
+    let unlike = pairs.map(|(left, right)| compare(left, right)).find(|order| order.is_ne());
+    unlike.unwrap_or_else(|| match left.shape().is_some() && right.shape().is_some() {
+        true => one.len().cmp(&other.len()),
+        // Whichever has a value there is less.
+        false if left.given().len() > other.len() => Ordering::Less,
+        false if right.given().len() > one.len() => Ordering::Greater,
+        false => Ordering::Equal,
+    })
 }
 
 /// By the elements, and then by their number, that of the dimensions, their lengths, their bounds.
@@ -141,13 +197,20 @@ fn kind(value: &Datum) -> u8 {
         Datum::Array(_) => 10,
         Datum::Json(_) => 11,
         Datum::Record(_) => 12,
-        Datum::Null => 13,
+        Datum::Keyed(_) => 13,
+        Datum::Null => 14,
     }
 }
 
 /// Whether two values fall into one group: NULLs are alike, `1.0` and `1.00` are, so are `-0` and `0`.
+#[inline]
 pub fn group_eq(left: &Datum, right: &Datum) -> bool {
-    compare(left, right) == Ordering::Equal
+    match (left, right) {
+        (Datum::Int4(left), Datum::Int4(right)) => left == right,
+        (Datum::Int8(left), Datum::Int8(right)) => left == right,
+        (Datum::Text(left), Datum::Text(right)) => left == right,
+        _ => compare(left, right) == Ordering::Equal,
+    }
 }
 
 /// Feeds the hasher so that values that are [`group_eq`] hash alike.
@@ -173,8 +236,9 @@ pub fn group_hash(value: &Datum, hasher: &mut impl Hasher) {
         Datum::Json(json) => json.hash_with(hasher, &|number: &Numeric, mut hasher: &mut dyn Hasher| {
             hash_numeric(number, &mut hasher);
         }),
+        Datum::Keyed(v) => v.key().hash(hasher),
         Datum::Record(record) => {
-            for field in record.fields() {
+            for field in record.given() {
                 group_hash(field, hasher);
             }
         }

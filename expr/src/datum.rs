@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod json;
+pub mod keyed;
 pub mod record;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 use array::Array;
 use json::Json;
+use keyed::Keyed;
 use record::Record;
 
 /// A value. Its [`crate::Type`] is known from its place (column, expression, parameter) and not stored.
@@ -55,6 +57,8 @@ pub enum Datum {
     Json(Arc<Json>),
     /// A record.
     Record(Arc<Record>),
+    /// What is compared by something else than it looks like: a range of numbers, a vector, a text without case.
+    Keyed(Arc<Keyed>),
 }
 
 impl Datum {
@@ -78,10 +82,11 @@ impl Datum {
         matches!(self, Datum::Bool(true))
     }
 
-    /// The text of a string type.
+    /// The text of a string type, citext included.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Datum::Text(text) => Some(text),
+            Datum::Keyed(value) => value.text(),
             _ => None,
         }
     }
@@ -105,6 +110,7 @@ impl Datum {
             Datum::Bytea(bytes) => 2 + bytes.len().saturating_mul(2),
             Datum::Numeric(number) => number_bytes(number),
             Datum::Json(json) => json.text_bytes(),
+            Datum::Keyed(value) => value.text_bytes(),
             _ => 24,
         }
     }
@@ -137,6 +143,7 @@ impl Datum {
             Datum::Json(json) => json.size_bytes(),
             Datum::Record(record) => record.fields().iter().map(Datum::size_bytes).sum::<usize>() + 48,
             Datum::Array(items) => items.iter().map(Datum::size_bytes).sum::<usize>() + 16,
+            Datum::Keyed(value) => value.size_bytes(),
             _ => 0,
         };
         size_of::<Datum>() + heap
@@ -243,9 +250,13 @@ pub(crate) mod arbitrary {
     use super::*;
     use crate::bits::Bits;
     use crate::calendar::zoned_time::ZonedTime;
+    use crate::citext;
+    use crate::extent::{Edge, Extent};
+    use crate::lsn;
     use crate::mac;
     use crate::network::Network;
     use crate::types::TypeKind;
+    use crate::vector;
 
     fn numeric() -> impl Strategy<Value = Numeric> {
         prop_oneof![
@@ -259,6 +270,65 @@ pub(crate) mod arbitrary {
             1 => Just(Numeric::Infinity),
             1 => Just(Numeric::NegativeInfinity),
         ]
+    }
+
+    /// The types that have values of their own in [`datum_of`], but for arrays and what is held as text.
+    pub(crate) const KINDS: &[TypeKind] = &[
+        TypeKind::Bool,
+        TypeKind::Int2,
+        TypeKind::Int4,
+        TypeKind::Int8,
+        TypeKind::Oid,
+        TypeKind::Float4,
+        TypeKind::Float8,
+        TypeKind::Numeric,
+        TypeKind::Text,
+        TypeKind::Bytea,
+        TypeKind::Date,
+        TypeKind::Timestamp,
+        TypeKind::Timestamptz,
+        TypeKind::Interval,
+        TypeKind::Uuid,
+        TypeKind::Time,
+        TypeKind::Bit,
+        TypeKind::Varbit,
+        TypeKind::Timetz,
+        TypeKind::Inet,
+        TypeKind::Cidr,
+        TypeKind::Macaddr,
+        TypeKind::Macaddr8,
+        TypeKind::Money,
+        TypeKind::PgLsn,
+        TypeKind::Int4Range,
+        TypeKind::Int8Range,
+        TypeKind::Daterange,
+        TypeKind::Tsrange,
+        TypeKind::Tstzrange,
+        TypeKind::Numrange,
+        TypeKind::Vector,
+        TypeKind::Citext,
+    ];
+
+    /// Ranges whose bounds are near each other, so that they meet.
+    fn range_between(subtype: TypeKind) -> BoxedStrategy<Datum> {
+        let value = move |number: i32| match subtype {
+            TypeKind::Int4 => Datum::Int4(number),
+            TypeKind::Date => Datum::Date(number),
+            TypeKind::Timestamp => Datum::Timestamp(number.into()),
+            TypeKind::Timestamptz => Datum::Timestamptz(number.into()),
+            TypeKind::Numeric => Datum::Numeric(Numeric::finite(number * 10, 1)),
+            _ => Datum::Int8(number.into()),
+        };
+        let bound = move || {
+            let some = (-6i32..7, any::<bool>())
+                .prop_map(move |(number, is_inclusive)| Edge::new(&value(number), is_inclusive).ok());
+            prop_oneof![1 => Just(None), 5 => some]
+        };
+        (bound(), bound())
+            .prop_map(move |(lower, upper)| {
+                Extent::new(subtype, lower, upper).unwrap_or(Extent::empty(subtype)).to_datum()
+            })
+            .boxed()
     }
 
     /// A value of a type, never NULL.
@@ -310,6 +380,18 @@ pub(crate) mod arbitrary {
             }
             TypeKind::Macaddr => any::<[u8; 6]>().prop_map(mac::datum).boxed(),
             TypeKind::Macaddr8 => any::<[u8; 8]>().prop_map(mac::datum).boxed(),
+            TypeKind::Int4Range => range_between(TypeKind::Int4),
+            TypeKind::Int8Range => range_between(TypeKind::Int8),
+            TypeKind::Daterange => range_between(TypeKind::Date),
+            TypeKind::Tsrange => range_between(TypeKind::Timestamp),
+            TypeKind::Tstzrange => range_between(TypeKind::Timestamptz),
+            TypeKind::Numrange => range_between(TypeKind::Numeric),
+            TypeKind::Citext => "[aAbB]{0,4}".prop_map(|text| citext::of_text(&text)).boxed(),
+            TypeKind::Vector => {
+                let real = prop_oneof![Just(0.0_f32), Just(-0.0), -2.0_f32..2.0, Just(f32::MAX)];
+                prop::collection::vec(real, 1..4).prop_map(|reals| vector::of_reals(reals).unwrap()).boxed()
+            }
+            TypeKind::PgLsn => any::<u64>().prop_map(lsn::datum).boxed(),
             TypeKind::Money => prop_oneof![any::<i64>(), -3i64..4].prop_map(Datum::Int8).boxed(),
             TypeKind::Time => (0i64..=86_400_000_000).prop_map(Datum::Int8).boxed(),
             TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)
@@ -338,7 +420,8 @@ pub(crate) mod arbitrary {
             15 => prop::sample::select(vec![
                 TypeKind::Bool, TypeKind::Int2, TypeKind::Int4, TypeKind::Int8, TypeKind::Oid, TypeKind::Float4,
                 TypeKind::Float8, TypeKind::Numeric, TypeKind::Text, TypeKind::Bytea, TypeKind::Date,
-                TypeKind::Timestamp, TypeKind::Timestamptz, TypeKind::Interval, TypeKind::Uuid,
+                TypeKind::Timestamp, TypeKind::Timestamptz, TypeKind::Interval, TypeKind::Uuid, TypeKind::Numrange,
+                TypeKind::Vector, TypeKind::Citext,
             ])
             .prop_flat_map(datum_of),
             1 => prop::collection::vec(prop_oneof![Just(Datum::Null), datum_of(TypeKind::Int4)], 0..4)

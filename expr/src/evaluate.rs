@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::casts;
-use crate::compare::compare_of;
+use crate::compare::{Comparison, compare, compare_of};
 use crate::datum::Datum;
 use crate::datum::array::{Array, DIMENSIONS_MAX};
 use crate::datum::record::{Record, Shape};
@@ -66,6 +66,12 @@ impl Expr {
             }
             return Ok(true);
         }
+        if let Expr::Call { function, args, .. } = self
+            && let (Body::Ordered(test), [left, right]) = (function.body, args.as_slice())
+        {
+            work::part()?;
+            return Ok(ordered(test, function.strict, left, right, context)? == Some(true));
+        }
         Ok(self.evaluate_ref(context)?.is_true())
     }
 
@@ -121,7 +127,7 @@ impl Expr {
             }
             Expr::Array { items, ty } => array(items, *ty, context),
             Expr::Subscript { array, subscripts, .. } => subscript(array, subscripts, context),
-            Expr::Row { fields, shape, .. } => row(fields, shape, context),
+            Expr::Row { fields, shape, ty } => row(fields, shape, *ty, context),
             Expr::Field { record, place, .. } => field(record, *place, context),
             _ => Err(Error::internal("an expression whose value stands ready")),
         }
@@ -218,16 +224,25 @@ fn not(operand: &Expr, context: &EvalContext<'_>) -> Result<Datum> {
 fn is_null(operand: &Expr, negated: bool, context: &EvalContext<'_>) -> Result<Datum> {
     let value = operand.evaluate_ref(context)?;
     Ok(Datum::Bool(match &*value {
-        // Of a row: whether all of its fields are (not) NULL.
-        Datum::Record(record) => record.fields().iter().all(|field| field.is_null() != negated),
+        // Of a row: whether all of its fields are (not) NULL, those too that it lacks.
+        Datum::Record(record) => {
+            let attributes = context.session.catalog.attributes(operand.ty().kind);
+            let lacks = attributes.is_some_and(|all| record.fields().len() < all.len());
+            record.fields().iter().all(|field| field.is_null() != negated) && !(negated && lacks)
+        }
         value => value.is_null() != negated,
     }))
 }
 
-fn row(fields: &[Expr], shape: &Arc<Shape>, context: &EvalContext<'_>) -> Result<Datum> {
+fn row(fields: &[Expr], shape: &Arc<Shape>, ty: Type, context: &EvalContext<'_>) -> Result<Datum> {
     let mut bytes = 0;
     let values = fields.iter().map(|field| work::grown(&mut bytes, field.evaluate(context)?));
-    Ok(Datum::Record(Arc::new(Record::new(shape.clone(), values.collect::<Result<_>>()?)?)))
+    let values = values.collect::<Result<Vec<Datum>>>()?;
+    let record = match ty.kind.is_composite() {
+        true => Record::composite(values)?,
+        false => Record::new(shape.clone(), values)?,
+    };
+    Ok(Datum::Record(Arc::new(record)))
 }
 
 fn field(record: &Expr, place: usize, context: &EvalContext<'_>) -> Result<Datum> {
@@ -416,17 +431,59 @@ fn apply_two(function: FunctionId, left: &Datum, right: &Datum, context: &EvalCo
     match function.body {
         _ if function.strict && (left.is_null() || right.is_null()) => Ok(Datum::Null),
         Body::Two(body) => body(left, right),
+        Body::Ordered(test) => Ok(Datum::Bool(test.holds(compare(left, right)))),
         _ => function.call(&[left.clone(), right.clone()], &[], context.session),
     }
 }
 
 fn call<'a>(function: FunctionId, args: &'a [Expr], context: &EvalContext<'a>) -> Result<Cow<'a, Datum>> {
     match (function.body, args) {
+        (Body::Ordered(test), [left, right]) => {
+            ordered(test, function.strict, left, right, context).map(Datum::from)
+        }
         (Body::Two(body), [left, right]) => call_two(body, function.strict, left, right, context),
         (Body::One(body), [operand]) => call_one(body, function.strict, operand, context),
         _ => call_many(function, args, context),
     }
     .map(Cow::Owned)
+}
+
+/// What a comparison says of two operands.
+fn ordered(
+    test: Comparison,
+    strict: bool,
+    left: &Expr,
+    right: &Expr,
+    context: &EvalContext<'_>,
+) -> Result<Truth> {
+    if let (Some(left), Some(right)) = (at_hand(left, context), at_hand(right, context)) {
+        return compared(test, strict, left, right);
+    }
+    let left = left.evaluate_ref(context)?;
+    if strict && left.is_null() {
+        return Ok(None);
+    }
+    compared(test, strict, &left, &*right.evaluate_ref(context)?)
+}
+
+fn compared(test: Comparison, strict: bool, left: &Datum, right: &Datum) -> Result<Truth> {
+    if strict && (left.is_null() || right.is_null()) {
+        return Ok(None);
+    }
+    work::note(left)?;
+    work::note(right)?;
+    Ok(Some(test.holds(compare(left, right))))
+}
+
+/// The value of an operand that has nothing to be computed.
+#[inline]
+fn at_hand<'a>(operand: &'a Expr, context: &EvalContext<'a>) -> Option<&'a Datum> {
+    match operand {
+        Expr::Column { index, .. } => context.row.get(*index),
+        Expr::Literal { value, .. } => Some(value),
+        Expr::Parameter { index, .. } => context.params.get(*index),
+        _ => None,
+    }
 }
 
 fn call_two(
@@ -436,17 +493,28 @@ fn call_two(
     right: &Expr,
     context: &EvalContext<'_>,
 ) -> Result<Datum> {
+    if let (Some(left), Some(right)) = (at_hand(left, context), at_hand(right, context)) {
+        return applied(body, strict, left, right);
+    }
     let left = left.evaluate_ref(context)?;
     if strict && left.is_null() {
         return Ok(Datum::Null);
     }
-    let right = right.evaluate_ref(context)?;
-    if strict && right.is_null() {
+    applied(body, strict, &left, &*right.evaluate_ref(context)?)
+}
+
+fn applied(
+    body: fn(&Datum, &Datum) -> Result<Datum>,
+    strict: bool,
+    left: &Datum,
+    right: &Datum,
+) -> Result<Datum> {
+    if strict && (left.is_null() || right.is_null()) {
         return Ok(Datum::Null);
     }
-    work::note(&left)?;
-    work::note(&right)?;
-    made(body(&left, &right)?)
+    work::note(left)?;
+    work::note(right)?;
+    made(body(left, right)?)
 }
 
 /// A value that a function has made, counted.
@@ -477,4 +545,88 @@ fn call_many(function: FunctionId, args: &[Expr], context: &EvalContext<'_>) -> 
         _ => Vec::new(),
     };
     made(function.call(&values, &types, context.session)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::datum::arbitrary::{any_datum, datum_of};
+    use crate::functions;
+    use crate::operators::comparison;
+    use crate::types::TypeKind;
+
+    /// The comparisons that are told from the order alone.
+    fn ordered_functions() -> impl Iterator<Item = (FunctionId, Comparison)> {
+        functions::all().filter_map(|function| match function.body {
+            Body::Ordered(test) => Some((function, test)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn functions_test_what_their_operators_say() {
+        assert!(ordered_functions().count() > 200);
+        for (function, test) in ordered_functions() {
+            // Of `~<~` and its like planners know nothing.
+            assert_eq!(comparison(function).unwrap_or(test), test, "{function:?}");
+            assert!(function.strict, "{function:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_holds_where_its_value_is_true() {
+        let mut runner = TestRunner::deterministic();
+        let session = SessionContext::default();
+        for (function, test) in ordered_functions() {
+            let [left, right] = function.args else { panic!("{function:?}") };
+            for round in 0..20 {
+                let mut value = |kind: TypeKind| {
+                    let value = prop_oneof![1 => Just(Datum::Null), 6 => datum_of(kind), 1 => any_datum()];
+                    value.new_tree(&mut runner).unwrap().current()
+                };
+                let row = [value(*left), value(*right)];
+                let expected = match row.iter().any(Datum::is_null) {
+                    true => None,
+                    false => Some(test.holds(compare(&row[0], &row[1]))),
+                };
+                let context = EvalContext::new(&row, &row, &session);
+                let operand = |place: usize, form: usize| match form {
+                    0 => Expr::column(place, function.args[place]),
+                    1 => Expr::Parameter { index: place, ty: function.args[place].into() },
+                    2 => Expr::literal(row[place].clone(), function.args[place]),
+                    _ => Expr::Coalesce {
+                        args: vec![Expr::column(place, function.args[place])],
+                        ty: function.args[place].into(),
+                    },
+                };
+                let args = vec![operand(0, round % 4), operand(1, round / 4 % 4)];
+                let call = Expr::call(function, args, TypeKind::Bool);
+                let value = call.evaluate(&context).unwrap();
+                assert_eq!(
+                    format!("{value:?}"),
+                    format!("{:?}", Datum::from(expected)),
+                    "{call:?} of {row:?}"
+                );
+                assert_eq!(call.evaluate_condition(&context).unwrap(), expected == Some(true));
+                let all = Expr::And(vec![Expr::literal(true, TypeKind::Bool), call]);
+                assert_eq!(all.evaluate_condition(&context).unwrap(), expected == Some(true));
+            }
+        }
+        work::take();
+    }
+
+    #[test]
+    fn a_condition_over_a_column_that_is_not_there_is_an_error() {
+        let equal = FunctionId::from_oid(65).unwrap();
+        let args = vec![Expr::column(1, TypeKind::Int4), Expr::literal(1_i32, TypeKind::Int4)];
+        let condition = Expr::call(equal, args, TypeKind::Bool);
+        let session = SessionContext::default();
+        let row = [Datum::Int4(1)];
+        let outcome = condition.evaluate_condition(&EvalContext::new(&row, &[], &session));
+        assert_eq!(outcome.unwrap_err().sqlstate, "XX000");
+    }
 }

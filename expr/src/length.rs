@@ -5,7 +5,8 @@ use crate::calendar::{self, zoned_time::ZonedTime};
 use crate::datum::{Datum, Interval};
 use crate::error::{Error, Result};
 use crate::numeric;
-use crate::types::{Modifiers, Order, Type, TypeKind};
+use crate::types::{IntervalFields, Modifiers, Order, Type, TypeKind};
+use crate::vector;
 use crate::work;
 
 /// The most bytes of a name.
@@ -39,6 +40,7 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
             }
         }
         (Modifiers::Bits(_), Datum::Bytea(held)) => fit_bits(Datum::Bytea(held), ty, explicit),
+        (Modifiers::Dimensions, value @ Datum::Keyed(_)) => vector::fit(value, ty.modifier),
         (Modifiers::Decimal, Datum::Numeric(number)) => match ty.precision_and_scale() {
             Some((precision, scale)) => numeric::fit(number, precision, scale).map(Datum::Numeric),
             None => Ok(Datum::Numeric(number)),
@@ -56,16 +58,36 @@ pub fn coerce(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
             Ok(Datum::Timestamptz(calendar::round_micros(micros, ty.modifier)))
         }
         (Modifiers::Interval, Datum::Interval(interval)) => {
+            let Interval { months, days, micros } = restricted(interval, ty.interval_fields());
             let micros = match ty.precision() {
-                Some(precision) => calendar::round_micros(interval.micros, precision),
-                None => interval.micros,
+                Some(precision) => calendar::round_micros(micros, precision),
+                None => micros,
             };
-            Ok(Datum::Interval(Interval { micros, ..interval }))
+            Ok(Datum::Interval(Interval { months, days, micros }))
         }
         (_, Datum::Text(text)) if ty.kind == TypeKind::Name && text.len() > NAME_BYTES_MAX => {
             Ok(Datum::text(text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()))
         }
         (_, value) => Ok(value),
+    }
+}
+
+/// What is left of an interval whose last field is one of these: what is less than that is cut off.
+fn restricted(interval: Interval, fields: Option<IntervalFields>) -> Interval {
+    use IntervalFields as Fields;
+    let Interval { months, days, micros } = interval;
+    let whole = |unit: i64| Interval { micros: micros / unit * unit, ..interval };
+    match fields {
+        Some(Fields::Year) => Interval { months: months / 12 * 12, days: 0, micros: 0 },
+        Some(Fields::Month | Fields::YearToMonth) => Interval { months, days: 0, micros: 0 },
+        Some(Fields::Day) => Interval { months, days, micros: 0 },
+        Some(Fields::Hour | Fields::DayToHour) => whole(calendar::MICROS_PER_HOUR),
+        Some(Fields::Minute | Fields::DayToMinute | Fields::HourToMinute) => {
+            whole(calendar::MICROS_PER_MINUTE)
+        }
+        Some(Fields::Second | Fields::DayToSecond | Fields::HourToSecond | Fields::MinuteToSecond) | None => {
+            interval
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 //! # Map, from the bottom up
 //!
 //! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`], [`bits`],
-//!    [`network`], [`mac`], [`money`]: what the kinds of value that need some arithmetic, or reading, are given.
+//!    [`network`], [`mac`], [`lsn`], [`extent`], [`money`], [`vector`], [`citext`]: what the kinds of value that need some arithmetic, or reading, are given.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
 //! 3. [`mod@compare`]: order, equality, hash. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
 //!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
-//! 4. [`key`], [`row`]: values as the key space stores them.
+//! 4. [`key`], [`row`]: values as the key space stores them. [`keyed`]: those that are equal though they look unlike.
 //! 5. [`functions`], [`operators`], [`casts`], [`accumulate`], [`aggregate`], [`series`]: what can be done with values, found
 //!    by name and types. [`range`]: how far values are apart. [`work`]: what they cost, counted.
 //! 6. [`tree`]: the typed expression, [`evaluate`]: its value for a row.
@@ -20,16 +20,20 @@ mod binary;
 mod bits;
 pub mod calendar;
 pub mod casts;
+mod citext;
 pub mod codec;
 pub mod compare;
 pub mod datum;
 pub mod encoding;
 pub mod error;
 pub mod evaluate;
+mod extent;
 pub mod functions;
 pub mod json;
 pub mod key;
+mod keyed;
 pub mod length;
+mod lsn;
 mod mac;
 mod money;
 mod network;
@@ -46,6 +50,7 @@ pub mod session;
 pub mod text;
 pub mod tree;
 pub mod types;
+mod vector;
 pub mod volatility;
 pub mod work;
 

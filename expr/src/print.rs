@@ -6,7 +6,7 @@
 
 use crate::codec;
 use crate::datum::Datum;
-use crate::functions::{FunctionId, quote};
+use crate::functions::{FunctionId, quote, spread};
 use crate::operators;
 use crate::session::SessionContext;
 use crate::tree::{Expr, Subscript};
@@ -56,6 +56,13 @@ impl Printer<'_> {
     pub fn operand(&self, expression: &Expr) -> String {
         let mut writer = Writer { printer: self, out: String::new(), indent: 0 };
         writer.operand(expression, Parent::Cast, true);
+        writer.out
+    }
+
+    /// The expression as an argument of a function, where a cast that nobody wrote shows, too.
+    pub fn argument(&self, expression: &Expr) -> String {
+        let mut writer = Writer { printer: self, out: String::new(), indent: 0 };
+        writer.expression(expression, true);
         writer.out
     }
 
@@ -177,17 +184,34 @@ impl Writer<'_> {
                     self.push("]");
                 }
             }
-            Expr::Row { fields, .. } => self.function("ROW", fields),
+            Expr::Row { fields, ty, .. } => {
+                self.function("ROW", fields);
+                if ty.kind.is_composite() {
+                    self.push(&format!("::{}", ty.display_name()));
+                }
+            }
             Expr::Field { record, place, .. } => {
                 self.push("(");
                 self.expression(record, implicit);
-                self.push(&format!(").f{}", place.saturating_add(1)));
+                self.push(").");
+                self.push(&self.field(record.ty().kind, *place));
+            }
+            // Whose operand is a row of any kind takes it as it is.
+            Expr::Cast { operand, to, explicit: false } if to.kind == TypeKind::Record => {
+                self.expression(operand, implicit);
             }
             Expr::Cast { operand, explicit: false, .. } if !implicit => {
                 self.operand(operand, Parent::Cast, false);
             }
             Expr::Cast { operand, to, .. } => self.cast(operand, *to),
         }
+    }
+
+    /// What a field is called.
+    fn field(&self, kind: TypeKind, place: usize) -> String {
+        let attributes = self.printer.session.catalog.attributes(kind);
+        let name = attributes.as_ref().and_then(|own| own.fields().nth(place)).map(|(name, _)| name);
+        name.map_or_else(|| format!("f{}", place.saturating_add(1)), quote::identifier)
     }
 
     /// An operand, in parentheses of its own where they make a difference.
@@ -235,8 +259,20 @@ impl Writer<'_> {
                 writer.push(" ");
                 writer.operand(operand, Parent::Expr(call), true);
             }),
+            _ if spread::is_spread(function) => self.spread(function.name, args),
             _ => self.function(&quote::identifier(function.name), args),
         }
+    }
+
+    /// `f(a, VARIADIC array)`
+    fn spread(&mut self, name: &str, args: &[Expr]) {
+        let Some((array, first)) = args.split_last() else { return };
+        self.push(&quote::identifier(name));
+        self.push("(");
+        self.items(first);
+        self.push(if first.is_empty() { "VARIADIC " } else { ", VARIADIC " });
+        self.items(std::slice::from_ref(array));
+        self.push(")");
     }
 
     fn infix(&mut self, whole: &Expr, left: &Expr, symbol: &str, right: &Expr) {

@@ -1,6 +1,12 @@
 //! Regular expressions: PostgreSQL's advanced ones rewritten for the regex crate, which matches in linear time and so has no
-//! back references and no lookaround: those are refused (0A000). Where alternatives of unlike length match, the first wins
-//! and not the longest.
+//! back references and no lookaround. Expressions with those are read into a tree ([`read`]), become steps ([`program`]), and are
+//! matched one way after the other ([`walk`]). Where alternatives of unlike length match, the first wins and not the longest.
+
+mod code;
+mod found;
+mod program;
+mod read;
+mod walk;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,6 +15,61 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
+use program::Program;
+use walk::Walk;
+
+pub(crate) use found::{Found, Groups};
+
+/// A compiled expression.
+#[derive(Debug)]
+pub(crate) enum Regular {
+    /// In linear time.
+    Linear(Regex),
+    /// One way after the other.
+    Walked(Box<WalkedProgram>),
+}
+
+/// An expression with back references or lookaround.
+#[derive(Debug)]
+pub(crate) struct WalkedProgram {
+    program: Program,
+    flags: Flags,
+}
+
+impl Regular {
+    /// Whether it matches anywhere.
+    ///
+    /// # Errors
+    /// The statement is to end, or takes too much.
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool> {
+        match self {
+            Self::Linear(regex) => Ok(regex.is_match(text)),
+            Self::Walked(_) => Ok(self.groups(text, 0)?.is_some()),
+        }
+    }
+
+    /// The first match that begins at a byte or behind it.
+    ///
+    /// # Errors
+    /// As [`Self::is_match`].
+    pub(crate) fn groups<'t>(&self, text: &'t str, from: usize) -> Result<Option<Groups<'t>>> {
+        Ok(match self {
+            Self::Linear(regex) => regex.captures_at(text, from).map(|captures| {
+                let span = |group: Option<regex::Match<'_>>| group.map(|group| (group.start(), group.end()));
+                Groups::new(text, captures.iter().map(span).collect())
+            }),
+            Self::Walked(walked) => {
+                let spans = Walk::new(&walked.program, walked.flags, text).find(from)?;
+                spans.map(|spans| Groups::new(text, spans))
+            }
+        })
+    }
+}
+
+/// 2201B
+fn invalid(reason: &str) -> Error {
+    Error::new("2201B", format!("invalid regular expression: {reason}"))
+}
 
 /// How a regular expression is to be read and applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -57,39 +118,49 @@ impl Flags {
 const CACHED_MAX: usize = 64;
 
 thread_local! {
-    static CACHE: RefCell<HashMap<(String, Flags), Arc<Regex>>> = RefCell::new(HashMap::new());
+    static CACHE: RefCell<HashMap<(String, Flags), Arc<Regular>>> = RefCell::new(HashMap::new());
 }
 
 /// The expression, made for this thread at its first use.
-pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regex>> {
+pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regular>> {
     CACHE.with_borrow_mut(|cache| {
         let key = (pattern.to_owned(), flags);
         if let Some(regex) = cache.get(&key) {
             return Ok(regex.clone());
         }
         let (rewritten, flags) = rewrite(pattern, flags)?;
-        let regex = RegexBuilder::new(&rewritten)
+        let built = RegexBuilder::new(&rewritten)
             .case_insensitive(flags.fold)
             .multi_line(flags.anchors)
             .dot_matches_new_line(!flags.stops)
             .ignore_whitespace(flags.extended)
             .size_limit(4 << 20)
-            .build()
-            .map_err(|error| refused(pattern, &error))?;
+            .build();
+        let regular = match built {
+            Ok(regex) => Regular::Linear(regex),
+            Err(error) if looks_around_or_back(&error) => {
+                let program = Program::of(read::read(&rewritten, flags)?)?;
+                Regular::Walked(Box::new(WalkedProgram { program, flags }))
+            }
+            Err(error) => return Err(refused(pattern, &error)),
+        };
         if cache.len() >= CACHED_MAX {
             cache.clear();
         }
-        let regex = Arc::new(regex);
-        cache.insert(key, regex.clone());
-        Ok(regex)
+        let regular = Arc::new(regular);
+        cache.insert(key, regular.clone());
+        Ok(regular)
     })
+}
+
+/// Whether an expression was refused for what takes more than linear time.
+fn looks_around_or_back(error: &regex::Error) -> bool {
+    let message = error.to_string();
+    message.contains("look-around") || message.contains("backreferences")
 }
 
 fn refused(pattern: &str, error: &regex::Error) -> Error {
     let message = error.to_string();
-    if message.contains("look-around") || message.contains("backreferences") {
-        return Error::unsupported("back references and lookaround in regular expressions");
-    }
     if matches!(error, regex::Error::CompiledTooBig(_)) {
         return Error::new("2201B", "invalid regular expression: regular expression is too complex");
     }
@@ -128,18 +199,31 @@ fn rewrite(pattern: &str, mut flags: Flags) -> Result<(String, Flags)> {
     }
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut in_brackets = false;
+    let mut groups = 0;
     let mut characters = pattern.chars().peekable();
     while let Some(c) = characters.next() {
         match c {
-            '\\' => match characters.next() {
-                Some(escaped) => push_escape(escaped, in_brackets, &mut out),
-                None => {
-                    return Err(Error::new(
-                        "2201B",
-                        "invalid regular expression: invalid escape \\ sequence",
-                    ));
+            '\\' => {
+                let escaped = characters.next().ok_or_else(wrong_escape)?;
+                match escaped {
+                    'x' => code::push(code::digits(&mut characters, 16, 1..=255)?, &mut out)?,
+                    'u' => code::push(code::digits(&mut characters, 16, 4..=4)?, &mut out)?,
+                    'U' => code::push(code::digits(&mut characters, 16, 8..=8)?, &mut out)?,
+                    '0'..='9' => match code::back_reference(escaped, &mut characters, groups) {
+                        Some(_) if in_brackets => return Err(wrong_escape()),
+                        Some(number) => {
+                            out.push('\\');
+                            out.push_str(&number);
+                        }
+                        None => code::push(code::octal(escaped, &mut characters)?, &mut out)?,
+                    },
+                    escaped => push_escape(escaped, in_brackets, &mut out),
                 }
-            },
+            }
+            '(' if !in_brackets => {
+                groups += usize::from(characters.peek() != Some(&'?'));
+                out.push(c);
+            }
             '[' if in_brackets => match characters.peek() {
                 Some(':') => {
                     // A class by name, up to its `:]`.
@@ -181,6 +265,10 @@ fn rewrite(pattern: &str, mut flags: Flags) -> Result<(String, Flags)> {
     Ok((out, flags))
 }
 
+fn wrong_escape() -> Error {
+    invalid("invalid escape \\ sequence")
+}
+
 fn push_escape(escaped: char, in_brackets: bool, out: &mut String) {
     let class = match escaped {
         'd' => "0-9",
@@ -204,6 +292,7 @@ fn push_escape(escaped: char, in_brackets: bool, out: &mut String) {
         'M' => out.push_str("\\b{end}"),
         'Z' => out.push_str("\\z"),
         'e' => out.push_str("\\x1b"),
+        'b' => out.push_str("\\x08"),
         'B' => out.push_str("\\\\"),
         c if c.is_ascii_alphanumeric() => {
             out.push('\\');
@@ -218,7 +307,7 @@ fn push_escape(escaped: char, in_brackets: bool, out: &mut String) {
 ///
 /// # Errors
 /// 2201B: it is none. 0A000: `x` is among the flags.
-pub(crate) fn like_regex(pattern: &str, letters: &str) -> Result<Arc<Regex>> {
+pub(crate) fn like_regex(pattern: &str, letters: &str) -> Result<Arc<Regular>> {
     let has = |letter| letters.contains(letter);
     if has('q') {
         return compile(pattern, Flags { fold: has('i'), literal: true, ..Flags::default() });

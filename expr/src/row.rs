@@ -18,8 +18,11 @@
 //!                                                     behind dimensions (their number (varint), of each length
 //!                                                     and lower bound (zigzag varints)), 4 document
 //!                                                     (length (varint), see [`json::binary`]), 5 record (number
-//!                                                     of fields (varint), of each name, OID and modifier
-//!                                                     (varints), then as 2): in no column
+//!                                                     of fields (varint), of each name, OID, that of the made
+//!                                                     type that it is or holds, or 0, that of what it is like,
+//!                                                     and modifier (varints), then as 2): in no column,
+//!                                                     6 value of a composite type (as 2), 7 what has a key
+//!                                                     (length (varint), its image: see [`keyed`])
 //! numeric   0 NaN, 1 Infinity, 2 -Infinity, 3 small: scale (varint), unscaled (zigzag varint),
 //!           4 large: scale (varint), length (varint), unscaled (two's complement, little-endian)
 //! ```
@@ -45,6 +48,7 @@ use crate::datum::record::{Record, Shape};
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 use crate::json;
+use crate::keyed;
 use crate::types::{Type, TypeKind};
 
 pub use patch::patch_row;
@@ -78,10 +82,21 @@ mod tag {
     pub(super) const OTHER_SHAPED_ARRAY: u8 = 3;
     pub(super) const OTHER_JSON: u8 = 4;
     pub(super) const OTHER_RECORD: u8 = 5;
+    pub(super) const OTHER_COMPOSITE: u8 = 6;
+    pub(super) const OTHER_KEYED: u8 = 7;
+}
+
+/// The bytes are no row: smaller than an [`Error`], which is made of it where nobody can go on.
+struct Malformed;
+
+impl From<Malformed> for Error {
+    fn from(_: Malformed) -> Self {
+        Error::new("XX001", "malformed row")
+    }
 }
 
 fn malformed() -> Error {
-    Error::new("XX001", "malformed row")
+    Malformed.into()
 }
 
 fn put_varint(mut value: u64, out: &mut Vec<u8>) {
@@ -99,15 +114,25 @@ fn put_zigzag(value: i64, out: &mut Vec<u8>) {
 /// Encodes the columns, whose ids must ascend from 1; NULLs may be given or left out.
 pub fn encode_row(schema_version: u32, columns: &[(u32, &Datum)]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(16 + columns.len() * 10);
+    put_row(schema_version, columns.iter().copied(), &mut out)?;
+    Ok(out)
+}
+
+/// Appends what [`encode_row`] makes.
+pub fn put_row<'a>(
+    schema_version: u32,
+    columns: impl IntoIterator<Item = (u32, &'a Datum)>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     out.push(FORMAT);
-    put_varint(u64::from(schema_version), &mut out);
+    put_varint(u64::from(schema_version), out);
     let mut previous = 0;
     for (id, value) in columns {
         let delta = id.checked_sub(previous).filter(|delta| *delta > 0);
-        put_column(delta.ok_or_else(|| Error::internal("columns of a row out of order"))?, value, &mut out);
-        previous = *id;
+        put_column(delta.ok_or_else(|| Error::internal("columns of a row out of order"))?, value, out);
+        previous = id;
     }
-    Ok(out)
+    Ok(())
 }
 
 fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
@@ -175,6 +200,11 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             out.push(tag::OTHER_UUID);
             out.extend_from_slice(v);
         }
+        Datum::Keyed(v) => {
+            head(tag::OTHER, out);
+            out.push(tag::OTHER_KEYED);
+            put_bytes(v.image(), out);
+        }
         Datum::Json(json) => {
             head(tag::OTHER, out);
             out.push(tag::OTHER_JSON);
@@ -182,15 +212,16 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             json::binary::put(json, &mut body);
             put_bytes(&body, out);
         }
-        // No column holds one.
         Datum::Record(record) => {
             head(tag::OTHER, out);
-            out.push(tag::OTHER_RECORD);
-            put_varint(record.fields().len() as u64, out);
-            for (name, ty, _) in record.named() {
-                put_bytes(name.as_bytes(), out);
-                put_varint(u64::from(ty.kind.oid()), out);
-                put_zigzag(i64::from(ty.modifier), out);
+            match record.shape() {
+                None => out.push(tag::OTHER_COMPOSITE),
+                // No column holds one.
+                Some(shape) => {
+                    out.push(tag::OTHER_RECORD);
+                    put_varint(shape.len() as u64, out);
+                    shape.fields().for_each(|(name, ty)| put_field(name, ty, out));
+                }
             }
             let mut body = Vec::new();
             for field in record.fields() {
@@ -217,6 +248,15 @@ fn put_column(delta: u32, value: &Datum, out: &mut Vec<u8>) {
             put_bytes(&body, out);
         }
     }
+}
+
+/// A record's field: its name and type.
+fn put_field(name: &str, ty: Type, out: &mut Vec<u8>) {
+    put_bytes(name.as_bytes(), out);
+    put_varint(u64::from(ty.kind.oid()), out);
+    put_varint(u64::from(ty.kind.made_oid().unwrap_or(0)), out);
+    put_varint(u64::from(ty.kind.row().id.oid()), out);
+    put_zigzag(i64::from(ty.modifier), out);
 }
 
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -253,25 +293,40 @@ fn put_numeric(value: &Numeric, out: &mut Vec<u8>) {
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    fn byte(&mut self) -> Result<u8> {
-        let (first, rest) = self.0.split_first().ok_or_else(malformed)?;
+    #[inline]
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let (first, rest) = self.0.split_first().ok_or(Malformed)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or_else(malformed)?;
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(length).ok_or_else(malformed)?;
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (head, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(head)
     }
 
-    fn varint(&mut self) -> Result<u64> {
+    /// Most are of one byte.
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.0.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -280,26 +335,30 @@ impl<'a> Input<'a> {
                 return Ok(value);
             }
         }
-        Err(malformed())
+        Err(Malformed)
     }
 
-    fn zigzag(&mut self) -> Result<i64> {
+    #[inline]
+    fn zigzag(&mut self) -> Result<i64, Malformed> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).map_err(|_| malformed())?;
+    #[inline]
+    fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
         self.take(length)
     }
 
     /// The next column's distance from the previous and its tag.
-    fn head(&mut self) -> Result<(u32, u64)> {
+    #[inline]
+    fn head(&mut self) -> Result<(u32, u64), Malformed> {
         let head = self.varint()?;
-        let delta = u32::try_from(head >> 4).ok().filter(|delta| *delta > 0).ok_or_else(malformed)?;
+        let delta = u32::try_from(head >> 4).ok().filter(|delta| *delta > 0).ok_or(Malformed)?;
         Ok((delta, head & 15))
     }
 
+    #[inline]
     fn value(&mut self, tag: u64, depth: usize) -> Result<Datum> {
         Ok(match tag {
             tag::NULL => Datum::Null,
@@ -317,42 +376,54 @@ impl<'a> Input<'a> {
             tag::DATE => Datum::Date(i32::from_le_bytes(self.array()?)),
             tag::TIMESTAMP => Datum::Timestamp(i64::from_le_bytes(self.array()?)),
             tag::TIMESTAMPTZ => Datum::Timestamptz(i64::from_le_bytes(self.array()?)),
-            _ => match self.byte()? {
-                tag::OTHER_INTERVAL => Datum::Interval(Interval {
-                    months: i32::try_from(self.zigzag()?).map_err(|_| malformed())?,
-                    days: i32::try_from(self.zigzag()?).map_err(|_| malformed())?,
-                    micros: i64::from_le_bytes(self.array()?),
-                }),
-                tag::OTHER_UUID => Datum::Uuid(self.array()?),
-                tag::OTHER_JSON => Datum::json(json::binary::take(self.bytes()?).ok_or_else(malformed)?),
-                tag::OTHER_ARRAY if depth < DEPTH_MAX => Datum::Array(self.items(depth)?.into()),
-                tag::OTHER_SHAPED_ARRAY if depth < DEPTH_MAX => {
-                    let count = usize::try_from(self.varint()?).map_err(|_| malformed())?;
-                    if count > DIMENSIONS_MAX {
-                        return Err(malformed());
-                    }
-                    let dimensions: Result<Vec<_>> = (0..count).map(|_| self.dimension()).collect();
-                    let items = dimensions.and_then(|dimensions| Ok((self.items(depth)?, dimensions)));
-                    let (items, dimensions) = items?;
-                    Datum::Array(Array::shaped(items, &dimensions).map_err(|_| malformed())?)
+            _ => return self.other(depth),
+        })
+    }
+
+    /// A value of the kinds of which another byte says which.
+    fn other(&mut self, depth: usize) -> Result<Datum> {
+        Ok(match self.byte()? {
+            tag::OTHER_INTERVAL => Datum::Interval(Interval {
+                months: i32::try_from(self.zigzag()?).map_err(|_| malformed())?,
+                days: i32::try_from(self.zigzag()?).map_err(|_| malformed())?,
+                micros: i64::from_le_bytes(self.array()?),
+            }),
+            tag::OTHER_UUID => Datum::Uuid(self.array()?),
+            tag::OTHER_JSON => Datum::json(json::binary::take(self.bytes()?).ok_or_else(malformed)?),
+            tag::OTHER_KEYED => {
+                keyed::of_image(Bytes::copy_from_slice(self.bytes()?)).ok_or_else(malformed)?
+            }
+            tag::OTHER_ARRAY if depth < DEPTH_MAX => Datum::Array(self.items(depth)?.into()),
+            tag::OTHER_SHAPED_ARRAY if depth < DEPTH_MAX => {
+                let count = usize::try_from(self.varint()?).map_err(|_| malformed())?;
+                if count > DIMENSIONS_MAX {
+                    return Err(malformed());
                 }
-                tag::OTHER_RECORD if depth < DEPTH_MAX => {
-                    let count = self.varint()?;
-                    let shape: Result<Vec<_>> = (0..count).map(|_| self.field()).collect();
-                    let shape = Arc::new(Shape::new(shape?));
-                    let fields = self.items(depth)?;
-                    Datum::Record(Arc::new(Record::new(shape, fields)?))
-                }
-                _ => return Err(malformed()),
-            },
+                let dimensions: Result<Vec<_>> = (0..count).map(|_| self.dimension()).collect();
+                let items = dimensions.and_then(|dimensions| Ok((self.items(depth)?, dimensions)));
+                let (items, dimensions) = items?;
+                Datum::Array(Array::shaped(items, &dimensions).map_err(|_| malformed())?)
+            }
+            tag::OTHER_RECORD if depth < DEPTH_MAX => {
+                let count = self.varint()?;
+                let shape: Result<Vec<_>> = (0..count).map(|_| self.field()).collect();
+                let shape = Arc::new(Shape::new(shape?));
+                let fields = self.items(depth)?;
+                Datum::Record(Arc::new(Record::new(shape, fields)?))
+            }
+            tag::OTHER_COMPOSITE if depth < DEPTH_MAX => {
+                Datum::Record(Arc::new(Record::composite(self.items(depth)?)?))
+            }
+            _ => return Err(malformed()),
         })
     }
 
     /// A record's field: its name and type.
     fn field(&mut self) -> Result<(String, Type)> {
         let name = std::str::from_utf8(self.bytes()?).map_err(|_| malformed())?.to_owned();
-        let oid = u32::try_from(self.varint()?).map_err(|_| malformed())?;
-        let kind = TypeKind::from_oid(oid).ok_or_else(malformed)?;
+        let mut oid = || u32::try_from(self.varint()?).map_err(|_| malformed());
+        let (oid, made, like) = (oid()?, oid()?, oid()?);
+        let kind = TypeKind::of_parts(oid, (made > 0).then_some(made), like).ok_or_else(malformed)?;
         let modifier = i32::try_from(self.zigzag()?).map_err(|_| malformed())?;
         Ok((name, Type { kind, modifier }))
     }
@@ -400,7 +471,28 @@ impl<'a> Input<'a> {
             tag::FLOAT4 | tag::DATE => drop(self.take(4)?),
             tag::FLOAT8 | tag::TIMESTAMP | tag::TIMESTAMPTZ => drop(self.take(8)?),
             tag::TEXT | tag::BYTEA => drop(self.bytes()?),
+            tag::NUMERIC => self.skip_numeric()?,
+            tag::OTHER if self.0.first() == Some(&tag::OTHER_KEYED) => {
+                self.byte()?;
+                self.bytes()?;
+            }
             _ => drop(self.value(tag, 0)?),
+        }
+        Ok(())
+    }
+
+    fn skip_numeric(&mut self) -> Result<()> {
+        match self.byte()? {
+            0..=2 => {}
+            3 => {
+                self.scale()?;
+                self.varint()?;
+            }
+            4 => {
+                self.scale()?;
+                self.bytes()?;
+            }
+            _ => return Err(malformed()),
         }
         Ok(())
     }
@@ -434,20 +526,30 @@ impl RowDecoder {
         let mut input = Input(bytes);
         check_format(&mut input)?;
         let schema_version = u32::try_from(input.varint()?).map_err(|_| malformed())?;
-        let mut wanted = self.wanted.iter().peekable();
+        let mut wanted = self.wanted.iter();
+        let Some((mut wanted_id, mut wanted_place)) = wanted.next().copied() else {
+            return Ok(schema_version);
+        };
         let mut id = 0u32;
         while !input.0.is_empty() {
             let (delta, tag) = input.head()?;
             id = id.checked_add(delta).ok_or_else(malformed)?;
-            while wanted.next_if(|(wanted, _)| *wanted < id).is_some() {}
-            match wanted.peek() {
-                None => break,
-                Some((wanted_id, _)) if *wanted_id > id => input.skip(tag)?,
-                Some((_, place)) => {
-                    let place =
-                        row.get_mut(*place).ok_or_else(|| Error::internal("row has no such place"))?;
-                    *place = input.value(tag, 0)?;
+            while wanted_id < id {
+                match wanted.next() {
+                    Some(next) => (wanted_id, wanted_place) = *next,
+                    None => return Ok(schema_version),
                 }
+            }
+            if wanted_id > id {
+                input.skip(tag)?;
+                continue;
+            }
+            let place = row.get_mut(wanted_place).ok_or_else(|| Error::internal("row has no such place"))?;
+            *place = input.value(tag, 0)?;
+            // Nothing is looked at behind the last that is wanted.
+            match wanted.next() {
+                Some(next) => (wanted_id, wanted_place) = *next,
+                None => break,
             }
         }
         Ok(schema_version)
@@ -503,6 +605,19 @@ mod tests {
         let mut row = vec![Datum::Int4(1), Datum::Int4(2), Datum::Int4(3), Datum::Int4(4)];
         RowDecoder::new((1..5).map(|id| (id, id as usize - 1))).decode_into(&bytes, &mut row).unwrap();
         assert!(matches!(row[..], [Datum::Int4(1), Datum::Int4(5), Datum::Int4(3), Datum::Null]));
+    }
+
+    #[test]
+    fn nothing_is_looked_at_behind_the_last_wanted_column() {
+        let mut bytes = encode_row(3, &[(1, &Datum::Int4(5)), (4, &Datum::from("x"))]).unwrap();
+        let whole = bytes.len();
+        bytes.push(tag::NULL as u8);
+        let mut row = vec![Datum::Null; 2];
+        assert!(RowDecoder::new([(1, 0), (9, 1)]).decode_into(&bytes, &mut row).is_err());
+        assert_eq!(RowDecoder::new([(1, 0), (4, 1)]).decode_into(&bytes, &mut row).unwrap(), 3);
+        assert!(matches!(&row[..], [Datum::Int4(5), Datum::Text(text)] if &**text == "x"));
+        assert_eq!(RowDecoder::new([]).decode_into(&bytes[..2], &mut []).unwrap(), 3);
+        assert!(RowDecoder::new([(4, 1)]).decode_into(&bytes[..whole - 1], &mut row).is_err());
     }
 
     #[test]

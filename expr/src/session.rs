@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::datum::Datum;
+use crate::datum::record::Shape;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::random::RandomNumbers;
@@ -30,6 +31,9 @@ pub trait CatalogFunctions: Send + Sync + std::fmt::Debug {
 
     /// All values of an enum, in order. 55P04 if nobody may use one of them yet.
     fn enum_values(&self, kind: TypeKind) -> Result<Vec<Datum>>;
+
+    /// The attributes of a composite type.
+    fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>>;
 
     /// The type of this OID, built in or made.
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind>;
@@ -62,6 +66,10 @@ impl CatalogFunctions for NoCatalog {
 
     fn enum_values(&self, _kind: TypeKind) -> Result<Vec<Datum>> {
         Ok(Vec::new())
+    }
+
+    fn attributes(&self, _kind: TypeKind) -> Option<Arc<Shape>> {
+        None
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {
@@ -126,6 +134,8 @@ pub struct SessionContext {
     pub transaction_timestamp: i64,
     /// `statement_timestamp()`, same unit.
     pub statement_timestamp: i64,
+    /// `nunatak.follower_read_ms`: how far `follower_read_timestamp()` lies before that.
+    pub follower_read_ms: i64,
     /// `TimeZone`.
     pub time_zone: TimeZone,
     /// `TimeZone` as it was set.
@@ -167,6 +177,7 @@ impl Default for SessionContext {
         Self {
             transaction_timestamp: now,
             statement_timestamp: now,
+            follower_read_ms: 5000,
             time_zone: TimeZone::UTC,
             time_zone_name: "UTC".into(),
             date_style: DateStyle::default(),
@@ -188,6 +199,12 @@ impl Default for SessionContext {
 }
 
 impl SessionContext {
+    /// A moment that lies so far before another one that any replica can answer what is read as of then, in microseconds since
+    /// 2000-01-01 UTC. `follower_read_timestamp()` is that of the statement.
+    pub const fn follower_read_timestamp(&self, before: i64) -> i64 {
+        before.saturating_sub(self.follower_read_ms.saturating_mul(1000))
+    }
+
     /// Sets `TimeZone`: a name of the IANA database, `UTC`, `+02:00`, an abbreviation. 22023 if there is none such.
     pub fn set_time_zone(&mut self, name: &str) -> Result<()> {
         self.time_zone = time_zone(name)?;
@@ -199,6 +216,14 @@ impl SessionContext {
 /// The wall clock in microseconds since 2000-01-01 UTC.
 pub fn now_micros() -> i64 {
     env::clock::wall_us() as i64 - crate::calendar::UNIX_EPOCH_DISTANCE_MICROS
+}
+
+/// What the zone of this name is called once it is set.
+///
+/// # Errors
+/// 22023: there is none.
+pub fn settled_time_zone(name: &str) -> Result<String> {
+    time_zone(name).map(|_| crate::calendar::zone::settled_name(name))
 }
 
 /// The zone of this name as `SET TIME ZONE` reads it.

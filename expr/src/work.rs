@@ -128,6 +128,7 @@ pub(crate) fn note(value: &Datum) -> Result<()> {
         Datum::Bytea(bytes) => bytes.len(),
         Datum::Array(items) => items.len().saturating_mul(size_of::<Datum>()),
         Datum::Json(json) => json.size_bytes(),
+        Datum::Keyed(value) => value.image().len(),
         Datum::Record(record) => record.fields().len().saturating_mul(size_of::<Datum>()),
         Datum::Numeric(number) => return product(number.bits()),
         _ => return Ok(()),

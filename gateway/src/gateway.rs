@@ -7,13 +7,14 @@ use std::time::Duration;
 use env::task::Scope;
 use parking_lot::Mutex;
 use sql::Engine;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::connection::{self, Shared};
 use crate::door;
-use crate::kv::{self, Kv};
+use crate::graphql::{self, GraphQl};
+use crate::kv::{self, Kv, KvService};
 use crate::objects::{self, Objects};
 use crate::options::GatewayOptions;
 use crate::registry::{Phase, Registry};
@@ -92,6 +93,26 @@ impl Gateway {
         Ok(address)
     }
 
+    /// Serves GraphQL on `listener`, too. Answers where that is.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub fn open_graphql(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        let graphql = Arc::new(GraphQl::new(self.sessions.shared.clone(), self.sessions.scope.clone()));
+        self.sessions.doors.lock().push(OpenDoor::GraphQl(graphql.clone()));
+        let sessions = self.sessions.clone();
+        self.listener.spawn_on(&Handle::current(), async move {
+            loop {
+                let (stream, peer) = door::accept(&listener).await;
+                let graphql = graphql.clone();
+                let pool = sessions.shared.options.pool.clone();
+                pool.spawn(&sessions.scope, async move { graphql::serve(stream, peer, &graphql).await });
+            }
+        });
+        Ok(address)
+    }
+
     /// Stops accepting; sessions outside of a transaction block end now, the others when their block does, and all of
     /// them after `grace` (57P01).
     pub async fn shutdown(&self, grace: Duration) {
@@ -113,6 +134,7 @@ impl Drop for Gateway {
 enum OpenDoor {
     Objects(Arc<Objects>),
     Kv(Arc<Kv>),
+    GraphQl(Arc<GraphQl>),
 }
 
 impl OpenDoor {
@@ -120,13 +142,14 @@ impl OpenDoor {
         match self {
             Self::Objects(objects) => &objects.door.registry,
             Self::Kv(kv) => &kv.door.registry,
+            Self::GraphQl(graphql) => &graphql.door.registry,
         }
     }
 
     /// Cuts off what the scope of the sessions does not end.
     fn cut(&self) {
         match self {
-            Self::Objects(_) => {}
+            Self::Objects(_) | Self::GraphQl(_) => {}
             Self::Kv(kv) => kv.cut(),
         }
     }
@@ -134,7 +157,7 @@ impl OpenDoor {
     /// Ends what is left of it.
     async fn end(&self) {
         match self {
-            Self::Objects(_) => {}
+            Self::Objects(_) | Self::GraphQl(_) => {}
             Self::Kv(kv) => kv.end().await,
         }
     }
@@ -153,13 +176,16 @@ impl Sessions {
     pub fn new(engine: Arc<Engine>, options: GatewayOptions) -> Self {
         let scope = Scope::new();
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).reclaim());
+        scope.spawn_on(&Handle::current(), Arc::clone(&engine).back_up());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).keep());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).attend());
         scope.spawn_on(&Handle::current(), Arc::clone(&engine).listen());
         if let Some(tls) = &options.tls {
             scope.spawn_on(&Handle::current(), Arc::clone(tls).watch());
         }
-        Self { shared: Arc::new(Shared::new(engine, options)), scope, doors: Mutex::default() }
+        let shared = Arc::new(Shared::new(engine, options));
+        scope.spawn_on(&Handle::current(), Arc::clone(&shared.admission).watch());
+        Self { shared, scope, doors: Mutex::default() }
     }
 
     /// Serves the client at the other end of `stream`, on the current runtime, until it leaves.
@@ -171,13 +197,48 @@ impl Sessions {
         });
     }
 
+    /// Serves a client of the object protocol at the other end of a pipe, on the current runtime, until it leaves.
+    pub fn serve_objects(&self, pipe: DuplexStream, peer: SocketAddr) {
+        let opened = self.opened(|door| match door {
+            OpenDoor::Objects(objects) => Some(objects.clone()),
+            _ => None,
+        });
+        let objects = opened.unwrap_or_else(|| {
+            let objects = Arc::new(Objects::new(self.shared.clone()));
+            self.doors.lock().push(OpenDoor::Objects(objects.clone()));
+            objects
+        });
+        let pool = self.shared.options.pool.clone();
+        pool.spawn(&self.scope, async move { objects::serve_pipe(pipe, peer, &objects).await });
+    }
+
+    /// The key-value service as a client in this process calls it, which counts as one that is connected from there.
+    pub fn kv(&self, peer: SocketAddr) -> KvService {
+        let opened = self.opened(|door| match door {
+            OpenDoor::Kv(kv) => Some(kv.clone()),
+            _ => None,
+        });
+        let kv = opened.unwrap_or_else(|| {
+            let kv = Arc::new(Kv::new(self.shared.clone(), self.scope.clone()));
+            kv::keep(&kv);
+            self.doors.lock().push(OpenDoor::Kv(kv.clone()));
+            kv
+        });
+        KvService::new(&kv, peer)
+    }
+
+    /// A door that is open already.
+    fn opened<D>(&self, which: impl Fn(&OpenDoor) -> Option<D>) -> Option<D> {
+        self.doors.lock().iter().find_map(which)
+    }
+
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.shared.registry.connections()
     }
 
     /// See [`Gateway::shutdown`].
-    async fn shutdown(&self, grace: Duration) {
+    pub async fn shutdown(&self, grace: Duration) {
         let doors = self.doors.lock().clone();
         let registries: Vec<&Registry> =
             std::iter::once(&*self.shared.registry).chain(doors.iter().map(OpenDoor::registry)).collect();

@@ -5,24 +5,35 @@
 //! a task shares with the others is little: the engine, the table of sessions that cancel requests are looked up in
 //! (`registry`), and the phase of the gateway's life.
 //!
-//! Beside it may stand the object protocol (`objects`) and the key-value service (`kv`): what they share, says `door`.
+//! Beside it may stand the object protocol (`objects`), the key-value service (`kv`) and GraphQL (`graphql`): what they share, says `door`.
+//!
+//! How much whom is let do in a second is in `limits`, and what happens where all together ask for more than can be done in
+//! `admission`; both stand before every statement, whichever door it comes by (`turn`).
 //!
 //! Who may connect from where, and what they have to show for it, say the rules in [`access`]; [`tls`] encrypts what is
 //! said. A gateway without rules believes everybody: that is for tests, and for whoever embeds one.
 
+// Calls of gRPC within spans within limits are futures within futures.
+#![recursion_limit = "256"]
+
 mod access;
+mod admission;
 mod connection;
 mod door;
 mod gateway;
+mod graphql;
 mod kv;
+mod limits;
 mod metrics;
 mod objects;
 mod options;
 mod pgwire;
 mod registry;
 mod tls;
+mod turn;
 
 pub use access::{AccessRules, Exposure, RuleError};
 pub use gateway::{Gateway, Sessions};
+pub use kv::KvService;
 pub use options::GatewayOptions;
 pub use tls::{ServerTls, TlsError, TlsFiles};

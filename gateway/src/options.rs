@@ -19,6 +19,8 @@ pub struct GatewayOptions {
     pub message_bytes_max: usize,
     /// A client that has not finished its startup after this is disconnected.
     pub startup_timeout: Duration,
+    /// A statement that begins a transaction waits for its turn for so long where the gateway has more to do than it can.
+    pub queue_timeout: Duration,
     /// Who has to show what; `None`: everybody is believed.
     pub access: Option<Arc<AccessRules>>,
     /// TLS for clients that ask for it; `None`: they are told that there is none.
@@ -34,6 +36,7 @@ impl Default for GatewayOptions {
             handshakes_max: 1000,
             message_bytes_max: 64 << 20,
             startup_timeout: Duration::from_secs(15),
+            queue_timeout: Duration::from_secs(1),
             access: None,
             tls: None,
             pool: PoolHandle::default(),

@@ -15,6 +15,11 @@ const TURNED_AWAY_MAX: usize = 64;
 /// room gets in where others have taken all there is.
 const RESERVED: usize = 3;
 
+/// How many of so many connections are for superusers.
+pub(crate) fn reserved(connections_max: usize) -> usize {
+    RESERVED.min(connections_max / 10)
+}
+
 /// A gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -83,7 +88,7 @@ impl Registry {
     /// Whether those who are connected leave free what is kept for superusers.
     pub(crate) fn leaves_reserved(&self, connections_max: usize) -> bool {
         let free = connections_max.saturating_sub(self.connections());
-        free >= RESERVED.min(connections_max / 10)
+        free >= reserved(connections_max)
     }
 
     /// A client begins to prove who it is. None: so many do already.

@@ -20,9 +20,13 @@ pub const TENANT_DEFAULT: u8 = 1;
 /// Ids of indexes below this belong to the SQL catalog.
 pub const SYSTEM_INDEX_IDS: u64 = 1024;
 
+/// Ids of indexes that have this bit are branches: their keys lie over those of another index, as that was at a moment.
+/// Whoever reads one of their keys has to know.
+const BRANCH: u64 = 1 << 40;
+
 /// The suffix byte of a whole row.
 pub const SUFFIX_ROW: u8 = 0;
-/// The suffix of the key beside a row's that stands for its being referenced by others. Nothing is ever stored under it.
+/// The suffix of the key beside a row's that stands for its being referenced by others. No value is ever stored under it, deletions are.
 pub const SUFFIX_REFERENCE: u8 = 1;
 
 const AREA_SYSTEM: u8 = b's';
@@ -60,6 +64,22 @@ pub fn split_index_key(key: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
     }
 }
 
+/// The id of the branch that an id of no other index makes.
+pub fn to_branch(index_id: u64) -> u64 {
+    index_id | BRANCH
+}
+
+/// Whether an index is a branch.
+pub fn is_branch(index_id: u64) -> bool {
+    index_id & BRANCH != 0
+}
+
+/// The branch that a key is of, if it is of one.
+pub fn branch_of(key: &[u8]) -> Option<u64> {
+    let (_, index_id, _) = split_index_key(key).ok()?;
+    is_branch(index_id).then_some(index_id)
+}
+
 /// Where a span may be cut at about a key, or a separator between two, so that no row's groups of columns come apart: at the
 /// front of the row. It does not lie behind the key.
 pub fn row_border(key: Bytes) -> Bytes {
@@ -93,6 +113,19 @@ mod tests {
             assert!(data_span().contains(&key));
         }
         assert!(split_index_key(b"r").is_err());
+    }
+
+    #[test]
+    fn a_branch_is_told_by_its_keys() {
+        let branch = to_branch(SYSTEM_INDEX_IDS + 5);
+        let span = index_span(TENANT_DEFAULT, branch);
+        let row = [span.start.as_ref(), b"row\0"].concat();
+        assert_eq!((branch_of(&row), branch_of(&span.start)), (Some(branch), Some(branch)));
+        assert!(is_branch(branch) && !is_branch(SYSTEM_INDEX_IDS + 5));
+        for other in [index_prefix(TENANT_DEFAULT, SYSTEM_INDEX_IDS + 5), kv_key(TENANT_DEFAULT, b"\xf6")] {
+            assert_eq!(branch_of(&other), None);
+        }
+        assert_eq!((branch_of(b""), branch_of(b"r")), (None, None));
     }
 
     #[test]

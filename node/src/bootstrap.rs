@@ -72,6 +72,9 @@ pub(crate) async fn found(
             ..RangeDescriptor::default()
         });
     }
+    // Whoever was started again without what its ranges span would take in others that were divided from them meanwhile, and then,
+    // when it had caught up, take their keys away.
+    member.host.flush().await?;
     let node = NodeRow {
         format: FORMAT,
         node_id: FIRST,

@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 
 use crate::error::chain;
 use crate::raft::{Apply, ApplyEntry, ApplyError, Membership, Outcome, SnapshotSpan};
-use crate::range::state::{FORMAT, read_state, replicas, state_key, state_span, swallowed};
+use crate::range::kept::retentions;
+use crate::range::state::{FORMAT, is_held, read_state, replicas, state_key, state_span, swallowed};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};
 
@@ -22,7 +23,7 @@ pub(crate) struct Machine {
     cells: RwLock<BTreeMap<u64, Arc<RangeCell>>>,
     root: Arc<Mutex<RootState>>,
     /// What the engine was told that it may drop, by range.
-    retained: Mutex<BTreeMap<u64, Retention>>,
+    retained: Mutex<BTreeMap<u64, Vec<Retention>>>,
     /// The newest write when it was told last.
     retained_at: Mutex<lsm::Sequence>,
     added: Notify,
@@ -75,13 +76,7 @@ impl Machine {
     /// already: the engine waits until it is durable.
     fn retain(&self, cell: &RangeCell) {
         let state = cell.state();
-        let span = state.span.clone().filter(|_| state.safe_point > 0);
-        let retention = span.map(|span| Retention {
-            start: span.start,
-            end: span.end,
-            safe_point: state.safe_point,
-            protected: Vec::new(),
-        });
+        let retention = Some(retentions(&state)).filter(|parts| !parts.is_empty());
         let mut retained = self.retained.lock();
         if retained.get(&state.range_id) == retention.as_ref() {
             return;
@@ -92,7 +87,7 @@ impl Machine {
             None => retained.remove(&state.range_id),
         };
         *self.retained_at.lock() = self.db.sequence();
-        if let Err(error) = self.db.set_retention(retained.values().cloned().collect()) {
+        if let Err(error) = self.db.set_retention(retained.values().flatten().cloned().collect()) {
             tracing::error!(range = state.range_id, %error, "the engine does not take what it may drop");
             // What it has not taken must be told again, and must not spoil what other ranges tell.
             match before {
@@ -138,6 +133,14 @@ impl Apply for Machine {
         }
     }
 
+    /// The root range keeps the time: it never sleeps.
+    fn may_sleep(&self, range_id: u64) -> bool {
+        let cell = self.cells.read().get(&range_id).filter(|_| range_id != ROOT_RANGE).cloned();
+        cell.is_some_and(|cell| {
+            !is_held(&cell.state()) && cell.serving().is_some_and(|serving| serving.is_idle())
+        })
+    }
+
     fn is_prompt(&self, command: &Bytes) -> bool {
         apply::is_prompt(command)
     }
@@ -157,7 +160,7 @@ impl Apply for Machine {
         vec![(state_key(range_id), state.encode_to_vec().into())]
     }
 
-    fn applied(&self, range_id: u64, _entries: &[ApplyEntry]) {
+    fn applied(&self, range_id: u64, entries: &[ApplyEntry]) {
         let Some(cell) = self.cells.read().get(&range_id).cloned() else { return };
         let swallowed = cell.swallows();
         if swallowed.is_empty() {
@@ -167,6 +170,10 @@ impl Apply for Machine {
         }
         if cell.take_raised() {
             self.retain(&cell);
+        }
+        // Before those are told who wait for it: see `range::closing`.
+        if let Some(last) = entries.last() {
+            cell.note_applied(last.index);
         }
         if let Some(serving) = cell.serving() {
             serving.applied();
@@ -344,7 +351,8 @@ mod tests {
 
     fn retained(machine: &Machine) -> Vec<(u64, Bytes, Bytes)> {
         let retained = machine.retained.lock();
-        retained.iter().map(|(id, of)| (*id, of.start.clone(), of.end.clone())).collect()
+        let parts = retained.iter().flat_map(|(id, parts)| parts.iter().map(move |part| (*id, part)));
+        parts.map(|(id, part)| (id, part.start.clone(), part.end.clone())).collect()
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Inner {
                 false => "waiting to join a cluster".to_owned(),
             });
         };
-        if member.directory().ranges.is_empty() {
+        if !member.knows_ranges() {
             return Err("the root range's leader has not answered yet".to_owned());
         }
         if let Some(failed) = member.host.failures().first() {

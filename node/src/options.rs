@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup::Places;
 use bytes::Bytes;
 use env::disk::Disk;
 use proto::Network;
@@ -36,6 +37,9 @@ pub struct NodeOptions {
     pub raft_log_bytes_max: u64,
     /// A range that takes more than so many bytes is divided; 0: none is.
     pub range_bytes_max: u64,
+    /// How long nobody has asked a range anything before its replicas sleep: without heartbeats and timers, until somebody does or its
+    /// leader's node dies; none: never.
+    pub sleep_after: Option<Duration>,
     /// What the disk shall keep free: with less, a leader takes no more writes.
     pub disk_reserve_bytes: u64,
     /// Heartbeats, elections, leases.
@@ -56,6 +60,11 @@ pub struct NodeOptions {
     /// For how long neighbours have been small together, at every look, before they are merged, where ranges are divided for their
     /// size; none: that is done by hand alone. Much longer than it takes to find out how large a new range is.
     pub merge_rest: Option<Duration>,
+    /// How far the timestamps up to which any replica may answer reads lie behind the newest: a transaction that takes longer
+    /// than this until it writes commits later than it would have.
+    pub closed_lag: Duration,
+    /// Where the ranges that this node leads may write files of backups; at first, nowhere.
+    pub backup_places: Places,
 }
 
 impl NodeOptions {
@@ -80,6 +89,9 @@ impl NodeOptions {
             range_bytes_max: 512 << 20,
             range_requests_max: 0,
             merge_rest: Some(Duration::from_secs(600)),
+            closed_lag: Duration::from_secs(3),
+            backup_places: Places::default(),
+            sleep_after: Some(Duration::from_secs(10)),
             disk_reserve_bytes: 256 << 20,
             timing: RaftTiming::default(),
             raft_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),

@@ -1,10 +1,13 @@
 //! What a node answers. What makes no sense is refused here, before it reaches a range.
 
+use std::pin::pin;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
+use env::trace;
 use proto::v1::*;
 use proto::{NodeService, RequestStream, ResponseStream, Status};
-use std::sync::Arc;
 
 use crate::consistency;
 use crate::member::Member;
@@ -43,9 +46,8 @@ fn elsewhere(replica: &Replica, header: &Header) -> Option<raft::Replica> {
     if header.forward && !role.is_leader { role.leader } else { None }
 }
 
-#[async_trait]
-impl NodeService for Node {
-    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+impl Node {
+    async fn answer_batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
         let inner = self.inner();
         let started = env::clock::now();
         let refuse =
@@ -76,6 +78,18 @@ impl NodeService for Node {
         inner.metrics.batch_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
         Ok(response)
     }
+}
+
+#[async_trait]
+impl NodeService for Node {
+    async fn batch(&self, request: BatchRequest) -> Result<BatchResponse, Status> {
+        let header = request.header.as_ref();
+        let mut span = trace::served(header.map_or(&[][..], |header| &header.trace[..]), "batch");
+        if let (Some(span), Some(header)) = (&mut span, header) {
+            span.note("nunatak.range", header.range_id);
+        }
+        trace::within(span, pin!(self.answer_batch(request))).await
+    }
 
     async fn timestamp(&self, request: TimestampRequest) -> Result<TimestampResponse, Status> {
         let inner = self.inner();
@@ -97,7 +111,7 @@ impl NodeService for Node {
     }
 
     async fn directory(&self, request: DirectoryRequest) -> Result<DirectoryResponse, Status> {
-        Ok(self.inner().member_of(&request.cluster_id)?.directory())
+        Ok(self.inner().member_of(&request.cluster_id)?.directory_since(&request))
     }
 
     async fn allocate_ids(&self, request: AllocateIdsRequest) -> Result<AllocateIdsResponse, Status> {
@@ -138,6 +152,16 @@ impl NodeService for Node {
         }
     }
 
+    async fn keep_history(&self, request: KeepHistoryRequest) -> Result<KeepHistoryResponse, Status> {
+        let inner = self.inner();
+        let member = inner.member_of(&request.cluster_id)?;
+        match member.link.local() {
+            Some(root) => root.keep_history(request).await,
+            None if request.forward => member.link.keep_history(request).await,
+            None => Err(Status::failed_precondition(inner.root_leader())),
+        }
+    }
+
     async fn attend(&self, request: AttendRequest) -> Result<AttendResponse, Status> {
         let inner = self.inner();
         let member = inner.member_of(&request.cluster_id)?;
@@ -174,8 +198,8 @@ impl NodeService for Node {
         Ok(NodesResponse { nodes: self.inner().a_member()?.directory().nodes })
     }
 
-    async fn ranges(&self, _request: RangesRequest) -> Result<RangesResponse, Status> {
-        Ok(RangesResponse { ranges: self.inner().a_member()?.ranges() })
+    async fn ranges(&self, request: RangesRequest) -> Result<RangesResponse, Status> {
+        Ok(self.inner().a_member()?.list(request).await)
     }
 
     async fn check_consistency(
@@ -242,6 +266,10 @@ impl NodeService for Node {
         self.inner().a_member()?.link.decommission(request).await
     }
 
+    async fn rotate_key(&self, _request: RotateKeyRequest) -> Result<RotateKeyResponse, Status> {
+        self.inner().a_member()?.rotate_key().await
+    }
+
     async fn history(&self, request: HistoryRequest) -> Result<HistoryResponse, Status> {
         let member = self.inner().a_member()?;
         if let Some(root) = member.link.local() {
@@ -275,5 +303,9 @@ impl NodeService for Node {
 
     async fn raft_transfer(&self, request: RaftTransferRequest) -> Result<RaftTransferResponse, Status> {
         self.inner().a_member()?.host.on_transfer(request).await
+    }
+
+    async fn raft_sleep(&self, request: RaftSleepRequest) -> Result<RaftSleepResponse, Status> {
+        self.inner().a_member()?.host.on_sleep(&request)
     }
 }

@@ -128,12 +128,20 @@ impl Vitals {
         is_full(&self.disk())
     }
 
-    /// How much room the other nodes' disks have.
-    pub(crate) fn learn(&self, disks: impl Iterator<Item = (u64, DiskRoom)>) {
-        let full: BTreeMap<_, _> = disks.filter(|(_, disk)| is_full(disk)).collect();
-        let any = !full.is_empty();
-        *self.others.write() = full;
-        self.any_others.store(any, Ordering::Release);
+    /// How much room the other nodes' disks have; of those that are not named what is known stays, if these are `some` of them.
+    pub(crate) fn learn(&self, disks: impl Iterator<Item = (u64, DiskRoom)>, some: bool) {
+        let mut others = self.others.write();
+        if !some {
+            others.clear();
+        }
+        for (node_id, disk) in disks {
+            if is_full(&disk) {
+                others.insert(node_id, disk);
+            } else {
+                others.remove(&node_id);
+            }
+        }
+        self.any_others.store(!others.is_empty(), Ordering::Release);
     }
 
     /// The fullest disk among this store's and those of `nodes` that have no more than their reserve.
@@ -197,14 +205,14 @@ mod tests {
     fn the_fullest_disk_of_a_range_counts() {
         let vitals = Vitals::new(Arc::new(MemoryDisk::new()), PathBuf::from("/store"), 10);
         let disk = |bytes_available| DiskRoom { bytes_available, bytes_reserved: 100 };
-        vitals.learn([(1, disk(100)), (2, disk(60)), (3, disk(49))].into_iter());
+        vitals.learn([(1, disk(100)), (2, disk(60)), (3, disk(49))].into_iter(), false);
         let full = |nodes: &[u64]| {
             vitals.full(nodes.iter().copied()).map(|full| (full.place.clone(), full.has_room_to_free()))
         };
         assert_eq!(full(&[1, 7]), None);
         assert_eq!(full(&[1, 2]), Some(("of node 2".to_owned(), true)));
         assert_eq!(full(&[1, 2, 3]), Some(("of node 3".to_owned(), false)));
-        vitals.learn(std::iter::empty());
+        vitals.learn(std::iter::empty(), false);
         assert_eq!(full(&[1, 2, 3]), None);
     }
 

@@ -31,6 +31,8 @@ macro_rules! calls {
                 hello as hello(HelloRequest) -> HelloResponse, Control, alone;
                 /// A gateway says what its open transactions need; answered by the root leader alone.
                 gateway_heartbeat as gateway_heartbeat(GatewayHeartbeatRequest) -> GatewayHeartbeatResponse, Control, alone;
+                /// A gateway says which history is kept for longer, or asks; answered by the root leader alone.
+                keep_history as keep_history(KeepHistoryRequest) -> KeepHistoryResponse, Control, alone;
                 /// A gateway hears what other gateways ask; answered by the root leader alone.
                 attend as attend(AttendRequest) -> AttendResponse, Control, alone;
                 /// A gateway asks all others; answered by the root leader alone.
@@ -65,6 +67,8 @@ macro_rules! calls {
                 drain as drain(DrainRequest) -> NodeStateResponse, Control, alone;
                 /// Has a node's replicas go elsewhere.
                 decommission as decommission(DecommissionRequest) -> NodeStateResponse, Control, alone;
+                /// Gives the node that is asked a new data key.
+                rotate_key as rotate_key(RotateKeyRequest) -> RotateKeyResponse, Control, alone;
                 /// How long history is kept, and for how long from now on.
                 history as history(HistoryRequest) -> HistoryResponse, Control, alone;
             }
@@ -73,6 +77,8 @@ macro_rules! calls {
                 vote as raft_vote(RaftVoteRequest) -> RaftVoteResponse, Urgent, alone;
                 /// A leader hands its leadership over.
                 transfer as raft_transfer(RaftTransferRequest) -> RaftTransferResponse, Urgent, alone;
+                /// A store lives, and some of the groups that it leads may sleep.
+                sleep as raft_sleep(RaftSleepRequest) -> RaftSleepResponse, Urgent, alone;
             }
         }
     };

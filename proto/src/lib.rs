@@ -2,13 +2,16 @@
 //!
 //! [`v1`] is generated from `proto/*.proto`. [`NodeService`] is what a node answers; a [`Network`] gives whoever knows
 //! an address a handle on the node behind it: in this process ([`inprocess`]), over gRPC ([`grpc`]), or in a
-//! deterministic simulation with faults ([`simulated`]). Timestamps are asked for in batches ([`oracle`]).
+//! deterministic simulation with faults ([`simulated`]). Timestamps are asked for in batches ([`oracle`]). Traces go to whom an
+//! operator names ([`otlp`]).
 
 mod calls;
 pub mod grpc;
 pub mod inprocess;
 mod lane;
 pub mod oracle;
+pub mod otlp;
+mod secret;
 pub mod service;
 pub mod simulated;
 

@@ -57,6 +57,8 @@ pub struct Report {
     pub context: Option<String>,
     /// Names of what a constraint violation is about: schema, table, column, constraint.
     pub names: ObjectNames,
+    /// The function of PostgreSQL's that reports the like, where clients tell errors of one SQLSTATE apart by it.
+    pub routine: Option<&'static str>,
 }
 
 /// The names that errors about constraints carry in fields of their own.
@@ -109,6 +111,7 @@ impl Error {
                 position: None,
                 context: None,
                 names: ObjectNames::default(),
+                routine: None,
             }),
             cause: Cause::Statement,
             source: None,
@@ -170,6 +173,13 @@ impl Error {
     #[must_use]
     pub fn names(mut self, names: ObjectNames) -> Self {
         self.report.names = names;
+        self
+    }
+
+    /// Names the function of PostgreSQL's that reports the like.
+    #[must_use]
+    pub fn routine(mut self, routine: &'static str) -> Self {
+        self.report.routine = Some(routine);
         self
     }
 
@@ -252,6 +262,29 @@ impl From<expr::Error> for Error {
         converted.report.detail.clone_from(&error.detail);
         converted.report.hint.clone_from(&error.hint);
         converted.report.names.constraint = error.constraint.as_deref().map(str::to_owned);
+        converted.source = Some(Arc::new(error));
+        converted
+    }
+}
+
+impl From<backup::Error> for Error {
+    /// What is wrong with a backup, or with where it is to be.
+    fn from(error: backup::Error) -> Self {
+        use backup::Error as Of;
+        let sqlstate = match &error {
+            Of::Location { .. } | Of::Key(_) => "22023",
+            Of::NotAllowed(_) => "42501",
+            Of::Unsupported(_) | Of::Newer { .. } => "0A000",
+            Of::Io { .. } => "58030",
+            Of::Missing(_) => "58P01",
+            Of::Damaged { .. } => "XX001",
+            Of::NotCovered(_) | Of::Exists(_) => "55000",
+        };
+        let mut converted = Self::new(sqlstate, error.to_string());
+        if matches!(error, Of::NotAllowed(_)) {
+            converted = converted
+                .hint("Who runs gateways and nodes lets backups lie at a place: --backup-place URL.");
+        }
         converted.source = Some(Arc::new(error));
         converted
     }

@@ -34,6 +34,7 @@ pub mod error;
 pub mod execute;
 mod keeper;
 mod logical;
+mod moment;
 mod notify;
 pub mod optimise;
 pub mod parse;
@@ -50,6 +51,8 @@ pub use notify::{Mailbox, Notification};
 pub use plan::STACK_BYTES;
 pub use session::{
     BoundPortal, CancelHandle, ColumnFormats, CommandTag, CopyFormat, CopyHeader, DatabaseMeant, Engine,
-    EngineOptions, Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, RunOutcome, Session,
-    SessionParameters, Source, Statement, StatementKind, TemporaryOptions, TransactionStatus,
+    EngineOptions, Fetched, Format, Login, OutputColumn, Portal, PortalState, Prepared, RunOutcome, Sending,
+    Session, SessionParameters, Source, Statement, StatementKind, TemporaryOptions, TransactionStatus,
+    WatchedTable,
 };
+pub use settings::{GatewayBounds, SessionLimits};

@@ -24,7 +24,13 @@ use sql::plan::{Node, Plan};
 fn answer(expression: &str, catalog: &CatalogSnapshot, context: &SessionContext) -> sql::Result<String> {
     let statements = sql::parse::parse(&format!("SELECT ({expression})"))?;
     let search_path = SearchPath::new(["public".to_owned()]);
-    let settings = SessionSettings { search_path: &search_path, context, row_security: true };
+    let settings = SessionSettings {
+        search_path: &search_path,
+        context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let bound = bind(statements.first().unwrap(), catalog, &settings, Some(&[]))?;
     let Plan::Query(node) = bound.plan else { panic!("{expression} is no query") };
     let Node::Project(project) = *node else { panic!("{expression} is no projection: {node:?}") };

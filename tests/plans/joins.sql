@@ -6,23 +6,23 @@ create table v (x int primary key, y int);
 create index t_b on t (b);
 
 -- What FROM's order would make a product of is joined by what connects it.
-explain select * from t, v, u where t.a = u.a and u.b = v.x;
-explain select t.a from v, u, t where v.x = t.d and t.b = u.a and u.c = 'x';
-explain select * from t, u, v;
+explain (costs off) select * from t, v, u where t.a = u.a and u.b = v.x;
+explain (costs off) select t.a from v, u, t where v.x = t.d and t.b = u.a and u.c = 'x';
+explain (costs off) select * from t, u, v;
 -- The side of which a condition leaves less is kept.
-explain select t.a, v.y from t join v on v.y = t.d where t.b = 1;
-explain select t.a, v.y from t join v on v.y = t.d where v.x = 1;
+explain (costs off) select t.a, v.y from t join v on v.y = t.d where t.b = 1;
+explain (costs off) select t.a, v.y from t join v on v.y = t.d where v.x = 1;
 -- Few rows are looked up in an index, wherever they stand.
-explain select * from v, t where t.a = v.y and v.x = 1;
-explain select * from t, v where t.a = v.y and v.x = 1;
+explain (costs off) select * from v, t where t.a = v.y and v.x = 1;
+explain (costs off) select * from t, v where t.a = v.y and v.x = 1;
 -- An outer join is one only as long as its NULLs may survive.
-explain select * from t left join v on v.x = t.d where v.y = 1;
-explain select * from t left join v on v.x = t.d where v.y is null;
-explain select * from t full join v on v.x = t.d where t.b > 1;
+explain (costs off) select * from t left join v on v.x = t.d where v.y = 1;
+explain (costs off) select * from t left join v on v.x = t.d where v.y is null;
+explain (costs off) select * from t full join v on v.x = t.d where t.b > 1;
 -- An equality in every arm of an OR is a key to hash.
-explain select * from t, v where (t.d = v.x and t.b = 1) or (v.y = 2 and t.d = v.x);
+explain (costs off) select * from t, v where (t.d = v.x and t.b = 1) or (v.y = 2 and t.d = v.x);
 -- Constants are computed once.
-explain select * from t where a = 1 + 2 * 3;
-explain select * from t where c = 'x' || 'y' and d = 1 / 0;
+explain (costs off) select * from t where a = 1 + 2 * 3;
+explain (costs off) select * from t where c = 'x' || 'y' and d = 1 / 0;
 -- Rows are locked in the order of FROM.
-explain select * from t, v where t.d = v.x and v.y = 1 for update;
+explain (costs off) select * from t, v where t.d = v.x and v.y = 1 for update;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup::Places;
 use client::ClientOptions;
 use env::disk::RealDisk;
 use gateway::{Gateway, GatewayOptions};
@@ -43,7 +44,9 @@ impl Embedded {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Arc::new(InProcess::new());
         let disk = Arc::new(RealDisk::new());
-        let node_options = NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
+        let mut node_options =
+            NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
+        node_options.backup_places = anywhere();
         let node = Node::start(node_options).await.expect("the node starts");
         network.register(ADDRESS, node.clone());
         node.init(None).await.expect("the cluster is initialised");
@@ -68,8 +71,12 @@ impl Embedded {
         TemporaryOptions { disk: Arc::new(RealDisk::new()), folder, bytes_max, forced }
     }
 
-    /// Adds a gateway that shares nothing with the others but the cluster; answers how to connect to it.
-    pub async fn add_gateway(&mut self, options: EngineOptions) -> String {
+    /// Adds a gateway that shares nothing with the others but the cluster; answers how to connect to it. Backups may lie anywhere,
+    /// if nothing else is said.
+    pub async fn add_gateway(&mut self, mut options: EngineOptions) -> String {
+        if options.backup_places == Places::default() {
+            options.backup_places = anywhere();
+        }
         let engine = sql::Engine::new(self.client().await, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let gateway =
@@ -109,6 +116,11 @@ impl Embedded {
         let store = OfflineStore::open(disk, directory.path().join("data"), None);
         look(&store.expect("the directory of a node"))
     }
+}
+
+/// All directories.
+fn anywhere() -> Places {
+    Places::of(["file:///"]).expect("a place")
 }
 
 fn url(gateway: &Gateway) -> String {

@@ -195,13 +195,19 @@ impl Cluster {
     /// Starts and initialises a cluster below `folder`, and waits until it is fully replicated and answers SQL.
     pub fn start(folder: &Path, nodes: usize, gateways: usize) -> Self {
         let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
-        Self::start_at(folder, &addresses, addresses.clone(), Gateways::Apart(gateways), Vec::new())
+        Self::start_at(&[], folder, &addresses, addresses.clone(), Gateways::Apart(gateways), Vec::new())
+    }
+
+    /// The same by way of another program, as [`Process::start_within`].
+    pub fn start_by(launcher: &[String], folder: &Path, nodes: usize, gateways: usize) -> Self {
+        let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        Self::start_at(launcher, folder, &addresses, addresses.clone(), Gateways::Apart(gateways), Vec::new())
     }
 
     /// The same with a gateway inside each node and no other.
     pub fn start_with_sql(folder: &Path, nodes: usize) -> Self {
         let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
-        Self::start_at(folder, &addresses, addresses.clone(), Gateways::Inside, Vec::new())
+        Self::start_at(&[], folder, &addresses, addresses.clone(), Gateways::Inside, Vec::new())
     }
 
     /// The same, where each node is reached over a link of this speed, by the others and by the gateways.
@@ -209,10 +215,11 @@ impl Cluster {
         let listens: Vec<_> = (0..nodes).map(|_| free_address()).collect();
         let links: Vec<_> = listens.iter().map(|listen| SlowLink::start(listen, speed)).collect();
         let addresses = links.iter().map(|link| link.address.clone()).collect();
-        Self::start_at(folder, &listens, addresses, Gateways::Apart(gateways), links)
+        Self::start_at(&[], folder, &listens, addresses, Gateways::Apart(gateways), links)
     }
 
     fn start_at(
+        launcher: &[String],
         folder: &Path,
         listens: &[String],
         addresses: Vec<String>,
@@ -228,17 +235,19 @@ impl Cluster {
             sql: Vec::new(),
             _links: links,
         };
+        let backups = format!("file://{},s3://backups", folder.display());
         for (number, (listen, address)) in listens.iter().zip(&addresses).enumerate() {
             let data = folder.join(format!("node{number}"));
             let data = data.to_str().expect("a UTF-8 path");
             let (http, sql) = (free_address(), free_address());
             let mut arguments = vec!["node", "--data", data, "--listen", listen, "--advertise", address];
-            arguments.extend(["--join", &join, "--http", &http]);
+            arguments.extend(["--join", &join, "--http", &http, "--backup-place", &backups]);
             if matches!(gateways, Gateways::Inside) {
                 arguments.extend(["--sql", &sql]);
                 cluster.sql.push(sql.clone());
             }
-            cluster.nodes.push(Process::start(&arguments, &folder.join(format!("node{number}.log"))));
+            let log = folder.join(format!("node{number}.log"));
+            cluster.nodes.push(Process::start_within(launcher, &arguments, &log));
         }
         let (first, process) = (addresses.first().expect("a node"), cluster.nodes.first().expect("a node"));
         await_ready("init", process, || run(&["init", "--host", first]).is_ok());
@@ -248,8 +257,19 @@ impl Cluster {
         };
         for number in 0..apart {
             let (address, http) = (free_address(), free_address());
-            let process = Process::start(
-                &["gateway", "--listen", &address, "--join", &join, "--http", &http],
+            let process = Process::start_within(
+                launcher,
+                &[
+                    "gateway",
+                    "--listen",
+                    &address,
+                    "--join",
+                    &join,
+                    "--http",
+                    &http,
+                    "--backup-place",
+                    &backups,
+                ],
                 &folder.join(format!("gateway{number}.log")),
             );
             cluster.gateways.push(Listener { process, address, http });

@@ -16,6 +16,8 @@ pub struct Secured {
     pub objects: String,
     /// Where its key-value service is.
     pub kv: String,
+    /// Where its GraphQL is.
+    pub graphql: String,
     /// Where its certificates are, and those of the clients `certified` and `other`.
     pub certs: PathBuf,
     /// Where everything of it is: `hba.conf`, `audit`, `log`.
@@ -43,6 +45,7 @@ impl Secured {
             nunatak(&["cert", "create-client", role, "--dir", text(&certs)]);
         }
         let (address, objects, kv) = (free_address(), free_address(), free_address());
+        let graphql = free_address();
         let file = |name: &str| text(&certs.join(name)).to_owned();
         let process = Process::start(
             &[
@@ -57,6 +60,8 @@ impl Secured {
                 &objects,
                 "--kv",
                 &kv,
+                "--graphql",
+                &graphql,
                 "--tls-cert",
                 &file("gateway.crt"),
                 "--tls-key",
@@ -70,7 +75,7 @@ impl Secured {
             ],
             &folder.path().join("log"),
         );
-        let server = Self { process, address, objects, kv, certs, folder };
+        let server = Self { process, address, objects, kv, graphql, certs, folder };
         let deadline = Instant::now() + Duration::from_secs(60);
         while server.admin("select 1").is_err() {
             assert!(Instant::now() < deadline, "no answer:\n{}", server.process.log());

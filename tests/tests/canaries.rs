@@ -26,6 +26,10 @@ fn shows_in(canary: Canary) -> Option<&'static str> {
         Canary::CommitBelowRead => None,
         Canary::NoRollbackMarker => Some("coordinators"),
         Canary::MergeForgetsReads => Some("merges"),
+        Canary::FollowerReadsAhead | Canary::CommitBelowClosed => Some("followers"),
+        Canary::SleepsWithLease | Canary::SleepsThroughDeath | Canary::WakesMute => Some("sleepers"),
+        Canary::ResolvedEarly => Some("watchers"),
+        Canary::BarrenForEver => Some("queue"),
     }
 }
 

@@ -15,17 +15,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cert", &[]),
     ("audit", &[]),
     ("lsm", &[]),
+    ("backup", &[]),
     ("proto", &["cert"]),
     ("api", &[]),
-    ("node", &["lsm", "proto", "expr", "keys"]),
+    ("node", &["lsm", "backup", "proto", "expr", "keys"]),
     ("client", &["proto", "keys"]),
-    ("sql", &["expr", "keys", "client", "scram", "audit"]),
-    ("gateway", &["sql", "expr", "client", "scram", "cert", "audit", "api"]),
+    ("sql", &["expr", "keys", "client", "scram", "audit", "backup"]),
+    ("gateway", &["sql", "expr", "client", "proto", "scram", "cert", "audit", "api"]),
     (
         "cli",
         &[
             "gateway", "node", "sql", "client", "proto", "lsm", "expr", "keys", "scram", "cert", "audit",
-            "api",
+            "api", "backup",
         ],
     ),
 ];
@@ -426,6 +427,21 @@ fn every_dependency_has_its_reason() {
         }
     }
     assert_none(&broken, "one line of reason beside each dependency");
+}
+
+/// What is said to be shown by a test is shown by one.
+#[test]
+fn tests_named_in_security_exist() {
+    let text = read(&root().join("SECURITY.md"));
+    let tests: String = files(&root().join("tests"), ".rs").iter().map(|path| read(path)).collect();
+    let columns =
+        text.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.rsplit('|').nth(1));
+    let named: Vec<&str> = columns.flat_map(|column| column.split('`').skip(1).step_by(2)).collect();
+    let names: Vec<&str> = named.into_iter().filter(|name| !name.contains(['/', '.'])).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let broken: Vec<String> =
+        names.into_iter().filter(|name| !tests.contains(&format!("fn {name}("))).map(str::to_owned).collect();
+    assert_none(&broken, "SECURITY.md names tests that there are");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `nunatak-bench doors`: single objects and pairs through each door of one durable node, beside point reads and writes of
 //! SQL by pgbench, prepared, over rows like them.
 //!
-//! Clients run in a closed loop each. Those of the object protocol and of the key-value service are in this process;
+//! Clients run in a closed loop each. Those of the doors are in this process;
 //! pgbench is one of its own, so that what its clients cost is not in the figures of this one.
 
+mod graphql;
 mod objects;
 mod pairs;
 mod rows;
@@ -82,21 +83,23 @@ struct Server {
     sql: u16,
     objects: u16,
     kv: u16,
+    graphql: u16,
     _process: Process,
 }
 
 impl Server {
     fn start(binary: &Path, folder: &Path) -> Result<Self> {
-        let (sql, objects, kv) = (free_port()?, free_port()?, free_port()?);
+        let (sql, objects, kv, graphql) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let process = Process::start(
             Command::new(binary)
                 .args(["start-single", "--listen", &address(sql), "--http", &address(free_port()?)])
-                .args(["--objects", &address(objects), "--kv", &address(kv), "--data"])
+                .args(["--objects", &address(objects), "--kv", &address(kv)])
+                .args(["--graphql", &address(graphql), "--data"])
                 .arg(folder.join("doors")),
             &folder.join("doors.log"),
         )?;
         await_sql("nunatak start-single", sql)?;
-        Ok(Self { sql, objects, kv, _process: process })
+        Ok(Self { sql, objects, kv, graphql, _process: process })
     }
 }
 
@@ -110,8 +113,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .build()
         .map_err(|source| Failure::Start { program: "the clients".to_owned(), source })?;
     let server = Server::start(&binary(options.binary.as_deref())?, folder.path())?;
-    let doors: Vec<Arc<dyn Door>> =
-        vec![Arc::new(objects::Objects::at(server.objects)), Arc::new(pairs::Pairs::at(server.kv))];
+    let doors: Vec<Arc<dyn Door>> = vec![
+        Arc::new(objects::Objects::at(server.objects)),
+        Arc::new(pairs::Pairs::at(server.kv)),
+        Arc::new(graphql::GraphQl::at(server.graphql)),
+    ];
     rows::load(server.sql, options.keys)?;
     for door in &doors {
         eprintln!("loading {}", door.name());

@@ -21,9 +21,11 @@ use crate::cluster::{DiskWork, binary};
 use crate::failure::{Failure, Result};
 use crate::figures::Figures;
 use crate::processor;
-pub(crate) use nunatak::Single;
+pub(crate) use nunatak::{Cluster, Single};
+pub(crate) use pgbench::{command as pgbench_command, load as load_pgbench, number_after};
 pub(crate) use postgres::{Postgres, Standbys, programs as postgres_programs};
-use workload::{Isolation, Mark, Measured, Row, Run, Tool};
+pub(crate) use workload::Isolation;
+use workload::{Mark, Measured, Row, Run, Tool};
 
 /// What to run.
 #[derive(clap::Args)]

@@ -18,11 +18,17 @@ pub(crate) struct Single {
 
 impl Single {
     pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self> {
+        Self::start_with(binary, folder, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(binary: &Path, folder: &Path, more: &[String]) -> Result<Self> {
         let (port, http) = (free_port()?, free_port()?);
         let process = Process::start(
             Command::new(binary)
                 .args(["start-single", "--listen", &address(port), "--http", &address(http), "--data"])
-                .arg(folder.join("single")),
+                .arg(folder.join("single"))
+                .args(more),
             &folder.join("single.log"),
         )?;
         await_sql("nunatak start-single", port)?;

@@ -9,21 +9,24 @@ use crate::failure::{Failure, Result};
 use crate::figures::percentile;
 use crate::process::{output, outputs};
 
+const USER: &str = "postgres";
+
 /// A transaction that fails for want of serializability is run again so often.
 const TRIES_MAX: &str = "1000";
 
 /// One transaction in so many is logged with its latency.
 const SAMPLED: &str = "0.2";
 
-fn pgbench(port: u16) -> Command {
+/// pgbench, yet to be told what to do, as this user.
+pub(crate) fn command(port: u16, user: &str) -> Command {
     let mut command = Command::new("pgbench");
-    command.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port.to_string()]);
+    command.args(["-h", "127.0.0.1", "-U", user, "-p", &port.to_string()]);
     command
 }
 
 /// Makes pgbench's tables.
 pub(crate) fn load(port: u16, scale: u32) -> Result<()> {
-    output(pgbench(port).args(["-i", "-q", "-s", &scale.to_string(), "postgres"])).map(drop)
+    output(command(port, USER).args(["-i", "-q", "-s", &scale.to_string(), "postgres"])).map(drop)
 }
 
 /// Runs the script that `arguments` choose.
@@ -31,7 +34,7 @@ pub(crate) fn run(run: &Run<'_>, arguments: &[&str]) -> Result<Measured> {
     let dealt = run.dealt();
     let threads = if dealt.len() > 1 { "1" } else { "2" };
     let printed = outputs(dealt.iter().map(|(port, clients)| {
-        let mut command = pgbench(*port);
+        let mut command = command(*port, USER);
         command.args(arguments).args(["-n", "-c", &clients.to_string(), "-j", threads]);
         command.args(["-T", &run.seconds.to_string(), "--max-tries", TRIES_MAX]);
         command.args(["-l", "--sampling-rate", SAMPLED, "--log-prefix"]);
@@ -55,7 +58,8 @@ pub(crate) fn run(run: &Run<'_>, arguments: &[&str]) -> Result<Measured> {
     Ok(measured)
 }
 
-fn number_after(printed: &str, label: &'static str) -> Result<f64> {
+/// The number that pgbench has printed behind these words.
+pub(crate) fn number_after(printed: &str, label: &'static str) -> Result<f64> {
     printed
         .split_once(label)
         .and_then(|(_, rest)| rest.split([' ', '\n', '/']).next())

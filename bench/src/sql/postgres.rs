@@ -49,6 +49,16 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn start(programs: &Path, folder: &Path, standbys: Standbys) -> Result<Self> {
+        Self::start_with(programs, folder, standbys, &[])
+    }
+
+    /// The same with settings of the primary.
+    pub(crate) fn start_with(
+        programs: &Path,
+        folder: &Path,
+        standbys: Standbys,
+        settings: &[String],
+    ) -> Result<Self> {
         let name = match standbys {
             Standbys::None => "postgres",
             Standbys::TwoSynchronous => "postgres-sync",
@@ -65,7 +75,7 @@ impl Postgres {
                 .arg(&primary),
         )?;
         let port = free_port()?;
-        let mut processes = vec![Self::serve(programs, &primary, port, &home)?];
+        let mut processes = vec![Self::serve(programs, &primary, port, &home, settings)?];
         await_sql(name, port)?;
         if standbys == Standbys::TwoSynchronous {
             for standby in ["s1", "s2"] {
@@ -77,7 +87,7 @@ impl Postgres {
                         .args(["-R", "-d", &connection, "-D"])
                         .arg(&data),
                 )?;
-                processes.push(Self::serve(programs, &data, free_port()?, &home)?);
+                processes.push(Self::serve(programs, &data, free_port()?, &home, &[])?);
             }
             query(port, "alter system set synchronous_standby_names = 'ANY 1 (s1, s2)'")?;
             query(port, "select pg_reload_conf()")?;
@@ -85,7 +95,7 @@ impl Postgres {
         Ok(Self { name, port, processes })
     }
 
-    fn serve(programs: &Path, data: &Path, port: u16, home: &Path) -> Result<Process> {
+    fn serve(programs: &Path, data: &Path, port: u16, home: &Path, settings: &[String]) -> Result<Process> {
         let log = home.join(format!("{port}.log"));
         Process::start(
             as_its_user(&programs.join("postgres"))
@@ -100,7 +110,8 @@ impl Postgres {
                     "synchronous_commit=on",
                 ])
                 .args(["-c", "shared_buffers=512MB", "-c", "max_connections=600", "-k", "", "-D"])
-                .arg(data),
+                .arg(data)
+                .args(settings.iter().flat_map(|setting| ["-c", setting.as_str()])),
             &log,
         )
     }

@@ -1,7 +1,7 @@
 //! What is checked of each command.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use audit::Destination;
 use cert::Role;
@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::arguments::{Arguments, Command, Global};
 use crate::command::node::Node;
 use crate::failure::{Failure, chain};
+use crate::process::MemoryArguments;
 use crate::security::{AccessArguments, PeerArguments, SecurityArguments};
 
 pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
@@ -22,6 +23,7 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
                 &[("--listen", Some(&demo.listen)), ("--http", demo.http.http.as_ref())],
                 findings,
             );
+            findings.refusal(demo.backups.places());
             own_clients(&demo.security, findings);
             sql("--listen", found.first(), &demo.security, &demo.access, findings);
             http(found.last(), &demo.security, findings);
@@ -31,11 +33,14 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
                 ("--listen", Some(&start.listen)),
                 ("--objects", start.doors.objects.as_ref()),
                 ("--kv", start.doors.kv.as_ref()),
+                ("--graphql", start.doors.graphql.as_ref()),
                 ("--http", start.http.http.as_ref()),
             ];
             let found = listeners::check(&flags, findings);
             doors(found.get(1..), &start.security, &start.access, findings);
-            files::data_directory(&start.data, findings);
+            findings.refusal(start.backups.places());
+            files::directory("--data", &start.data, findings);
+            temporary(&start.memory, findings);
             files::master_key(&start.encryption, findings);
             own_clients(&start.security, findings);
             sql("--listen", found.first(), &start.security, &start.access, findings);
@@ -47,11 +52,14 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
                 ("--listen", Some(&gateway.listen)),
                 ("--objects", gateway.doors.objects.as_ref()),
                 ("--kv", gateway.doors.kv.as_ref()),
+                ("--graphql", gateway.doors.graphql.as_ref()),
                 ("--http", gateway.http.http.as_ref()),
             ];
             let found = listeners::check(&flags, findings);
             doors(found.get(1..), &gateway.security, &gateway.access, findings);
+            temporary(&gateway.memory, findings);
             listeners::seeds(&gateway.join, findings);
+            findings.refusal(gateway.backups.places());
             match gateway.security.tls_ca {
                 None => own_clients(&gateway.security, findings),
                 Some(_) => peers(&gateway.security, &[Role::Gateway, Role::Node], Vec::new(), findings),
@@ -69,6 +77,12 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             let before = findings.errors();
             certificates::check(files, &Expected { roles: &[Role::Client], ..Expected::default() }, findings);
             findings.refusal_unless_found(before, sql.tls.connector().map(drop));
+            if let Some(path) = sql.file.as_ref().filter(|path| path.as_os_str() != "-") {
+                files::readable("--file", path, findings);
+            }
+            if let Some(output) = sql.output.as_ref().filter(|output| !output.starts_with('|')) {
+                files::appendable("--output", Path::new(output), findings);
+            }
         }
         Command::Kv(kv) => {
             listeners::reachable("--host", &kv.host, findings);
@@ -81,7 +95,9 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             }
             files::master_key(&lsm.encryption, findings);
         }
-        Command::Cert(_)
+        Command::Backup(_)
+        | Command::Drift(_)
+        | Command::Cert(_)
         | Command::GenPasswordHash(_)
         | Command::Completions(_)
         | Command::Man(_)
@@ -92,6 +108,9 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
 fn global(global: &Global, findings: &mut Findings) {
     if let Some(directives) = &global.log {
         findings.refusal(crate::logging::filter(directives).map(drop));
+    }
+    if let Some(endpoint) = &global.trace_endpoint {
+        findings.refusal(crate::traces::check(endpoint));
     }
     if let Some(named) = &global.audit_log
         && let Destination::File(path) = crate::auditing::destination(named)
@@ -111,6 +130,7 @@ fn storage_node(node: &Node, findings: &mut Findings) {
         ("--sql", node.sql.as_ref()),
         ("--objects", node.doors.objects.as_ref()),
         ("--kv", node.doors.kv.as_ref()),
+        ("--graphql", node.doors.graphql.as_ref()),
     ];
     let found = listeners::check(&flags, findings);
     findings.refusal(node.check_doors());
@@ -121,7 +141,11 @@ fn storage_node(node: &Node, findings: &mut Findings) {
         listeners::advertised(advertised, &node.join, findings);
     }
     listeners::seeds(&node.join, findings);
-    files::data_directory(&node.data, findings);
+    findings.refusal(node.backups.places());
+    files::directory("--data", &node.data, findings);
+    if node.sql.is_some() {
+        temporary(&node.memory, findings);
+    }
     files::master_key(&node.encryption, findings);
     let hosts = advertised.map(|address| address.host().to_owned()).into_iter().collect();
     match node.security.tls_ca {
@@ -176,6 +200,13 @@ fn asking(host: &Address, security: &PeerArguments, findings: &mut Findings) {
     findings.refusal_unless_found(before, security.for_nodes());
 }
 
+/// Where rows go that do not fit into memory.
+fn temporary(memory: &MemoryArguments, findings: &mut Findings) {
+    if let Some(folder) = memory.temp.as_ref().filter(|_| memory.temp_max > 0) {
+        files::directory("--temp", folder, findings);
+    }
+}
+
 /// A listener of SQL; `found`: where, if that can be told.
 fn sql(
     flag: &str,
@@ -186,23 +217,24 @@ fn sql(
 ) {
     let before = findings.errors();
     if let Some(path) = &access.hba {
-        match gateway::AccessRules::load(path.clone()) {
-            Err(error) => findings.error("--hba", chain(&error), ""),
-            Ok(rules) => {
-                for line in rules.never_met(security.tls_cert.is_some(), security.tls_ca.is_some()) {
-                    findings.warning(
-                        format!("--hba {}: line {line}", path.display()),
-                        "nobody can satisfy this rule: it takes TLS or a client's certificate",
-                        "give --tls-cert, --tls-key and --tls-ca, or take it out",
-                    );
-                }
-                for line in rules.name_one_superuser() {
-                    findings.warning(
-                        format!("--hba {}: line {line}", path.display()),
-                        "it names one of the superusers postgres and nunatak: the other is not bound by it",
-                        "name both, or drop the role nunatak",
-                    );
-                }
+        for error in gateway::AccessRules::wrong_lines(path) {
+            findings.error("--hba", chain(&error), "");
+        }
+        // What is wrong is told line by line.
+        if let Ok(rules) = gateway::AccessRules::load(path.clone()) {
+            for line in rules.never_met(security.tls_cert.is_some(), security.tls_ca.is_some()) {
+                findings.warning(
+                    format!("--hba {}: line {line}", path.display()),
+                    "nobody can satisfy this rule: it takes TLS or a client's certificate",
+                    "give --tls-cert, --tls-key and --tls-ca, or take it out",
+                );
+            }
+            for line in rules.name_one_superuser() {
+                findings.warning(
+                    format!("--hba {}: line {line}", path.display()),
+                    "it names one of the superusers postgres and nunatak: the other is not bound by it",
+                    "name both, or drop the role nunatak",
+                );
             }
         }
     }
@@ -219,14 +251,14 @@ fn sql(
     }
 }
 
-/// The doors beside SQL, at the first two places.
+/// The doors beside SQL, at the first three places.
 fn doors(
     found: Option<&[Option<SocketAddr>]>,
     security: &SecurityArguments,
     access: &AccessArguments,
     findings: &mut Findings,
 ) {
-    for (flag, found) in ["--objects", "--kv"].into_iter().zip(found.unwrap_or_default()) {
+    for (flag, found) in ["--objects", "--kv", "--graphql"].into_iter().zip(found.unwrap_or_default()) {
         if let Some(address) = found {
             findings.refusal(security.for_sql(flag, *address, access).map(drop));
         }

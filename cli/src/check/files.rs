@@ -7,8 +7,8 @@ use crate::encryption::EncryptionArguments;
 use crate::failure::chain;
 
 /// A directory that is made if it is not there.
-pub(super) fn data_directory(path: &Path, findings: &mut Findings) {
-    let place = format!("--data {}", path.display());
+pub(super) fn directory(flag: &str, path: &Path, findings: &mut Findings) {
+    let place = format!("{flag} {}", path.display());
     let Some((nearest, is_there)) = nearest(path) else {
         findings.error(place, "none of the directories above it exists", "give an absolute path");
         return;
@@ -74,11 +74,26 @@ pub(super) fn appendable(flag: &str, path: &Path, findings: &mut Findings) {
     }
 }
 
+/// A file that must be there.
+pub(super) fn readable(flag: &str, path: &Path, findings: &mut Findings) {
+    let opened = std::fs::File::options().read(true).open(path).and_then(|file| file.metadata());
+    let place = format!("{flag} {}", path.display());
+    match opened {
+        Err(error) => findings.error(place, format!("it cannot be read: {error}"), "name another one"),
+        Ok(metadata) if metadata.is_dir() => findings.error(place, "it is a directory", "name a file"),
+        Ok(_) => {}
+    }
+}
+
 /// The master key of a data directory.
 pub(super) fn master_key(arguments: &EncryptionArguments, findings: &mut Findings) {
     let Some(Some(source)) = findings.refusal(arguments.source()) else { return };
     if let Err(error) = source.read(&env::disk::RealDisk::new()) {
-        findings.error("--encryption-key-file", chain(&error), "make one: openssl rand -hex 32");
+        let place = match &source {
+            lsm::KeySource::Environment(name) => name.as_str(),
+            _ => "--encryption-key-file",
+        };
+        findings.error(place, chain(&error), "make one: openssl rand -hex 32");
     }
     let Some(path) = &arguments.encryption_key_file else { return };
     if cert::others_can_read(path).unwrap_or(false) {

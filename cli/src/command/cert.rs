@@ -8,7 +8,9 @@ use cert::{Authority, Identity, Issued, Role};
 use clap::{Args, Subcommand};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
 
+use super::admin::OutputFormat;
 use crate::failure::{Failure, chain};
 use crate::output::{out, outln};
 use crate::table::{Alignment, Table};
@@ -52,7 +54,11 @@ pub(crate) enum Action {
         days: u32,
     },
     /// List the certificates
-    List,
+    List {
+        /// How the list is printed
+        #[arg(long, env = "NUNATAK_FORMAT", value_name = "FORMAT", default_value = "table")]
+        format: OutputFormat,
+    },
 }
 
 /// The certificate of a node or a gateway.
@@ -87,7 +93,7 @@ impl Cert {
                 let issued = issued.map_err(|error| Failure::usage(chain(&error)))?;
                 write(&self.dir, &format!("client.{role}"), &issued)
             }
-            Action::List => list(&self.dir, now),
+            Action::List { format } => list(&self.dir, now, format),
         }
     }
 }
@@ -138,7 +144,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("cannot write {}: {error}", path.display()))
 }
 
-fn list(dir: &Path, now: i64) -> Result<(), Failure> {
+fn list(dir: &Path, now: i64, format: OutputFormat) -> Result<(), Failure> {
     let unreadable =
         |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", dir.display()));
     let mut paths = Vec::new();
@@ -151,31 +157,38 @@ fn list(dir: &Path, now: i64) -> Result<(), Failure> {
     paths.sort();
     let left = ["file", "for", "name", "hosts", "expires"].map(|name| (name, Alignment::Left));
     let mut table = Table::new(&[left.as_slice(), &[("days left", Alignment::Right)]].concat());
+    let mut list = Vec::new();
     for path in paths {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
-        let der = CertificateDer::from_pem_slice(text.as_bytes());
-        match der.ok().and_then(|der| Identity::of(&der).ok()) {
-            None => table.row(vec![file, "unreadable".to_owned()]),
-            Some(identity) => {
-                let role = match identity.role {
-                    _ if identity.is_authority => "authority".to_owned(),
-                    Some(role) => role.to_string(),
-                    None => String::new(),
-                };
-                let left = identity.not_after.saturating_sub(now).div_euclid(86400);
-                let name = identity.common_name.unwrap_or_default();
-                table.row(vec![
-                    file,
-                    role,
-                    name,
-                    identity.hosts.join(" "),
-                    identity.expires,
-                    left.to_string(),
-                ]);
-            }
-        }
+        // One that is no text, or may not be read, hides none of the others.
+        let text = std::fs::read_to_string(&path).ok();
+        let der = text.and_then(|text| CertificateDer::from_pem_slice(text.as_bytes()).ok());
+        let Some(identity) = der.and_then(|der| Identity::of(&der).ok()) else {
+            list.push(json!({ "file": file, "readable": false }));
+            table.row([file, "unreadable".to_owned()]);
+            continue;
+        };
+        let role = match identity.role {
+            _ if identity.is_authority => Some("authority".to_owned()),
+            role => role.map(|role| role.to_string()),
+        };
+        let left = identity.not_after.saturating_sub(now).div_euclid(86400);
+        list.push(json!({
+            "file": file, "readable": true, "for": role, "name": identity.common_name, "hosts": identity.hosts,
+            "not_before_s": identity.not_before, "not_after_s": identity.not_after, "days_left": left,
+        }));
+        table.row([
+            file,
+            role.unwrap_or_default(),
+            identity.common_name.unwrap_or_default(),
+            identity.hosts.join(" "),
+            identity.expires,
+            left.to_string(),
+        ]);
     }
-    out!("{table}");
+    match format {
+        OutputFormat::Table => out!("{table}"),
+        OutputFormat::Json => outln!("{:#}", Value::Array(list)),
+    }
     Ok(())
 }

@@ -8,12 +8,13 @@ use env::pool::PoolHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::SQL_ADDRESS;
-use crate::address::{Address, listen};
+use crate::address::{Address, Locality, listen};
+use crate::backups::BackupArguments;
 use crate::doors::DoorArguments;
 use crate::failure::Failure;
 use crate::http::{self, HttpArguments};
 use crate::process::{MemoryArguments, SqlOptions, SqlServer, all_ready};
-use crate::security::{AccessArguments, SecurityArguments};
+use crate::security::{AccessArguments, PeerTls, SecurityArguments};
 use crate::shutdown::Shutdown;
 
 /// Run an SQL gateway of a cluster.
@@ -43,7 +44,21 @@ pub(crate) struct Gateway {
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
+    pub(crate) backups: BackupArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
+
+    /// Where the gateway stands, from the widest place to the narrowest, such as region=eu,zone=a: of the replicas that can
+    /// answer the nearest is asked
+    #[arg(
+        long,
+        env = "NUNATAK_LOCALITY",
+        value_name = "KEY=VALUE,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) locality: Locality,
 }
 
 impl Gateway {
@@ -54,18 +69,32 @@ impl Gateway {
         pool: PoolHandle,
         audit: Arc<AuditLog>,
     ) -> Result<(), Failure> {
+        let backup_places = self.backups.places()?;
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let mut security = self.security.for_sql("--listen", local, &self.access)?;
         let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
         let http_listener = http::bind(&self.http, &self.security).await?;
-        let network = Arc::new(proto::grpc::GrpcNetwork::new(self.security.for_nodes()?));
+        let peers = self.security.for_nodes()?;
+        let network = Arc::new(proto::grpc::GrpcNetwork::new(peers.as_ref().map(PeerTls::in_force)));
+        if let Some(peers) = peers {
+            env::task::spawn(peers.keep_current());
+        }
         let sql = SqlServer::start(
             sql_listener,
             network,
             self.join.iter().map(Address::to_string).collect(),
-            SqlOptions { memory: self.memory, data: None, pool, security, audit, doors },
+            SqlOptions {
+                memory: self.memory,
+                data: None,
+                pool,
+                security,
+                audit,
+                doors,
+                locality: self.locality.0,
+                backup_places,
+            },
         )?;
         let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
         tracing::info!(sql = %sql.address(), %http, "serving");

@@ -1,9 +1,11 @@
 //! One module per command: its flags and what it does.
 
 pub(crate) mod admin;
+pub(crate) mod backup;
 pub(crate) mod cert;
 pub(crate) mod check_config;
 pub(crate) mod demo;
+pub(crate) mod drift;
 pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod kv;

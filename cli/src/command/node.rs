@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::AuditLog;
 use clap::Args;
@@ -12,12 +13,15 @@ use proto::inprocess::Colocated;
 
 use super::NODE_ADDRESS;
 use crate::address::{Address, Locality, listen};
+use crate::backups::BackupArguments;
 use crate::doors::DoorArguments;
 use crate::encryption::EncryptionArguments;
 use crate::failure::{Failure, chain};
 use crate::http::{self, HttpArguments};
-use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
-use crate::security::{AccessArguments, SecurityArguments};
+use crate::process::{
+    CLOSED_LAG_MS, MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready,
+};
+use crate::security::{AccessArguments, PeerTls, SecurityArguments};
 use crate::shutdown::Shutdown;
 use crate::sizes::SizeArguments;
 
@@ -64,6 +68,9 @@ pub(crate) struct Node {
     pub(crate) encryption: EncryptionArguments,
 
     #[command(flatten)]
+    pub(crate) backups: BackupArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 
     #[command(flatten)]
@@ -78,6 +85,11 @@ pub(crate) struct Node {
         hide_default_value = true
     )]
     pub(crate) locality: Locality,
+
+    /// How far behind the newest timestamp lies what the ranges that this node leads let any of their replicas answer, in ms
+    #[arg(long, env = "NUNATAK_CLOSED_LAG", value_name = "MS", default_value_t = CLOSED_LAG_MS,
+          value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(crate) closed_lag: u64,
 }
 
 impl Node {
@@ -111,6 +123,7 @@ impl Node {
         audit: Arc<AuditLog>,
     ) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
+        let backup_places = self.backups.places()?;
         let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
@@ -130,23 +143,30 @@ impl Node {
         let http_listener = http::bind(&self.http, &self.security).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
         self.security.check_node("--listen", local)?;
-        let tls = self.security.for_nodes()?;
+        let peers = self.security.for_nodes()?;
+        let tls = peers.as_ref().map(PeerTls::in_force);
         let advertise = match self.advertised()? {
             address if address.port() == 0 && self.advertise.is_none() => local.to_string(),
             address => address.to_string(),
         };
         let network = Arc::new(GrpcNetwork::new(tls.clone()));
         let join: Vec<String> = self.join.iter().map(Address::to_string).collect();
+        let locality = self.locality;
         let storage = Storage::start(StorageOptions {
             data: data.clone(),
             network: network.clone(),
             address: advertise.clone(),
             join: join.clone(),
-            locality: self.locality.into_map(),
+            locality: locality.clone().into_map(),
+            closed_lag: Duration::from_millis(self.closed_lag),
             encryption,
             sizes: self.sizes,
+            backup_places: backup_places.clone(),
         })
         .await?;
+        if let Some(peers) = peers {
+            env::task::spawn(peers.keep_current());
+        }
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let service = storage.service();
         let served = env::task::spawn(proto::grpc::serve_apart(
@@ -162,8 +182,9 @@ impl Node {
                 let network = Colocated::new(&advertise, network);
                 network.register(storage.service());
                 let seeds = [vec![advertise.clone()], join].concat();
+                let (memory, data, locality) = (self.memory, Some(data), locality.0);
                 let options =
-                    SqlOptions { memory: self.memory, data: Some(data), pool, security, audit, doors };
+                    SqlOptions { memory, data, pool, security, audit, doors, locality, backup_places };
                 Some(SqlServer::start(sql_listener, Arc::new(network), seeds, options)?)
             }
             None => None,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::kv::{KV_ADDRESS, Kv, Task};
+use crate::address::Address;
 use crate::failure::Failure;
 use crate::shell::{self, Format, Options, Script, Server, Target, TlsArguments};
 
@@ -12,7 +14,7 @@ use crate::shell::{self, Format, Options, Script, Server, Target, TlsArguments};
 /// Without -c and -f it reads statements from the terminal, as psql does, or from standard input. \? lists its commands:
 /// \d describes, \x turns wide rows, \copy moves data, \e opens your editor; Tab completes; long results go to $PAGER.
 ///
-/// A password stands in the URL or in PGPASSWORD.
+/// A password stands in the URL or in PGPASSWORD, or is asked for at a terminal.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     nunatak sql                                            a shell at 127.0.0.1:5433\n  \
@@ -20,7 +22,8 @@ use crate::shell::{self, Format, Options, Script, Server, Target, TlsArguments};
     nunatak sql -c 'select * from t' --format csv > t.csv  one statement, for a program\n  \
     nunatak sql -c '\\d t'                                  a table's columns, indexes, constraints\n  \
     nunatak sql -v day=2026-01-31 -f report.sql            a file in which :'day' stands for that day\n  \
-    nunatak sql -v ON_ERROR_STOP=off -f dump.sql           a file whose errors do not end it\n\n\
+    nunatak sql -v ON_ERROR_STOP=off -f dump.sql           a file whose errors do not end it\n  \
+    nunatak sql --kv                                       keys and values of the gateway's --kv\n\n\
     Exit status: 0 all went well, 1 a statement of -c failed, 2 no connection or a wrong flag, 3 a script failed \
     (-f, standard input).")]
 pub(crate) struct Sql {
@@ -40,6 +43,12 @@ pub(crate) struct Sql {
     /// The port, in place of the URL's
     #[arg(short = 'p', long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
+
+    /// A shell of keys and values: connect to the gateway's key-value service [default: 127.0.0.1:7228] and read lines such as
+    /// get KEY (help lists them) in place of SQL; of the other flags -U, -c, -f and those of security count then
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = KV_ADDRESS)]
+    #[arg(conflicts_with_all = ["hostname", "port", "dbname", "expanded", "tuples_only", "null", "output", "set"])]
+    pub(crate) kv: Option<Address>,
 
     /// The role, in place of the URL's
     #[arg(short = 'U', long, value_name = "NAME")]
@@ -96,6 +105,9 @@ pub(crate) struct Sql {
 impl Sql {
     /// Runs the scripts or the shell.
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if let Some(host) = self.kv.clone() {
+            return self.run_kv(host).await;
+        }
         let mut scripts: Vec<Script> = self.execute.into_iter().map(Script::Text).collect();
         scripts.extend(self.file.map(|path| match path.to_str() {
             Some("-") => Script::StandardInput,
@@ -103,7 +115,7 @@ impl Sql {
         }));
         let instead =
             Target { host: self.hostname, port: self.port, user: self.username, database: self.dbname };
-        let server = Server { url: self.url, tls: self.tls.connector()?, instead };
+        let server = Server { url: self.url, tls: self.tls.connector()?, instead, ..Server::default() };
         let options = Options {
             format: self.format,
             expanded: self.expanded,
@@ -116,5 +128,23 @@ impl Sql {
             return shell::run_interactive(&server, &options).await;
         }
         shell::run_script(&server, scripts, &options).await
+    }
+
+    /// The shell of keys and values.
+    async fn run_kv(self, host: Address) -> Result<(), Failure> {
+        let mut lines = self.execute;
+        let is_input = self.file.as_ref().is_some_and(|path| path.to_str() == Some("-"));
+        if let Some(path) = self.file.filter(|_| !is_input) {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            // A file of no lines is not the terminal.
+            lines.extend(text.lines().map(str::to_owned).chain([String::new()]));
+        }
+        if is_input && !lines.is_empty() {
+            return Err(Failure::usage("--kv takes lines of -c, or of standard input"));
+        }
+        let TlsArguments { tls_ca, tls_cert, tls_key } = self.tls;
+        let kv = Kv { task: Task::Shell { lines }, host, username: self.username, tls_ca, tls_cert, tls_key };
+        kv.run().await
     }
 }

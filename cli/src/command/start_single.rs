@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::AuditLog;
 use clap::Args;
@@ -11,18 +12,21 @@ use proto::inprocess::InProcess;
 
 use super::SQL_ADDRESS;
 use crate::address::{Address, listen};
+use crate::backups::BackupArguments;
 use crate::doors::DoorArguments;
 use crate::encryption::EncryptionArguments;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::http::{self, HttpArguments};
-use crate::process::{MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready};
+use crate::process::{
+    CLOSED_LAG_MS, MemoryArguments, SqlOptions, SqlServer, Storage, StorageOptions, all_ready,
+};
 use crate::security::{AccessArguments, SecurityArguments};
 use crate::shutdown::Shutdown;
 use crate::sizes::SizeArguments;
 
 /// The node's name on the in-process network.
-const NODE: &str = "single:26257";
+pub(super) const NODE: &str = "single:26257";
 
 /// Run one durable node with its SQL gateway in this process.
 ///
@@ -61,6 +65,9 @@ pub(crate) struct StartSingle {
     pub(crate) memory: MemoryArguments,
 
     #[command(flatten)]
+    pub(crate) backups: BackupArguments,
+
+    #[command(flatten)]
     pub(crate) http: HttpArguments,
 
     #[command(flatten)]
@@ -76,6 +83,7 @@ impl StartSingle {
         audit: Arc<AuditLog>,
     ) -> Result<(), Failure> {
         let encryption = self.encryption.source()?;
+        let backup_places = self.backups.places()?;
         let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
         let sql_listener = listen("--listen", &self.listen).await?;
@@ -90,8 +98,10 @@ impl StartSingle {
             address: NODE.to_owned(),
             join: Vec::new(),
             locality: Default::default(),
+            closed_lag: Duration::from_millis(CLOSED_LAG_MS),
             encryption,
             sizes: self.sizes,
+            backup_places: backup_places.clone(),
         })
         .await?;
         network.register(NODE, storage.service());
@@ -103,7 +113,16 @@ impl StartSingle {
             sql_listener,
             network,
             vec![NODE.to_owned()],
-            SqlOptions { memory: self.memory, data: Some(data), pool, security, audit, doors },
+            SqlOptions {
+                memory: self.memory,
+                data: Some(data),
+                pool,
+                security,
+                audit,
+                doors,
+                locality: Default::default(),
+                backup_places,
+            },
         )?;
         let storages = [storage];
         let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;

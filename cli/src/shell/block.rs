@@ -43,6 +43,13 @@ impl Block {
         }
     }
 
+    /// The tag of a statement that went well, where it is not what the statement asks for: a transaction that has failed
+    /// is rolled back, whoever commits it.
+    pub(super) fn tag(self, statement: &str) -> Option<&'static str> {
+        let first = words(statement).into_iter().next().unwrap_or_default();
+        (self == Self::Failed && matches!(first.as_str(), "commit" | "end")).then_some("ROLLBACK")
+    }
+
     /// After a query string of which `done` statements went well and the next one did not.
     #[must_use]
     pub(super) fn after_failure(self, failed: Option<&String>) -> Self {
@@ -59,6 +66,13 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_failed_is_not_said_to_be_committed() {
+        assert_eq!(Block::Failed.tag("/* at last */ COMMIT and chain"), Some("ROLLBACK"));
+        assert_eq!(Block::Failed.tag("end"), Some("ROLLBACK"));
+        assert_eq!((Block::Failed.tag("rollback"), Block::Open.tag("commit")), (None, None));
+    }
 
     #[test]
     fn blocks_open_fail_and_end() {

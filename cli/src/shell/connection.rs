@@ -3,15 +3,20 @@
 use std::future::{Future, poll_fn};
 use std::io::Read;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
+use env::task::JoinHandle;
 use futures::{SinkExt, StreamExt, TryStreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 
+use super::block::Block;
 use super::format::{Format, Rows, Style, Writer};
+use super::password;
 use super::printing::{print_notice, tag};
 use super::server::Server;
 use super::sink::Outlet;
@@ -26,6 +31,12 @@ const ROWS_PER_PIECE: usize = 10_000;
 /// Bytes of values that are formatted as one piece, if that is fewer rows.
 const BYTES_PER_PIECE: usize = 16 << 20;
 
+/// What the client library says where the server wants a password and none was given.
+const NO_PASSWORD: &str = "password missing";
+
+/// How long it may take to leave.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
 /// Bytes of one message of COPY.
 const COPY_BYTES: usize = 64 * 1024;
 
@@ -39,6 +50,8 @@ pub(super) struct Connection {
     /// The version of PostgreSQL that the server speaks as.
     pub(super) version: String,
     tls: Option<Tls>,
+    /// Ends once the client is dropped and has taken its leave.
+    driven: JoinHandle<()>,
 }
 
 /// How a query string went.
@@ -49,13 +62,14 @@ pub(super) struct Ran {
     pub(super) error: Option<tokio_postgres::Error>,
 }
 
-/// Has the connection work in the background; what version the server says it is.
-fn drive<T>(mut connection: tokio_postgres::Connection<Socket, T>) -> String
+/// Has the connection work in the background, in the task that it answers with; what version the server says it is.
+fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>) -> (String, JoinHandle<()>)
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: TlsStream + Unpin + Send + 'static,
 {
     let version = connection.parameter("server_version").unwrap_or("an unknown version").to_owned();
-    env::task::spawn(async move {
+    let driven = env::task::spawn(async move {
         loop {
             match poll_fn(|cx| connection.poll_message(cx)).await {
                 Some(Ok(AsyncMessage::Notice(notice))) => print_notice(&notice),
@@ -78,13 +92,57 @@ where
             }
         }
     });
-    version
+    (version, driven)
+}
+
+/// A client of a server, for a command that asks by itself.
+pub(crate) async fn connect(server: &Server) -> Result<Client, Failure> {
+    Ok(Connection::open(server).await?.client)
+}
+
+/// The same of a session at the other end of a stream, which believes whoever is there; and what ends once the client is dropped and has
+/// taken its leave.
+pub(crate) async fn connect_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(Client, JoinHandle<()>), Failure> {
+    let mut config = Config::new();
+    config.user("nunatak").dbname("nunatak").application_name("nunatak");
+    let connected = config.connect_raw(stream, NoTls).await;
+    let (client, connection) = connected.map_err(|error| Failure::failed(chain(&error)))?;
+    let (_, driven) = drive(connection);
+    Ok((client, driven))
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects; a person is asked for the password where the server wants one and none is known.
     pub(super) async fn open(server: &Server) -> Result<Self, Failure> {
-        let mut config = server.config()?;
+        let config = server.config()?;
+        if config.get_password().is_some() || !password::can_be_asked() {
+            return Self::open_with(server, config).await;
+        }
+        let user = config.get_user().unwrap_or_default().to_owned();
+        match Self::open_with(server, config).await {
+            Err(Failure::Usage(why)) if why.contains(NO_PASSWORD) => {
+                let whose = user.clone();
+                let asked = env::task::blocking(move || password::ask(&whose)).await;
+                match asked.map_err(Failure::failed)?? {
+                    None => Err(Failure::Usage(why)),
+                    Some(password) => {
+                        *server.said.lock() = Some((user, password));
+                        let opened = Self::open_with(server, server.config()?).await;
+                        if opened.is_err() {
+                            // It may have been mistyped.
+                            *server.said.lock() = None;
+                        }
+                        opened
+                    }
+                }
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_with(server: &Server, mut config: Config) -> Result<Self, Failure> {
         let user = config.get_user().unwrap_or("nunatak").to_owned();
         let database = config.get_dbname().unwrap_or(&user).to_owned();
         let place = Server::place(&config);
@@ -92,7 +150,7 @@ impl Connection {
             let why = error.as_db_error().map_or_else(|| chain(&error), ToString::to_string);
             Failure::usage(format!("cannot connect to {user}@{place}/{database}: {why}"))
         };
-        let (client, version) = match &server.tls {
+        let (client, (version, driven)) = match &server.tls {
             Some(tls) => {
                 config.ssl_mode(SslMode::Require);
                 let (client, connection) = config.connect(tls.clone()).await.map_err(failed)?;
@@ -103,7 +161,14 @@ impl Connection {
                 (client, drive(connection))
             }
         };
-        Ok(Self { client, database, user, place, version, tls: server.tls.clone() })
+        Ok(Self { client, database, user, place, version, tls: server.tls.clone(), driven })
+    }
+
+    /// Takes its leave: a server that ends a session itself says so.
+    pub(super) async fn leave(self) {
+        let Self { client, driven, .. } = self;
+        drop(client);
+        let _ = env::clock::timeout(LEAVE_MAX, driven).await;
     }
 
     /// Whether it is encrypted.
@@ -116,11 +181,12 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Runs a query string that holds `statements` and prints their results.
+    /// Runs a query string that holds `statements` in a session that stands there, and prints their results.
     pub(super) async fn run(
         &self,
         text: &str,
         statements: &[String],
+        block: Block,
         style: &Style,
         outlet: &mut Outlet<'_>,
     ) -> Ran {
@@ -131,7 +197,7 @@ impl Connection {
                 done = 1;
                 return Ok(());
             }
-            self.run_and_print(text, statements, style, outlet, &mut done).await
+            self.run_and_print(text, statements, block, style, outlet, &mut done).await
         };
         let error = self.cancellable(running).await.err();
         Ran { done, error }
@@ -170,6 +236,7 @@ impl Connection {
         &self,
         text: &str,
         statements: &[String],
+        mut block: Block,
         style: &Style,
         outlet: &mut Outlet<'_>,
         done: &mut usize,
@@ -207,10 +274,13 @@ impl Connection {
                             outlet.print(&(last + &writer.end()));
                         }
                         None if style.format.is_for_people() => {
-                            outlet.print(&format!("{}\n", tag(statement, count)));
+                            let tag =
+                                block.tag(statement).map_or_else(|| tag(statement, count), str::to_owned);
+                            outlet.print(&format!("{tag}\n"));
                         }
                         None => {}
                     }
+                    block = block.after(statement);
                     bytes = 0;
                     *done += 1;
                 }

@@ -1,4 +1,5 @@
-//! Reading what a person types: history, completion, colours, and many lines as one entry.
+//! Reading what a person types: history, completion, colours. An entry may take many lines, each with a prompt that says
+//! within what it is; the history holds it whole.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -8,13 +9,13 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Helper};
 
 use super::completion::{complete, is_keyword};
 use super::lexer::{Token, token};
 use super::names::Names;
-use super::splitter::is_complete;
+use super::splitter::{is_complete, open_mark};
 use crate::failure::Failure;
 
 /// Entries that are remembered.
@@ -25,7 +26,7 @@ const TAKE_FILES: [&str; 8] = ["\\i", "\\ir", "\\include", "\\o", "\\out", "\\g"
 
 /// What the line editor asks about the text.
 struct Assistant {
-    /// What has been entered of a statement before.
+    /// The lines that stand before this one.
     before: String,
     names: Names,
     commands: Vec<&'static str>,
@@ -50,15 +51,16 @@ impl Completer for Assistant {
         if TAKE_FILES.contains(&previous) || is_copy {
             return self.files.complete_path(line, at);
         }
-        let (start, offered) = complete(&self.names, &self.commands, line, at);
+        let (whole, above) = (format!("{}{line}", self.before), self.before.len());
+        let (start, offered) = complete(&self.names, &self.commands, &whole, above + at);
         let pair = |text: String| Pair { display: text.trim_end().to_owned(), replacement: text };
-        Ok((start, offered.into_iter().map(pair).collect()))
+        Ok((start.saturating_sub(above), offered.into_iter().map(pair).collect()))
     }
 }
 
 impl Highlighter for Assistant {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.colours { Cow::Owned(coloured(line)) } else { Cow::Borrowed(line) }
+        if self.colours { Cow::Owned(coloured(&self.before, line)) } else { Cow::Borrowed(line) }
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
@@ -80,20 +82,17 @@ impl Highlighter for Assistant {
     }
 }
 
-impl Validator for Assistant {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let complete = is_complete(&self.before, context.input());
-        Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
-}
+impl Validator for Assistant {}
 
-/// SQL in colours.
-fn coloured(line: &str) -> String {
+/// A line of SQL in colours; `before` are those above it, whose quotes and comments may go on in it.
+fn coloured(before: &str, line: &str) -> String {
+    let whole = format!("{before}{line}");
     let mut text = String::with_capacity(line.len() * 2);
     let mut at = 0;
-    while let Some((kind, length, _)) = token(line, at) {
-        let piece = line.get(at..at + length).unwrap_or("");
+    while let Some((kind, length, _)) = token(&whole, at) {
+        let piece = whole.get(at.max(before.len())..at + length).unwrap_or("");
         let colour = match kind {
+            _ if piece.is_empty() => None,
             Token::Word if is_keyword(piece) => Some("1;34"),
             Token::Text => Some("32"),
             Token::Comment => Some("2"),
@@ -131,7 +130,7 @@ impl Editor {
         let config = Config::builder()
             .max_history_size(HISTORY_MAX)
             .map_err(failed)?
-            .auto_add_history(true)
+            .auto_add_history(false)
             .completion_type(CompletionType::List)
             .build();
         let mut lines = rustyline::Editor::with_config(config).map_err(failed)?;
@@ -162,16 +161,37 @@ impl Editor {
         self.lines.dimensions().map(|(columns, lines)| (usize::from(columns), usize::from(lines)))
     }
 
-    /// The next entry; `before` is what is open already. The terminal is read on a thread of its own.
-    pub(super) async fn read(mut self, prompt: String, before: &str) -> Result<(Self, Entry), Failure> {
-        if let Some(assistant) = self.lines.helper_mut() {
-            before.clone_into(&mut assistant.before);
-        }
+    /// The next entry, in a database whose name begins the prompt; `mark` follows that, and `before` is what is open already.
+    /// The terminal is read on a thread of its own.
+    pub(super) async fn read(
+        mut self,
+        database: &str,
+        mark: &str,
+        before: &str,
+    ) -> Result<(Self, Entry), Failure> {
+        let (database, before) = (database.to_owned(), before.to_owned());
+        let mut prompt = format!("{database}{mark}> ");
         let reading = env::task::blocking(move || {
+            let mut entered = String::new();
             let entry = loop {
+                let above = above(&before, &entered);
+                if !entered.is_empty() {
+                    prompt = format!("{database}{}> ", open_mark(&above));
+                }
+                if let Some(assistant) = self.lines.helper_mut() {
+                    assistant.before = above;
+                }
                 match self.lines.readline(&prompt) {
-                    Ok(line) if line.trim().is_empty() => {}
-                    Ok(line) => break Ok(Entry::Text(line)),
+                    Ok(line) if entered.is_empty() && line.trim().is_empty() => {}
+                    Ok(line) => {
+                        entered.push_str(&line);
+                        if is_complete(&before, &entered) {
+                            // A history that is full, or does not take it, is no reason to ask again.
+                            let _ = self.lines.add_history_entry(entered.as_str());
+                            break Ok(Entry::Text(entered));
+                        }
+                        entered.push('\n');
+                    }
                     Err(ReadlineError::Interrupted) => break Ok(Entry::Interrupted),
                     Err(ReadlineError::Eof) => break Ok(Entry::End),
                     Err(error) => break Err(Failure::failed(format!("cannot read the terminal: {error}"))),
@@ -193,14 +213,28 @@ impl Editor {
     }
 }
 
+/// The lines above the next one.
+fn above(before: &str, entered: &str) -> String {
+    match before {
+        "" => entered.to_owned(),
+        before => format!("{before}\n{entered}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn colours_go_on_in_the_next_line() {
+        assert_eq!(coloured("select 'a\n", "b' from"), "\x1b[32mb'\x1b[0m \x1b[1;34mfrom\x1b[0m");
+        assert_eq!(coloured("select 1\n", "from"), "\x1b[1;34mfrom\x1b[0m");
+    }
+
+    #[test]
     fn colours_change_no_letter() {
         let line = "select 'a', \"b\" from t -- end";
-        let text = coloured(line);
+        let text = coloured("", line);
         assert!(text.starts_with("\x1b[1;34mselect\x1b[0m \x1b[32m'a'\x1b[0m, \"b\""), "{text}");
         let mut bare = text;
         for colour in ["\x1b[1;34m", "\x1b[32m", "\x1b[2m", "\x1b[0m"] {

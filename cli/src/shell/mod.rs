@@ -15,6 +15,7 @@ mod format;
 mod lexer;
 mod manual;
 mod names;
+mod password;
 mod printing;
 mod server;
 mod sink;
@@ -37,6 +38,7 @@ use sink::{Outlet, Sink};
 use splitter::{Piece, Splitter};
 use variables::Variables;
 
+pub(crate) use connection::{connect, connect_over};
 pub(crate) use format::Format;
 pub(crate) use server::{Server, Target};
 pub(crate) use tls::TlsArguments;
@@ -130,7 +132,9 @@ pub(crate) async fn run_script(
             Outcome::Failed => return Err(Failure::Script),
         }
     }
-    shell.sink.close();
+    let Shell { connection, mut sink, .. } = shell;
+    sink.close();
+    connection.leave().await;
     Ok(())
 }
 
@@ -154,7 +158,8 @@ pub(crate) async fn run_interactive(server: &Server, options: &Options) -> Resul
                 editor.offer(names);
             }
         }
-        let (back, entry) = editor.read(shell.prompt(), &shell.buffer).await?;
+        let database = &shell.connection.database;
+        let (back, entry) = editor.read(database, shell.mark(), &shell.buffer).await?;
         editor = back;
         shell.screen = editor.screen();
         let outcome = match entry {
@@ -260,10 +265,9 @@ impl Shell {
         outln!("Type help for help, quit to leave; statements end with a semicolon.\n");
     }
 
-    /// `database=> `, `database*> ` within a transaction, `database!> ` in one that has failed; `-` goes on.
-    fn prompt(&self) -> String {
-        let mark = if self.buffer.is_empty() { self.block.mark() } else { "-" };
-        format!("{}{mark}> ", self.connection.database)
+    /// Of the prompt: `=`, `*` within a transaction, `!` in one that has failed; of what goes on [`splitter::open_mark`].
+    fn mark(&self) -> &'static str {
+        if self.buffer.is_empty() { self.block.mark() } else { splitter::open_mark(&self.buffer) }
     }
 
     /// Runs one query string as the server takes it: as one implicit transaction.
@@ -356,7 +360,7 @@ impl Shell {
         let sink = other.as_mut().unwrap_or(&mut self.sink);
         let style = Style { columns: style.columns.filter(|_| sink.is_standard()), ..style.clone() };
         let mut outlet = Outlet::new(sink, lines);
-        let ran = self.connection.run(text, statements, &style, &mut outlet).await;
+        let ran = self.connection.run(text, statements, self.block, &style, &mut outlet).await;
         let is_written = !outlet.has_failed();
         drop(outlet);
         if let Some(mut other) = other {

@@ -1,11 +1,17 @@
 //! Where the shell connects, and as whom.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
 use super::tls::Tls;
 use crate::failure::{Failure, chain};
+
+/// A role, and the password that a person has said is its.
+pub(crate) type Said = Arc<Mutex<Option<(String, Zeroizing<String>)>>>;
 
 /// Where to connect, and how.
 #[derive(Clone, Default)]
@@ -16,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) tls: Option<Tls>,
     /// What goes before the URL.
     pub(crate) instead: Target,
+    /// Whoever connects again does not ask again.
+    pub(crate) said: Said,
 }
 
 /// Parts of where to connect, each as given or as the URL has it.
@@ -76,6 +84,12 @@ impl Server {
             && let Ok(password) = std::env::var("PGPASSWORD")
         {
             config.password(Zeroizing::new(password).as_bytes());
+        }
+        if config.get_password().is_none()
+            && let Some((user, password)) = self.said.lock().as_ref()
+            && config.get_user() == Some(user.as_str())
+        {
+            config.password(password.as_bytes());
         }
         Ok(config)
     }

@@ -156,16 +156,67 @@ pub(super) fn words(statement: &str) -> Vec<String> {
     words
 }
 
-/// Where the first statement ends, and how. A function's `BEGIN ATOMIC … END` is not looked into.
+/// What the next line begins within, as psql's prompt marks it: a quote, a comment, parentheses, or a statement alone.
+pub(super) fn open_mark(text: &str) -> &'static str {
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some((kind, length, ended)) = token(text, at) {
+        let first = text.as_bytes().get(at);
+        match (kind, first) {
+            (Token::Comment, _) if !ended => return "*",
+            (Token::Name, _) if !ended => return "\"",
+            (Token::Text, Some(b'$')) if !ended => return "$",
+            (Token::Text, _) if !ended => return "'",
+            (Token::Sign, Some(b'(')) => depth += 1,
+            (Token::Sign, Some(b')')) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += length;
+    }
+    if depth > 0 { "(" } else { "-" }
+}
+
+/// The body of a function that stands in no quotes: `CREATE [OR REPLACE] FUNCTION … BEGIN ATOMIC …; END`.
+#[derive(Default)]
+struct Body {
+    /// The statement's first words.
+    first: Vec<String>,
+    /// How many ENDs have yet to come.
+    depth: usize,
+}
+
+impl Body {
+    /// A word outside of parentheses.
+    fn note(&mut self, word: &str) {
+        let word = word.to_lowercase();
+        let first: Vec<&str> = self.first.iter().map(String::as_str).collect();
+        let makes_one = matches!(
+            first.as_slice(),
+            ["create", "function" | "procedure", ..] | ["create", "or", "replace", "function" | "procedure"]
+        );
+        match word.as_str() {
+            "begin" if makes_one => self.depth += 1,
+            "case" if self.depth > 0 => self.depth += 1,
+            "end" => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        if self.first.len() < 4 {
+            self.first.push(word);
+        }
+    }
+}
+
+/// Where the first statement ends, and how.
 fn statement_end(text: &str) -> (usize, End) {
     let mut at = 0;
     let mut depth = 0usize;
+    let mut body = Body::default();
     while let Some((kind, length, ended)) = token(text, at) {
         if !ended {
             return (text.len(), End::Within);
         }
         match (kind, text.as_bytes().get(at)) {
-            (Token::Sign, Some(b';')) if depth == 0 => return (at, End::Semicolon),
+            (Token::Word, _) if depth == 0 => body.note(text.get(at..at + length).unwrap_or("")),
+            (Token::Sign, Some(b';')) if depth == 0 && body.depth == 0 => return (at, End::Semicolon),
             (Token::Sign, Some(b'\\')) => return (at, End::Backslash),
             (Token::Sign, Some(b'(')) => depth += 1,
             (Token::Sign, Some(b')')) => depth = depth.saturating_sub(1),
@@ -211,6 +262,28 @@ mod tests {
     #[test]
     fn a_rule_in_parentheses_is_one_statement() {
         assert_eq!(split("CREATE RULE r AS DO (a; b); c"), ["CREATE RULE r AS DO (a; b)", "c"]);
+    }
+
+    #[test]
+    fn a_function_is_one_statement_whatever_stands_in_it() {
+        let one = "create or replace function f(n int) returns int begin atomic select case when n > 0 then 1 end; end";
+        assert_eq!(split(&format!("{one}; begin; end")), [one, "begin", "end"]);
+        assert!(!is_complete("", "create function f() returns int begin atomic select 1;"));
+    }
+
+    #[test]
+    fn the_mark_says_within_what_the_next_line_is() {
+        for (text, mark) in [
+            ("select 1", "-"),
+            ("select 'a", "'"),
+            ("select \"a", "\""),
+            ("select $f$ ' ", "$"),
+            ("select /* 'x", "*"),
+            ("select (1, ')'", "("),
+            ("select (1) -- (", "-"),
+        ] {
+            assert_eq!(open_mark(text), mark, "{text}");
+        }
     }
 
     #[test]

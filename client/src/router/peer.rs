@@ -81,7 +81,10 @@ impl Peer {
         }
         let peer = self.clone();
         drop(task::spawn(async move {
-            let asked = peer.handle.directory(DirectoryRequest { cluster_id });
+            // Of a single key: what is said of all of them would be of no use here.
+            let at = Bytes::from_static(&[keys::keyspace::ROOT]);
+            let request = DirectoryRequest { cluster_id, at, ..DirectoryRequest::default() };
+            let asked = peer.handle.directory(request);
             match clock::timeout(LOOK_PATIENCE, asked).await {
                 Ok(answer) => peer.note(&answer),
                 Err(_) => peer.missed(),

@@ -51,6 +51,10 @@ pub(crate) struct Route {
     heard_ms: AtomicU64,
     /// When it is due to look for the leader behind who passes requests on, in milliseconds after `born`.
     look_ms: AtomicU64,
+    /// How far a replica that does not lead was found to be behind, in milliseconds.
+    lag_ms: AtomicU64,
+    /// And until when that counts, in milliseconds after `born`.
+    lags_until_ms: AtomicU64,
     /// Held by who asks whether the leader lives, so that all who wait for it wait for one probe.
     pub(crate) probing: tokio::sync::Mutex<()>,
     /// Held by who looks for the leader, so that all who miss it wait for one search.
@@ -66,6 +70,8 @@ impl Route {
             born: clock::now(),
             heard_ms: AtomicU64::new(0),
             look_ms: AtomicU64::new(0),
+            lag_ms: AtomicU64::new(0),
+            lags_until_ms: AtomicU64::new(0),
             probing: tokio::sync::Mutex::new(()),
             searching: tokio::sync::Mutex::new(()),
         }
@@ -167,10 +173,25 @@ impl Route {
         now >= due && self.look_ms.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// A replica that does not lead is so far behind what is new.
+    pub(crate) fn lags(&self, lag_ms: u64) {
+        self.lag_ms.store(lag_ms, Ordering::Relaxed);
+        self.lags_until_ms.store(self.ms(clock::now() + LAGS_FOR), Ordering::Relaxed);
+    }
+
+    /// Whether such replicas were found just now not to have come to what is so old.
+    pub(crate) fn has_not_come_to(&self, age_ms: u64) -> bool {
+        age_ms < self.lag_ms.load(Ordering::Relaxed)
+            && self.ms(clock::now()) < self.lags_until_ms.load(Ordering::Relaxed)
+    }
+
     fn ms(&self, moment: Instant) -> u64 {
         moment.saturating_duration_since(self.born).as_millis() as u64
     }
 }
+
+/// For how long only the leader is asked for what another replica had not come to.
+const LAGS_FOR: Duration = Duration::from_millis(250);
 
 /// How long ago a leader may have been heard of before it is asked whether it leads still.
 pub(crate) const SILENCE: Duration = Duration::from_millis(500);

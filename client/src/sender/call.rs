@@ -45,6 +45,8 @@ pub(crate) struct Call {
     /// How long the cluster may be unreachable; what its bytes take comes on top of that.
     pub(crate) timeout: Duration,
     pub(crate) kind: Kind,
+    /// It reads what has been closed, as far as one can tell: whoever is nearest may answer.
+    pub(crate) from_follower: bool,
 }
 
 impl Call {
@@ -58,6 +60,7 @@ impl Call {
             catalog_version: 0,
             timeout,
             kind: Kind::Read,
+            from_follower: false,
         }
     }
 }

@@ -7,17 +7,24 @@
 //! 3. The request is sent again. A commit is recognised by its start timestamp, so that it may follow its range to
 //!    another leader, and to a newer descriptor of the same span, though an earlier sending may still be under way.
 //!
-//! What only the root range's leader answers goes its own way (`root`).
+//! What is read of the past goes to whoever is nearest first (`nearest`). What only the root range's leader answers goes its own
+//! way (`root`).
 
 mod attempts;
 mod call;
+mod nearest;
 mod root;
 mod search;
 mod watch;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use bytes::Bytes;
+use env::clock;
+use env::trace::{self, Span};
 use proto::Status;
 use proto::v1::error::Kind as Refused;
 use proto::v1::operation_result::Result as Answer;
@@ -35,6 +42,8 @@ const WAIT_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 /// What a [`crate::Client`] and its transactions share of the way to the cluster.
 pub(crate) struct Sender {
     pub(crate) router: Router,
+    /// Requests that were answered by replicas that are not known to lead.
+    pub(crate) followed: AtomicU64,
 }
 
 /// What to do about a refusal.
@@ -50,7 +59,7 @@ impl Sender {
     pub(crate) async fn route(&self, key: &[u8], timeout: Duration) -> Result<Arc<Route>> {
         match self.router.route(key) {
             Some(route) => Ok(route),
-            None => self.find(timeout, || self.router.route(key)).await,
+            None => self.find(timeout, key, || self.router.route(key)).await,
         }
     }
 
@@ -58,18 +67,19 @@ impl Sender {
     pub(crate) async fn route_below(&self, end: &[u8], timeout: Duration) -> Result<Arc<Route>> {
         match self.router.route_below(end) {
             Some(route) => Ok(route),
-            None => self.find(timeout, || self.router.route_below(end)).await,
+            None => self.find(timeout, end, || self.router.route_below(end)).await,
         }
     }
 
-    async fn find(&self, timeout: Duration, look: impl Fn() -> Option<Arc<Route>>) -> Result<Arc<Route>> {
+    async fn find(
+        &self,
+        timeout: Duration,
+        key: &[u8],
+        look: impl Fn() -> Option<Arc<Route>>,
+    ) -> Result<Arc<Route>> {
         let mut attempts = Attempts::new(timeout);
         loop {
-            let generation = self.router.generation();
-            if let Some(route) = look() {
-                return Ok(route);
-            }
-            match self.router.refresh(generation).await {
+            match self.router.look_up(key).await {
                 Ok(()) => attempts.message = "the directory names no range for the key".to_owned(),
                 Err(status) => attempts.failed(status),
             }
@@ -98,11 +108,19 @@ impl Sender {
         call: &Call,
         build: B,
     ) -> Result<impl Iterator<Item = Result<Answer, Failure>> + use<B>, Failure> {
+        let mut timeout = call.timeout;
+        if call.from_follower {
+            let begun = clock::now();
+            if let Some(results) = self.ask_nearest(route, call, build()).await {
+                return Ok(answers(results));
+            }
+            timeout = timeout.saturating_sub(clock::now().duration_since(begun));
+        }
         let mut route = route.clone();
         let timeout = match call.kind {
             // Such a request may stand at its leader for as long as it takes to hear that the leader lives.
-            Kind::Wait => call.timeout.max(WAIT_TIMEOUT_MIN),
-            kind @ (Kind::Read | Kind::Commit { .. }) => call.timeout + kind.transfer(),
+            Kind::Wait => timeout.max(WAIT_TIMEOUT_MIN),
+            kind @ (Kind::Read | Kind::Commit { .. }) => timeout + kind.transfer(),
         };
         let mut attempts = Attempts::new(timeout);
         loop {
@@ -115,17 +133,20 @@ impl Sender {
                 // It may have found another one; whoever is asked knows.
             }
             if attempts.made > 1 || !candidate.peer.is_silent() {
-                let request = BatchRequest {
-                    header: Some(self.header(&route, lead, call, &attempts)),
-                    operations: build(),
-                };
+                let span = self.span(&route, attempts.made);
+                let mut header = self.header(&route, lead, call, &attempts);
+                header.trace = sent_under(span.as_ref());
+                let request = BatchRequest { header: Some(header), operations: build() };
                 let asked = candidate.peer.handle.batch(request);
-                match self.watch(&route, lead, call, &mut attempts, asked).await {
+                let answered = {
+                    let watched = pin!(self.watch(&route, lead, call, &mut attempts, asked));
+                    trace::within(span, watched).await
+                };
+                match answered {
                     Ok(response) => match response.error {
                         None => {
                             route.heard();
-                            let answer = |answer: OperationResult| answer.result.ok_or_else(unanswered);
-                            return Ok(response.results.into_iter().map(answer));
+                            return Ok(answers(response.results));
                         }
                         Some(error) => match self.refused(&route, lead, call, &mut attempts, error).await? {
                             Next::Again => continue,
@@ -143,6 +164,14 @@ impl Sender {
                 Found::Moved(_) => return Err(attempts.rerouted()),
             }
         }
+    }
+
+    /// The span of a request, if anybody follows it.
+    fn span(&self, route: &Route, attempt: u32) -> Option<Span> {
+        let mut span = trace::child("request")?.asks();
+        span.note("nunatak.range", route.range_id());
+        span.note("nunatak.attempt", u64::from(attempt));
+        Some(span)
     }
 
     fn header(&self, route: &Route, lead: Lead, call: &Call, attempts: &Attempts) -> Header {
@@ -165,6 +194,8 @@ impl Sender {
             forward: lead.forwards,
             chosen_timestamp: false,
             sees_intents: call.sees_intents,
+            trace: Bytes::new(),
+            from_follower: false,
         }
     }
 
@@ -193,7 +224,7 @@ impl Sender {
                 }
                 return Ok(Next::Search);
             }
-            Some(Refused::Unavailable(_)) => {
+            Some(Refused::Unavailable(_) | Refused::NotClosed(_)) => {
                 attempts.message = message;
                 return Ok(Next::Search);
             }
@@ -245,6 +276,17 @@ fn failed(call: &Call, attempts: &mut Attempts, status: Status) -> Result<(), Fa
     attempts.ambiguous |= commits && status.code() != proto::Code::FailedPrecondition;
     attempts.failed(status);
     Ok(())
+}
+
+/// What a node is told of the span that a request is sent under.
+fn sent_under(span: Option<&Span>) -> Bytes {
+    let parent = span.and_then(|span| span.context().parent());
+    parent.map_or_else(Bytes::new, |parent| Bytes::copy_from_slice(&parent.to_bytes()))
+}
+
+/// What was answered, in the order of the operations.
+fn answers(results: Vec<OperationResult>) -> impl Iterator<Item = Result<Answer, Failure>> {
+    results.into_iter().map(|answer| answer.result.ok_or_else(unanswered))
 }
 
 fn unanswered() -> Failure {

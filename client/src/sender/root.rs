@@ -87,7 +87,7 @@ impl Sender {
             }
             if attempts.made.is_multiple_of(4) {
                 // Without an answer we go on with what we know.
-                let _ = self.router.refresh(self.router.generation()).await;
+                let _ = self.router.look_up(&[keys::keyspace::ROOT]).await;
             }
             attempts.pause(Duration::ZERO).await?;
         }

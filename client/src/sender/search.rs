@@ -63,7 +63,7 @@ impl Sender {
                 return Ok(Found::Serves);
             }
             // Without an answer we go on with what we know.
-            let refreshing = self.router.refresh(self.router.generation());
+            let refreshing = self.router.look_up(route.start());
             let _ = clock::timeout(DIRECTORY_PATIENCE, refreshing).await;
             if let Some(moved) = self.moved(route) {
                 return Ok(Found::Moved(moved));

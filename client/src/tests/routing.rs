@@ -104,7 +104,8 @@ fn a_commit_that_nobody_ever_answers_is_ambiguous_and_a_read_is_unavailable() {
 fn sizes_are_asked_of_each_range_once_and_added_up() {
     with_cluster(async |cluster: Cluster| {
         cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
-        let measured = |bytes: &[u64]| Answer::Measure(MeasureResult { bytes: bytes.to_vec() });
+        let measured =
+            |bytes: &[u64]| Answer::Measure(MeasureResult { bytes: bytes.to_vec(), history: Vec::new() });
         cluster.answer(measured(&[10, 20, 5])).answer(measured(&[100, 7]));
         let spans = [("da", "db"), ("db", "dz"), ("dz", "dz"), ("dn", "do"), ("dc", "dd")]
             .map(|(start, end)| crate::Span::new(start, end));

@@ -176,6 +176,11 @@ impl Cluster {
         }));
     }
 
+    /// The newest timestamp that was handed out.
+    pub(super) fn set_timestamp(&self, newest: u64) {
+        *self.script.timestamps.lock() = newest;
+    }
+
     pub(super) fn set_ranges(&self, ranges: Vec<RangeDescriptor>) {
         *self.script.ranges.lock() = ranges;
     }
@@ -304,6 +309,7 @@ impl NodeService for Node {
     async fn directory(&self, _: DirectoryRequest) -> Result<DirectoryResponse, Status> {
         self.lives().await;
         let ranges = self.script.ranges.lock().clone();
-        Ok(DirectoryResponse { cluster_id: Bytes::from_static(&[1; 16]), ranges, nodes: Vec::new() })
+        let cluster_id = Bytes::from_static(&[1; 16]);
+        Ok(DirectoryResponse { cluster_id, ranges, ..DirectoryResponse::default() })
     }
 }

@@ -4,12 +4,13 @@
 //! and of a key that has changed since a view was opened the view sees what the first write after it has replaced.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use keys::Span;
 use proto::v1::Write;
+
+use super::sorted::SortedMap;
 
 /// About what an entry takes beside the bytes of its key and value: handles, counts of references, its part of a node.
 const ENTRY_BYTES: usize = 160;
@@ -34,7 +35,7 @@ impl Buffered {
 /// Invariant: `replaced` names the entries of `undo` that came while a view was open, by key, ascending.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
-    writes: BTreeMap<Bytes, Buffered>,
+    writes: SortedMap<Buffered>,
     bytes: usize,
     /// What each write since the oldest savepoint or view replaced.
     undo: Vec<(Bytes, Option<Buffered>)>,
@@ -128,15 +129,17 @@ impl WriteBuffer {
 
     fn add(&mut self, key: Bytes, write: Buffered) {
         self.forget_unseen();
-        let replaced = self.set(key.clone(), Some(write));
         let has_views = self.has_views();
+        if !has_views && self.savepoints.is_empty() {
+            self.set(key, Some(write));
+            return;
+        }
+        let replaced = self.set(key.clone(), Some(write));
         if has_views {
             self.replaced.entry(key.clone()).or_default().push(self.undo.len());
         }
-        if has_views || !self.savepoints.is_empty() {
-            self.undo_bytes += replaced.as_ref().map_or(0, Buffered::value_bytes);
-            self.undo.push((key, replaced));
-        }
+        self.undo_bytes += replaced.as_ref().map_or(0, Buffered::value_bytes);
+        self.undo.push((key, replaced));
     }
 
     fn set(&mut self, key: Bytes, write: Option<Buffered>) -> Option<Buffered> {
@@ -193,12 +196,8 @@ impl WriteBuffer {
         span: &Span,
         position: Option<usize>,
     ) -> impl DoubleEndedIterator<Item = (&Bytes, &Option<Bytes>)> + use<'_> {
-        let bounds = if span.is_empty() {
-            (Bound::Excluded(span.start.clone()), Bound::Included(span.start.clone()))
-        } else {
-            (Bound::Included(span.start.clone()), Bound::Excluded(span.end.clone()))
-        };
-        self.writes.range(bounds).filter_map(move |(key, newest)| {
+        let end = if span.is_empty() { &span.start } else { &span.end };
+        self.writes.range(&span.start, end).filter_map(move |(key, newest)| {
             let seen = position.map_or(Some(newest), |position| self.seen(key, newest, position));
             seen.map(|write| (key, &write.value))
         })
@@ -206,24 +205,27 @@ impl WriteBuffer {
 
     /// The least and the greatest key.
     pub(crate) fn ends(&self) -> Option<(&Bytes, &Bytes)> {
-        Some((self.writes.first_key_value()?.0, self.writes.last_key_value()?.0))
+        self.writes.ends()
     }
 
     /// All writes as the protocol has them.
     pub(crate) fn to_writes(&self) -> Vec<Write> {
-        self.writes
-            .iter()
-            .map(|(key, write)| {
-                let Buffered { value, keeps_key } = write.clone();
-                Write { key: key.clone(), value, changes_key: keeps_key.then_some(false) }
-            })
-            .collect()
+        let mut writes = Vec::with_capacity(self.writes.len());
+        writes.extend(self.writes.iter().map(|(key, write)| {
+            let Buffered { value, keeps_key } = write.clone();
+            Write { key: key.clone(), value, changes_key: keeps_key.then_some(false) }
+        }));
+        writes
     }
 
-    /// Forgets the writes of these keys, and every savepoint.
+    /// Forgets the writes of these keys, all of them written and none named twice, and every savepoint.
     pub(crate) fn forget(&mut self, keys: &[Bytes]) {
-        for key in keys {
-            self.set(key.clone(), None);
+        if keys.len() == self.writes.len() {
+            (self.writes, self.bytes) = Default::default();
+        } else {
+            for key in keys {
+                self.set(key.clone(), None);
+            }
         }
         (self.undo, self.undo_bytes, self.savepoints) = Default::default();
         self.replaced.clear();

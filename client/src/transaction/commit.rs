@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Check, Commit, operation};
+use proto::v1::{Check, Commit, Write, operation};
 
 use super::lock::Held;
 use super::many::Attempted;
@@ -101,8 +101,20 @@ impl Transaction {
     }
 
     /// That the key is as it was when it was locked.
-    pub(super) fn held_check(&self, key: &Bytes) -> Option<Check> {
+    fn held_check(&self, key: &Bytes) -> Option<Check> {
         Some(unchanged(key, self.held.get(key)?))
+    }
+
+    /// That those keys of what is written, ascending, that are locked are as they were then.
+    pub(super) fn held_checks(&self, writes: &[Write]) -> Vec<Check> {
+        let mut held = self.held.iter().peekable();
+        let mut checks = Vec::new();
+        for write in writes {
+            while held.next_if(|(key, _)| **key < write.key).is_some() {}
+            let locked = held.next_if(|(key, _)| **key == write.key);
+            checks.extend(locked.map(|(key, held)| unchanged(key, held)));
+        }
+        checks
     }
 
     async fn commit_writes(&mut self) -> Result<CommitTimestamp> {
@@ -187,6 +199,7 @@ impl Transaction {
         for (since, relied) in &self.relied {
             checks.extend(relied.checks(*since, |_| false));
         }
+        checks.reserve(self.held.len());
         checks.extend(self.held.iter().map(|(key, held)| unchanged(key, held)));
         checks
     }
@@ -198,7 +211,7 @@ impl Transaction {
         let relies_on_reads = self.options.isolation == Isolation::Serializable;
         let relies_on_catalog = self.options.catalog_version != 0;
         if route.holds(greatest)
-            && self.held.keys().all(|key| route.holds(key))
+            && self.held.ends().is_none_or(|(least, greatest)| route.holds(least) && route.holds(greatest))
             && (!relies_on_reads || self.reads.is_within(&route))
             && self.relied.iter().all(|(_, relied)| relied.is_within(&route))
             && (!relies_on_catalog || route.holds(&CATALOG_VERSION))

@@ -112,7 +112,7 @@ impl Transaction {
         let flushed = self.flush_buffered(is_last).await;
         if flushed.is_err() {
             // Of what it has written nobody knows how much stands.
-            let _in_background = self.end();
+            self.end();
         }
         flushed
     }
@@ -143,7 +143,7 @@ impl Transaction {
         self.expect_locks(PRIMARYS, &primary);
         let keys: Vec<Bytes> = writes.iter().map(|write| write.key.clone()).collect();
         for _ in 0..REROUTES_MAX {
-            let checks = writes.iter().filter_map(|write| self.held_check(&write.key)).collect();
+            let checks = self.held_checks(&writes);
             let parts = self.parts(std::mem::take(&mut writes), checks).await?;
             let mut pieces: Vec<(Arc<Route>, Piece)> = Vec::new();
             for part in &parts {
@@ -210,17 +210,25 @@ impl Transaction {
         Ok(left.into_iter().flatten().collect())
     }
 
-    /// What was flushed is neither buffered nor locked any more.
+    /// What was flushed, its keys ascending, is neither buffered nor locked any more.
     fn forget_flushed(&mut self, keys: &[Bytes]) {
         // What was not flushed is the catalog version, if that was written.
         self.buffer.forget(keys);
         // Pages that were read ahead do not have it.
         self.ahead = super::Ahead::default();
-        for key in keys {
-            let Some(held) = self.held.remove(key) else { continue };
-            self.held_bytes = self.held_bytes.saturating_sub(held.bytes(key));
-            self.held_values_bytes = self.held_values_bytes.saturating_sub(held.value_bytes());
-        }
+        let mut flushed = keys.iter().peekable();
+        let (mut bytes, mut values_bytes) = (0, 0);
+        self.held.retain(|key, held| {
+            while flushed.next_if(|flushed| *flushed < key).is_some() {}
+            let is_flushed = flushed.next_if(|flushed| *flushed == key).is_some();
+            if is_flushed {
+                bytes += held.bytes(key);
+                values_bytes += held.value_bytes();
+            }
+            !is_flushed
+        });
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.held_values_bytes = self.held_values_bytes.saturating_sub(values_bytes);
     }
 
     /// Commits what was flushed, and what is still buffered.

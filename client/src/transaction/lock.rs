@@ -1,10 +1,10 @@
 //! Locks, and moving the transaction past what they have found.
 
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use env::clock;
+use keys::sql::branch_of;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Lock, LockResult, LockedKey, Validate, operation};
 
@@ -52,8 +52,19 @@ impl Held {
     }
 }
 
+/// What a request for a lock has come to.
+#[derive(Debug)]
+enum Known {
+    /// No range was asked: it is held.
+    Held,
+    /// Others hold it, and were not waited for.
+    Skipped,
+    /// A range has answered.
+    Found(Found),
+}
+
 /// What a lock has found.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Found {
     /// The newest value.
     value: Option<Bytes>,
@@ -72,14 +83,39 @@ impl Transaction {
         strength: Strength,
         wait: WaitPolicy,
     ) -> Result<Vec<Locked>> {
+        if !keys.iter().any(|key| branch_of(key).is_some()) {
+            return self.lock_all(keys, strength, wait).await;
+        }
+        let mut locked = self.lock_all(keys.clone(), strength, wait).await?;
+        // Boxed: few keys are of a branch.
+        Box::pin(self.look_below_locked(&keys, &mut locked)).await?;
+        Ok(locked)
+    }
+
+    /// As [`Transaction::lock`], one key.
+    pub async fn lock_key(&mut self, key: &Bytes, strength: Strength, wait: WaitPolicy) -> Result<Locked> {
+        if branch_of(key).is_none() {
+            return self.lock_one(key, strength, wait).await;
+        }
+        let mut locked = vec![self.lock_one(key, strength, wait).await?];
+        Box::pin(self.look_below_locked(std::slice::from_ref(key), &mut locked)).await?;
+        locked.pop().ok_or_else(mismatch)
+    }
+
+    /// The same with the newest values of the keys themselves, whatever lies below them.
+    async fn lock_all(
+        &mut self,
+        keys: Vec<Bytes>,
+        strength: Strength,
+        wait: WaitPolicy,
+    ) -> Result<Vec<Locked>> {
         if keys.len() == 1
             && let Some(key) = keys.first()
         {
-            return Ok(vec![self.lock_key(key, strength, wait).await?]);
+            return Ok(vec![self.lock_one(key, strength, wait).await?]);
         }
         self.may_lock()?;
         let mut at = self.lock_timestamp().await?;
-        let mut skipped = vec![false; keys.len()];
         let mut missing: Vec<usize> = Vec::new();
         let mut newest: Option<u64> = None;
         for (place, key) in keys.iter().enumerate() {
@@ -88,7 +124,7 @@ impl Transaction {
                 None => missing.push(place),
             }
         }
-        let mut values: Vec<Option<Option<Found>>> = vec![None; keys.len()];
+        let mut found: Vec<(usize, Known)> = Vec::with_capacity(missing.len());
         let mut reroutes = 0;
         while !missing.is_empty() {
             let mut left = Vec::new();
@@ -125,13 +161,10 @@ impl Transaction {
                         let taken = wanted.into_iter().zip(answer.keys);
                         for (place, (key, locked)) in answered.iter().zip(taken) {
                             let taken = self.take(key, locked, answer.locked_at, strength)?;
-                            newest = newest.max(taken.as_ref().map(|found| found.newest));
-                            if let (Some(skipped), Some(known)) =
-                                (skipped.get_mut(*place), values.get_mut(*place))
-                            {
-                                *skipped = taken.is_none();
-                                *known = Some(taken);
+                            if let Known::Found(found) = &taken {
+                                newest = newest.max(Some(found.newest));
                             }
+                            found.push((*place, taken));
                         }
                     }
                     Err(Failure::Rerouted) => {
@@ -157,18 +190,25 @@ impl Transaction {
         }
         self.move_past(newest).await?;
         let mut locked = Vec::with_capacity(keys.len());
-        for ((key, skipped), known) in keys.iter().zip(skipped).zip(values) {
-            locked.push(self.locked(key, skipped, known, at).await?);
+        // Where one range has answered for all they are in order.
+        found.sort_unstable_by_key(|(place, _)| *place);
+        let mut found = found.into_iter().peekable();
+        for (place, key) in keys.iter().enumerate() {
+            let asked = found.next_if(|(of, _)| *of == place);
+            let known = asked.map_or(Known::Held, |(_, known)| known);
+            // Most need not wait for anything.
+            let (answer, is_unread) = self.locked(key, known, at);
+            locked.push(if is_unread { self.locked_key(key, Known::Held, at).await? } else { answer });
         }
         Ok(locked)
     }
 
-    /// As [`Transaction::lock`], one key.
-    pub async fn lock_key(&mut self, key: &Bytes, strength: Strength, wait: WaitPolicy) -> Result<Locked> {
+    /// The same, one key.
+    async fn lock_one(&mut self, key: &Bytes, strength: Strength, wait: WaitPolicy) -> Result<Locked> {
         self.may_lock()?;
         let mut at = self.lock_timestamp().await?;
         if self.holds(key, strength) {
-            return self.locked(key, false, None, at).await;
+            return self.locked_key(key, Known::Held, at).await;
         }
         for _ in 0..REROUTES_MAX {
             let route = self.client.sender.route(key, self.options.timeout).await?;
@@ -181,11 +221,11 @@ impl Transaction {
                     let Some(locked) = answer.keys.into_iter().next() else { return Err(mismatch()) };
                     let taken = self.take(key.clone(), locked, answer.locked_at, strength)?;
                     let newest = match &taken {
-                        Some(found) => Some(found.newest),
-                        None => self.held.get(key).map(|held| held.newest),
+                        Known::Found(found) => Some(found.newest),
+                        Known::Held | Known::Skipped => self.held.get(key).map(|held| held.newest),
                     };
                     self.move_past(newest).await?;
-                    return self.locked(key, taken.is_none(), Some(taken), at).await;
+                    return self.locked_key(key, taken, at).await;
                 }
                 Err(Failure::Rerouted) => {}
                 Err(Failure::NoTimestamp) => at = self.take_timestamp().await?,
@@ -267,7 +307,7 @@ impl Transaction {
             self.expect_locks(route.range_id(), key);
         }
         if self.asked.is_watching() {
-            for key in wanted.iter().filter(|key| !self.held.contains_key(*key)) {
+            for key in wanted.iter().filter(|key| !self.held.contains_key(key)) {
                 self.asked.add(key.clone());
             }
         }
@@ -322,32 +362,21 @@ impl Transaction {
         holding.expect(range_id, key);
     }
 
-    /// Takes a range's answer in; `None`: the key was skipped.
-    fn take(
-        &mut self,
-        key: Bytes,
-        locked: LockedKey,
-        locked_at: u64,
-        strength: Strength,
-    ) -> Result<Option<Found>> {
+    /// Takes a range's answer in.
+    fn take(&mut self, key: Bytes, locked: LockedKey, locked_at: u64, strength: Strength) -> Result<Known> {
         if locked.skipped {
-            return Ok(None);
+            return Ok(Known::Skipped);
         }
         let found = locked.newest.unwrap_or_default();
-        let entry = match self.held.entry(key) {
-            Entry::Vacant(entry) => entry,
-            Entry::Occupied(mut entry) => {
-                if found.timestamp > entry.get().locked_at {
-                    // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
-                    let key = entry.key().clone();
-                    let _in_background = self.end();
-                    return Err(Error::Serialization { key });
-                }
-                let held = entry.get_mut();
-                held.strength = strength;
-                return Ok(Some(Found { value: found.value, newest: held.newest }));
+        if let Some(held) = self.held.get_mut(&key) {
+            if found.timestamp > held.locked_at {
+                // The lock was lost meanwhile, and the key changed: no savepoint brings it back.
+                self.end();
+                return Err(Error::Serialization { key });
             }
-        };
+            held.strength = strength;
+            return Ok(Known::Found(Found { value: found.value, newest: held.newest }));
+        }
         let bytes = found.value.as_ref().map_or(0, Bytes::len);
         let keeps = self.held_values_bytes + bytes <= VALUES_BYTES_MAX;
         let held = Held {
@@ -357,12 +386,12 @@ impl Transaction {
             strength,
         };
         self.held_values_bytes += held.value_bytes();
-        self.held_bytes += held.bytes(entry.key());
-        entry.insert(held);
+        self.held_bytes += held.bytes(&key);
+        self.held.insert(key, held);
         if self.held_bytes > LOCKS_BYTES_MAX {
             return Err(Error::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 });
         }
-        Ok(Some(Found { value: found.value, newest: found.timestamp }))
+        Ok(Known::Found(Found { value: found.value, newest: found.timestamp }))
     }
 
     /// Moves the transaction past the newest version that its locks have found.
@@ -375,28 +404,32 @@ impl Transaction {
         Ok(())
     }
 
-    /// The answer to the caller about a key of which it is known what a range has found, if one was asked. The statement read at `at`
-    /// until then; 0: no range was asked, and whatever timestamp is yet to come is above all that is held.
-    async fn locked(
-        &mut self,
-        key: &Bytes,
-        skipped: bool,
-        known: Option<Option<Found>>,
-        at: u64,
-    ) -> Result<Locked> {
+    /// The answer to the caller about a key, and whether the value in it is yet to be read. The statement read at `at` until
+    /// then; 0: no range was asked, and whatever timestamp is yet to come is above all that is held.
+    fn locked(&self, key: &Bytes, known: Known, at: u64) -> (Locked, bool) {
         let newest = match &known {
-            Some(Some(found)) => found.newest,
-            _ => self.held.get(key).map_or(0, |held| held.newest),
+            Known::Found(found) => found.newest,
+            Known::Held | Known::Skipped => self.held.get(key).map_or(0, |held| held.newest),
         };
         let changed = at != 0 && newest > at;
         // What the view that the statement reads through has not seen is not its row any more.
-        let skipped = skipped || self.position().is_some_and(|position| self.buffer.is_newer(key, position));
-        let value = match (self.buffer.get(key, None), known) {
-            (Some(written), _) => written.clone(),
-            (None, Some(known)) => known.and_then(|found| found.value),
-            (None, None) => self.held_value(key).await?,
+        let is_newer = self.position().is_some_and(|position| self.buffer.is_newer(key, position));
+        let skipped = is_newer || matches!(known, Known::Skipped);
+        let (value, is_unread) = match (self.buffer.get(key, None), known) {
+            (Some(written), _) => (written.clone(), false),
+            (None, Known::Found(found)) => (found.value, false),
+            (None, Known::Skipped) => (None, false),
+            (None, Known::Held) => (None, true),
         };
-        Ok(Locked { value, skipped, changed, newest })
+        (Locked { value, skipped, changed, newest }, is_unread)
+    }
+
+    async fn locked_key(&mut self, key: &Bytes, known: Known, at: u64) -> Result<Locked> {
+        let (mut answer, is_unread) = self.locked(key, known, at);
+        if is_unread {
+            answer.value = self.held_value(key).await?;
+        }
+        Ok(answer)
     }
 
     /// The value that `key` had when it was locked.
@@ -419,7 +452,8 @@ impl Transaction {
         let changed = |(key, held): (&Bytes, &Held)| {
             (held.newest > self.timestamp && self.reads.covers(key)).then(|| key.clone())
         };
-        if let Some(key) = self.held.iter().find_map(changed) {
+        let changed = self.held.iter().find_map(changed);
+        if let Some(key) = changed {
             return Err(self.fail(Error::Serialization { key }.into()));
         }
         if !checks.is_empty() {

@@ -14,25 +14,29 @@
 mod buffer;
 mod commit;
 mod large;
+mod layers;
 mod lock;
 mod many;
 mod merge;
+mod past;
 mod ranges;
 mod read;
 mod read_set;
 mod resolve;
 mod savepoint;
 mod scan;
+mod sorted;
 mod start;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use env::{random, task};
 use keys::Span;
+use keys::sql::branch_of;
 use proto::v1::{Release, operation};
 
 use self::buffer::WriteBuffer;
@@ -42,12 +46,13 @@ use self::read_set::ReadSet;
 use self::savepoint::AskedLocks;
 pub use self::savepoint::Savepoint;
 use self::scan::Ahead;
+use self::sorted::SortedMap;
 use self::view::Looking;
 pub use self::view::ReadView;
 use crate::heartbeat::Holding;
 use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};
-use crate::{Client, Error, Isolation, Result, TransactionOptions};
+use crate::{Client, Error, Isolation, Result, TransactionOptions, branch};
 
 /// How long a transaction that is over tries to give its locks back before it lets them expire.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -74,6 +79,8 @@ pub struct Transaction {
     timestamp: u64,
     /// What it gives up takes more room than what it writes.
     frees_space: bool,
+    /// What it reads whoever is nearest may answer.
+    from_followers: bool,
     /// Has history kept from its first timestamp on while it is open.
     holds: Option<Arc<Generation>>,
     /// READ COMMITTED: the next use takes a fresh timestamp.
@@ -91,9 +98,11 @@ pub struct Transaction {
     relied: Vec<(u64, ReadSet)>,
     /// Pages that a scan will come to.
     ahead: Ahead,
+    /// What reads the layers below branches, each at a moment of its own.
+    below: Vec<Transaction>,
     /// The timestamp and the catalog version that were found to go together last, by the range that keeps the latter.
     gated: (u64, u64),
-    held: BTreeMap<Bytes, Held>,
+    held: SortedMap<Held>,
     asked: AskedLocks,
     /// About how many bytes of memory `held` takes.
     held_bytes: usize,
@@ -101,6 +110,8 @@ pub struct Transaction {
     held_values_bytes: usize,
     /// The ranges that were asked for locks.
     holding: Option<Arc<Holding>>,
+    /// What gives back what a transaction that is over had.
+    releasing: Vec<task::JoinHandle<()>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +136,7 @@ impl Transaction {
             id: Bytes::new(),
             timestamp: 0,
             frees_space: false,
+            from_followers: false,
             holds: None,
             stale: false,
             oracle_catalog_version: 0,
@@ -135,12 +147,14 @@ impl Transaction {
             reads: ReadSet::default(),
             relied: Vec::new(),
             ahead: Ahead::default(),
+            below: Vec::new(),
             gated: (0, 0),
-            held: BTreeMap::new(),
+            held: SortedMap::default(),
             asked: AskedLocks::default(),
             held_bytes: 0,
             held_values_bytes: 0,
             holding: None,
+            releasing: Vec::new(),
         }
     }
 
@@ -186,7 +200,9 @@ impl Transaction {
     /// Buffers a deletion.
     pub fn delete(&mut self, key: Bytes) {
         self.pristine = false;
-        self.buffer.write(key, None);
+        // What lies below must not come to light.
+        let mark = branch_of(&key).map(|_| branch::mark());
+        self.buffer.write(key, mark);
     }
 
     /// Forgets what was written to a span, and every savepoint: of keys that were not there before this transaction nothing is
@@ -241,7 +257,8 @@ impl Transaction {
         !self.buffer.is_empty() || self.flushed.is_some() || !self.held.is_empty()
     }
 
-    /// Gives everything up; its locks are given back in the background.
+    /// Gives everything up. Others can have its locks then, also those of one that an error has ended, as far as that does not
+    /// take long.
     pub async fn rollback(&mut self) {
         self.end_and_release().await;
     }
@@ -275,6 +292,7 @@ impl Transaction {
             catalog_version: self.options.catalog_version,
             timeout: self.options.timeout,
             kind: Kind::Read,
+            from_follower: self.from_followers,
         }
     }
 
@@ -282,35 +300,48 @@ impl Transaction {
     fn fail(&mut self, failure: Failure) -> Error {
         let error = failure.into_error();
         if error.is_retryable() && !self.survives(&error) {
-            let _in_background = self.end();
+            self.end();
         }
         error
     }
 
-    /// The transaction is over: forgets everything and gives its locks back, in a task of its own.
-    fn end(&mut self) -> Option<task::JoinHandle<()>> {
+    /// The transaction is over: forgets everything and gives its locks back, in tasks of their own.
+    fn end(&mut self) {
         self.state = State::Over;
         if let Some(settlement) = self.settlement() {
             self.flushed = None;
-            settlement.roll_back();
+            self.releasing.extend(settlement.roll_back());
         }
         self.buffer.clear();
         self.reads = ReadSet::default();
         self.relied.clear();
         self.ahead = Ahead::default();
+        self.below.clear();
         self.held.clear();
         self.asked.clear();
         (self.held_bytes, self.held_values_bytes) = (0, 0);
         self.holds = None;
-        let locked = self.holding.take()?.keys();
-        if locked.is_empty() { None } else { self.give_back(locked) }
+        if let Some(holding) = self.holding.take() {
+            let locked = holding.keys();
+            if !locked.is_empty() {
+                self.releasing.extend(self.give_back(locked));
+            }
+        }
     }
 
-    /// The transaction is over; waits until others can have its locks, as long as that does not take long.
+    /// The transaction is over; waits until others can have what it had, as long as that does not take long.
     async fn end_and_release(&mut self) {
-        if let Some(released) = self.end()
-            && env::clock::timeout(RELEASE_WAIT, released).await.is_err()
-        {
+        self.end();
+        if self.releasing.is_empty() {
+            return;
+        }
+        let released = async {
+            while let Some(releasing) = self.releasing.last_mut() {
+                let _ended = releasing.await;
+                self.releasing.pop();
+            }
+        };
+        if env::clock::timeout(RELEASE_WAIT, released).await.is_err() {
             tracing::debug!("the locks of a finished transaction are given back later");
         }
     }
@@ -348,7 +379,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.state == State::Open {
-            let _in_background = self.end();
+            self.end();
         }
     }
 }

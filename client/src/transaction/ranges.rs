@@ -102,12 +102,24 @@ impl Transaction {
             }
             last = Some(route);
         }
+        // Most checks follow each other as the writes do that they are about.
+        let mut next = 0;
         for (route, checks) in self.checks_by_range(checks).await? {
             let id = of(&mut parts, &route);
             let Some(part) = parts.get_mut(&id) else { continue };
             for check in checks {
-                let is_written = check.end.is_empty() && written.binary_search(&check.start).is_ok();
-                if is_written { part.checks.push(check) } else { part.relied_on.push(check) }
+                let place = match written.get(next) {
+                    _ if !check.end.is_empty() => None,
+                    Some(key) if *key == check.start => Some(next),
+                    _ => written.binary_search(&check.start).ok(),
+                };
+                match place {
+                    Some(place) => {
+                        next = place + 1;
+                        part.checks.push(check);
+                    }
+                    None => part.relied_on.push(check),
+                }
             }
         }
         parts.values_mut().for_each(|part| part.checks.sort_by(|a, b| a.start.cmp(&b.start)));

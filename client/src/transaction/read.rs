@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::canary::{self, Canary};
 use keys::Span;
+use keys::sql::branch_of;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Get, operation};
 
@@ -17,6 +18,16 @@ use crate::{Error, Isolation, Result};
 impl Transaction {
     /// The value of `key`; `None`: no such key.
     pub async fn get(&mut self, key: Bytes) -> Result<Option<Bytes>> {
+        if branch_of(&key).is_none() {
+            return self.get_own(key).await;
+        }
+        // Boxed: few keys are of a branch.
+        let values = Box::pin(self.get_some(vec![key], usize::MAX, true)).await?;
+        Ok(values.into_iter().next().flatten())
+    }
+
+    /// The value of `key` itself, whatever lies below it.
+    pub(super) async fn get_own(&mut self, key: Bytes) -> Result<Option<Bytes>> {
         self.open()?;
         self.pristine = false;
         if let Some(own) = self.buffer.get(&key, self.position()) {
@@ -81,7 +92,12 @@ impl Transaction {
         relies: bool,
     ) -> Result<Vec<Option<Bytes>>> {
         let tracks = relies && self.tracks_reads();
-        self.get_all(keys, bytes_max, tracks).await
+        if !keys.iter().any(|key| branch_of(key).is_some()) {
+            return self.get_all(keys, bytes_max, tracks).await;
+        }
+        let mut values = self.get_all(keys.clone(), bytes_max, tracks).await?;
+        Box::pin(self.look_below(&keys, &mut values, bytes_max)).await?;
+        Ok(values)
     }
 
     /// From now on the transaction relies on what it has read of `span` at its timestamp, whatever its isolation level: it
@@ -113,7 +129,8 @@ impl Transaction {
         }
     }
 
-    async fn get_all(
+    /// The values of the first of `keys` themselves, whatever lies below them.
+    pub(super) async fn get_all(
         &mut self,
         keys: Vec<Bytes>,
         bytes_max: usize,

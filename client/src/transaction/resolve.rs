@@ -88,13 +88,13 @@ impl Settlement {
     }
 
     /// Rolls a large transaction back in the background. What does not come about is done by its ranges.
-    pub(super) fn roll_back(mut self) {
+    pub(super) fn roll_back(mut self) -> Option<task::JoinHandle<()>> {
         // Outside of a runtime, as when a process ends, that is all.
         if tokio::runtime::Handle::try_current().is_err() {
-            return;
+            return None;
         }
         self.call.timeout = TIMEOUT;
-        drop(task::spawn(async move {
+        Some(task::spawn(async move {
             let start = self.start_timestamp;
             let rolled_back = match decide(&self, Outcome::Aborted, 0).await {
                 Ok((outcome, commit_timestamp)) => self.resolve(outcome, commit_timestamp).await,
@@ -103,7 +103,7 @@ impl Settlement {
             if let Err(error) = rolled_back {
                 tracing::debug!(start, %error, "a large transaction is left to be rolled back by its ranges");
             }
-        }));
+        }))
     }
 
     async fn resolve(mut self, outcome: Outcome, commit_timestamp: u64) -> Result<()> {

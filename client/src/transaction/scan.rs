@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{join, join_all};
+use keys::sql::branch_of;
 use keys::{Span, span::successor};
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{KeyValue, Operation, Scan, operation};
@@ -81,6 +82,20 @@ impl Transaction {
     }
 
     async fn scan_page(&mut self, span: Span, options: ScanOptions, tracks: bool) -> Result<ScanPage> {
+        match branch_of(&span.start) {
+            None => self.scan_own(span, options, tracks).await,
+            // Boxed: few spans are of a branch.
+            Some(branch) => Box::pin(self.scan_branch(branch, span, options, tracks)).await,
+        }
+    }
+
+    /// The same of what stands in the span itself, whatever lies below it.
+    pub(super) async fn scan_own(
+        &mut self,
+        span: Span,
+        options: ScanOptions,
+        tracks: bool,
+    ) -> Result<ScanPage> {
         self.open()?;
         self.pristine = false;
         if span.is_empty() {
@@ -102,6 +117,9 @@ impl Transaction {
     ) -> Result<Vec<ScanPage>> {
         let tracks = relies && self.tracks_reads();
         let Some(first) = spans.first() else { return Ok(Vec::new()) };
+        if spans.iter().any(|span| branch_of(&span.start).is_some()) {
+            return self.scan_page(first.clone(), options, tracks).await.map(|page| vec![page]);
+        }
         self.open()?;
         self.pristine = false;
         let mut at = self.timestamp_or_ask();
@@ -172,7 +190,7 @@ impl Transaction {
 
     /// Committed rows from one end of `span`, and the part of it that they are all rows of. `at` as for
     /// [`Transaction::get_committed`].
-    async fn scan_committed(
+    pub(super) async fn scan_committed(
         &mut self,
         span: &Span,
         mut at: u64,

@@ -3,7 +3,7 @@
 import random
 import unittest
 
-from nunatak_kv import Link, MalformedError, Object, RefusedError
+from nunatak_kv import Change, Link, MalformedError, Object, RefusedError, Resolved
 from nunatak_kv import codec
 
 
@@ -34,7 +34,24 @@ class Codec(unittest.TestCase):
         self.assertEqual(codec.set_request("k", None), eight + b"\5\1\0\1k\0")
         self.assertEqual(codec.delete_request("k"), eight + b"\4\2\0\1k")
         self.assertEqual(codec.authenticate_request("r", "p"), eight + b"\7\3\0\1r\0\1p")
+        now = b"\0" * 8
+        self.assertEqual(codec.watch_request("k", None, 7), eight + b"\x0d\4\0\0\1k" + b"\0" * 7 + b"\7")
+        self.assertEqual(codec.watch_request(None, "k", 0), eight + b"\x0d\4\1\0\1k" + now)
+        self.assertEqual(codec.watch_request(None, None, 0), eight + b"\x0c\4\1\0\0" + now)
         self.assertEqual(codec.close_request(), eight + b"\1\xff")
+
+    def test_what_is_told_of_a_watch_is_a_change_or_a_mark(self) -> None:
+        for answer, event in [
+            ({"resolved": 7}, Resolved(7)),
+            ({"key": "k", "timestamp": 7, "value": [1]}, Change("k", 7, [1])),
+            ({"key": "k", "timestamp": 7, "value": None}, Change("k", 7)),
+            ({"key": "k", "timestamp": 7}, Change("k", 7, removed=True)),
+            ({"key": "k", "timestamp": 7, "error": "no"}, Change("k", 7, error="no")),
+        ]:
+            self.assertEqual(codec.event(answer), event)
+        for wrong in [None, {}, {"key": "k"}]:
+            with self.assertRaises(MalformedError):
+                codec.event(wrong)
 
     def test_what_is_written_is_read(self) -> None:
         chance = random.Random(1)

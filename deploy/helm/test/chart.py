@@ -38,7 +38,7 @@ EVERYTHING = {
         "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "db", "operator": "Exists"}], "priorityClassName": "high",
     },
     "gateway": {
-        "hba": "hostssl all nunatak all cert\nhostssl all all 10.0.0.0/8 scram-sha-256\n", "sqlMemoryMiB": 512,
+        "hba": "hostssl all nunatak all cert\nhostssl all all 10.0.0.0/8 scram-sha-256\n", "sqlMemoryMiB": 512, "temporaryMiB": 256,
         "service": {"type": "LoadBalancer", "port": 5433, "nodePort": 30000, "annotations": {"a": "b"},
                     "loadBalancerSourceRanges": ["10.0.0.0/8"], "externalTrafficPolicy": "Local"},
         "autoscaling": {"enabled": True, "minReplicas": 3}, "extraArgs": ["--log=debug"],
@@ -82,6 +82,7 @@ MATRIX = {
     "no role": {"auth": {"enabled": False}},
     "names": {"fullnameOverride": "peak", "clusterDomain": "corp.internal", "serviceAccount": {"create": False}},
     "open network policy": {"networkPolicy": {"enabled": True}},
+    "nothing but memory": merged(INSECURE, {"gateway": {"temporaryMiB": 0}}),
     "node port": {"gateway": {"service": {"type": "NodePort"}}},
 }
 REFUSED = {
@@ -314,6 +315,24 @@ class Charts(unittest.TestCase):
                     selector = selector.get("matchLabels", selector)
                     found = {pod for pod, labels in pods_of.items() if selector.items() <= labels.items()}
                     self.assertEqual(found, expected[manifest["kind"], manifest["metadata"]["name"]], manifest["kind"])
+
+    def test_what_writes_has_somewhere_to_write(self):
+        """All else is read-only: what a process writes to has to be a volume that may be written."""
+        for what, values in MATRIX.items():
+            for name, pod, manifest in pods(render(values)):
+                claims = [claim["metadata"]["name"] for claim in manifest["spec"].get("volumeClaimTemplates", [])]
+                writable = claims + [volume["name"] for volume in pod.get("volumes") or [] if "emptyDir" in volume]
+                for container in pod["containers"]:
+                    words = [word.split("=", 1) for word in container.get("args", []) if "=" in word]
+                    for flag, path in words:
+                        if flag not in ("--data", "--temp") or "--temp-max=0" in container["args"]:
+                            continue
+                        with self.subTest(what, pod=name, flag=flag):
+                            under = [mount for mount in container["volumeMounts"]
+                                     if path.startswith(mount["mountPath"] + "/") and mount["name"] in writable]
+                            self.assertEqual(len(under), 1)
+                if name.endswith("-gateway"):
+                    self.assertTrue(any(word.startswith("--temp=") for word in pod["containers"][0]["args"]))
 
     def test_pods_take_no_more_rights_than_they_need(self):
         for what, values in MATRIX.items():

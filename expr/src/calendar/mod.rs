@@ -3,6 +3,7 @@
 //! Days and microseconds count from 2000-01-01 in the proleptic Gregorian calendar; years are astronomical: 0 is
 //! 1 BC. The outermost values are the infinities.
 
+mod abbreviations;
 pub mod age;
 pub mod field;
 pub mod interval;

@@ -3,6 +3,7 @@
 use crate::bits::Bits;
 use crate::calendar::zoned_time::ZonedTime;
 use crate::calendar::{self, zone};
+use crate::citext;
 use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
@@ -12,9 +13,38 @@ use crate::network::Network;
 use crate::numeric;
 use crate::session::SessionContext;
 use crate::types::Type;
+use crate::vector;
 
 fn mismatch() -> Error {
     Error::internal("cast of a value of another type")
+}
+
+pub(super) fn citext_to_text(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    value.as_str().map(Datum::text).ok_or_else(mismatch)
+}
+
+pub(super) fn text_to_citext(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    value.as_str().map(citext::of_text).ok_or_else(mismatch)
+}
+
+pub(super) fn padded_to_citext(value: &Datum, session: &SessionContext) -> Result<Datum> {
+    text_to_citext(&without_blanks(value, session)?, session)
+}
+
+pub(super) fn bool_to_citext(value: &Datum, session: &SessionContext) -> Result<Datum> {
+    text_to_citext(&truth_word(value, session)?, session)
+}
+
+pub(super) fn network_to_citext(value: &Datum, session: &SessionContext) -> Result<Datum> {
+    text_to_citext(&network_to_text(value, session)?, session)
+}
+
+pub(super) fn array_to_vector(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    vector::of_array(value)
+}
+
+pub(super) fn vector_to_array(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    vector::to_array(value)
 }
 
 pub(super) fn to_int2(value: &Datum, _: &SessionContext) -> Result<Datum> {
@@ -79,16 +109,13 @@ pub(super) fn without_blanks(value: &Datum, _: &SessionContext) -> Result<Datum>
 /// "char" as the number of its byte.
 pub(super) fn character_code(value: &Datum, _: &SessionContext) -> Result<Datum> {
     let text = value.as_str().ok_or_else(mismatch)?;
-    Ok(Datum::Int4(text.bytes().next().map_or(0, |byte| i32::from(byte as i8))))
+    Ok(Datum::Int4(i32::from(crate::text::character_byte(text) as i8)))
 }
 
 pub(super) fn character(value: &Datum, _: &SessionContext) -> Result<Datum> {
     let code = value.as_i64().and_then(|code| i8::try_from(code).ok());
-    match u8::try_from(code.ok_or_else(|| Error::out_of_range("\"char\""))?) {
-        Ok(0) => Ok(Datum::text("")),
-        Ok(code) => Ok(Datum::from(char::from(code).to_string())),
-        Err(_) => Err(Error::unsupported("\"char\" values beyond ASCII")),
-    }
+    let code = code.ok_or_else(|| Error::out_of_range("\"char\""))?;
+    Ok(Datum::from(crate::text::character_of(code as u8)))
 }
 
 pub(super) fn to_date(value: &Datum, session: &SessionContext) -> Result<Datum> {

@@ -1,13 +1,14 @@
 //! Casts: PostgreSQL's `pg_cast` as a [`table`], the casts through text that every type has, those of arrays by their
-//! elements, and length coercion.
+//! elements, of composite types to records, and length coercion.
 
 mod convert;
 mod table;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::codec;
 use crate::datum::Datum;
+use crate::datum::record::Record;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Category, Type, TypeKind};
@@ -43,6 +44,8 @@ pub enum CastMethod {
     ThroughText,
     /// Each element of an array by itself.
     Elements,
+    /// A value of a composite type says from now on itself what its fields are.
+    Described,
 }
 
 /// A cast between two types.
@@ -88,7 +91,7 @@ pub fn all() -> &'static [CastRow] {
 /// whose values are literals, everything can be read; and string types convert to and from everything through text.
 pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
     use CastContext::{Assignment, Explicit, Implicit};
-    use CastMethod::{Elements, Same, ThroughText};
+    use CastMethod::{Described, Elements, Same, ThroughText};
     let through_text = |context| {
         let volatility = codec::output_volatility(from).max(codec::input_volatility(to));
         Some(Cast { context, method: ThroughText, volatility, is_call: false })
@@ -107,6 +110,10 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
     if from == TypeKind::Unknown {
         return through_text(Implicit);
     }
+    if from.is_composite() && to == TypeKind::Record {
+        let (context, volatility) = (Implicit, Volatility::Stable);
+        return Some(Cast { context, method: Described, volatility, is_call: false });
+    }
     if let Some(row) = listed(from, to) {
         let is_call = row.function != 0;
         return Some(Cast { context: row.context, method: row.method, volatility: row.volatility, is_call });
@@ -121,7 +128,11 @@ pub fn find(from: TypeKind, to: TypeKind) -> Option<Cast> {
         };
     }
     match (from.category(), to.category()) {
-        (_, Category::String) if from == TypeKind::Record && to != TypeKind::Name => through_text(Assignment),
+        (_, Category::String)
+            if matches!(from, TypeKind::Record | TypeKind::Void) && to != TypeKind::Name =>
+        {
+            through_text(Assignment)
+        }
         (Category::Pseudo, _) | (_, Category::Pseudo | Category::Unknown) => None,
         // Everything may be written into a string, and a string read as everything where that is asked for.
         (_, Category::String) if to != TypeKind::Name => through_text(Assignment),
@@ -175,8 +186,16 @@ fn convert(value: Datum, from: Type, to: Type, explicit: bool, session: &Session
         Some(CastMethod::Fitted(function)) => function(&value, to),
         Some(CastMethod::ThroughText) => through_text(value, from, to.kind, session),
         Some(CastMethod::Elements) => convert_elements(&value, from, to, explicit, session),
+        Some(CastMethod::Described) => described(value, from.kind, session),
         None => Err(impossible(from.kind, to.kind)),
     }
+}
+
+/// A value of a composite type as a record.
+fn described(value: Datum, from: TypeKind, session: &SessionContext) -> Result<Datum> {
+    let Datum::Record(record) = value else { return Err(impossible(from, TypeKind::Record)) };
+    let shape = codec::shape_of(&record, from, session)?;
+    Ok(Datum::Record(Arc::new(Record::new(shape, record.fields().to_vec())?)))
 }
 
 fn impossible(from: TypeKind, to: TypeKind) -> Error {
@@ -216,40 +235,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::datum::arbitrary::datum_of;
-
-    const KINDS: [TypeKind; 24] = [
-        TypeKind::Bool,
-        TypeKind::Int2,
-        TypeKind::Int4,
-        TypeKind::Int8,
-        TypeKind::Oid,
-        TypeKind::Float4,
-        TypeKind::Float8,
-        TypeKind::Numeric,
-        TypeKind::Text,
-        TypeKind::Bytea,
-        TypeKind::Date,
-        TypeKind::Timestamp,
-        TypeKind::Timestamptz,
-        TypeKind::Interval,
-        TypeKind::Uuid,
-        TypeKind::Time,
-        TypeKind::Bit,
-        TypeKind::Varbit,
-        TypeKind::Timetz,
-        TypeKind::Inet,
-        TypeKind::Cidr,
-        TypeKind::Macaddr,
-        TypeKind::Macaddr8,
-        TypeKind::Money,
-    ];
+    use crate::datum::arbitrary::{KINDS, datum_of};
 
     proptest! {
         #[test]
         fn every_cast_there_is_can_be_done(
-            (from, value) in prop::sample::select(KINDS.to_vec()).prop_flat_map(|kind| (Just(kind), datum_of(kind))),
-            to in prop::sample::select(KINDS.to_vec()),
+            (from, value) in prop::sample::select(KINDS).prop_flat_map(|kind| (Just(kind), datum_of(kind))),
+            to in prop::sample::select(KINDS),
         ) {
             if find(from, to).is_none() {
                 return Ok(());

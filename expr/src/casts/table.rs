@@ -4,17 +4,19 @@
 use super::CastContext::{self, Assignment, Explicit, Implicit};
 use super::CastMethod::{self, Bits, By, Fitted, Same, ThroughText};
 use super::convert::{
-    bits_of_integer, bits_to_int4, bits_to_int8, character, character_code, integer_to_money, json_to_bool,
-    json_to_float4, json_to_float8, json_to_int2, json_to_int4, json_to_int8, json_to_numeric,
-    money_to_numeric, network_to_text, numeric_to_money, oid_bits, time_to_interval, to_bool, to_cidr,
+    array_to_vector, bits_of_integer, bits_to_int4, bits_to_int8, bool_to_citext, character, character_code,
+    citext_to_text, integer_to_money, json_to_bool, json_to_float4, json_to_float8, json_to_int2,
+    json_to_int4, json_to_int8, json_to_numeric, money_to_numeric, network_to_citext, network_to_text,
+    numeric_to_money, oid_bits, padded_to_citext, text_to_citext, time_to_interval, to_bool, to_cidr,
     to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_numeric, to_oid,
-    to_time, to_timestamp, to_timestamptz, to_timetz, truth_word, without_blanks,
+    to_time, to_timestamp, to_timestamptz, to_timetz, truth_word, vector_to_array, without_blanks,
 };
 use crate::types::TypeKind;
 use crate::types::kinds::{
-    Bit, Bool, Bpchar, Cidr, Date, Float4, Float8, Inet, Int2, Int4, Int8, Interval, Json, Jsonb, Macaddr,
-    Macaddr8, Money, Name, Numeric, Oid, QuotedChar, Regclass, Regnamespace, Regproc, Regrole, Regtype, Text,
-    Time, Timestamp, Timestamptz, Timetz, Varbit, Varchar,
+    Bit, Bool, Bpchar, Cidr, Citext, Date, Float4, Float4Array, Float8, Float8Array, Inet, Int2, Int4,
+    Int4Array, Int8, Interval, Json, Jsonb, Macaddr, Macaddr8, Money, Name, Numeric, NumericArray, Oid,
+    QuotedChar, Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp,
+    Timestamptz, Timetz, Varbit, Varchar, Vector,
 };
 use crate::volatility::Volatility;
 
@@ -49,13 +51,18 @@ const fn row(
 }
 
 impl CastRow {
+    /// The extension that brings one of its types.
+    pub fn extension(&self) -> Option<&'static str> {
+        self.from.extension().or(self.to.extension())
+    }
+
     const fn stable(mut self) -> Self {
         self.volatility = Volatility::Stable;
         self
     }
 }
 
-/// All rows, by OID. From a type to itself is what fits a value to a modifier: [`crate::length`].
+/// All rows, by OID, those of PostgreSQL first. From a type to itself is what fits a value to a modifier: [`crate::length`].
 pub(super) const CASTS: &[CastRow] = &[
     row(10000, Int8, Int2, 714, Assignment, By(to_int2)),
     row(10001, Int8, Int4, 480, Assignment, By(to_int4)),
@@ -105,6 +112,15 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10046, Int4, Regproc, 0, Implicit, Bits(to_oid)),
     row(10047, Regproc, Int8, 1288, Assignment, By(to_int8)),
     row(10048, Regproc, Int4, 0, Assignment, Bits(oid_bits)),
+    row(10049, Regproc, Regprocedure, 0, Implicit, Same),
+    row(10050, Regprocedure, Regproc, 0, Implicit, Same),
+    row(10051, Oid, Regprocedure, 0, Implicit, Same),
+    row(10052, Regprocedure, Oid, 0, Implicit, Same),
+    row(10053, Int8, Regprocedure, 1287, Implicit, By(to_oid)),
+    row(10054, Int2, Regprocedure, 313, Implicit, By(to_oid)),
+    row(10055, Int4, Regprocedure, 0, Implicit, Bits(to_oid)),
+    row(10056, Regprocedure, Int8, 1288, Assignment, By(to_int8)),
+    row(10057, Regprocedure, Int4, 0, Assignment, Bits(oid_bits)),
     row(10074, Oid, Regclass, 0, Implicit, Same),
     row(10075, Regclass, Oid, 0, Implicit, Same),
     row(10076, Int8, Regclass, 1287, Implicit, By(to_oid)),
@@ -206,4 +222,19 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10220, Jsonb, Int8, 3452, Explicit, By(json_to_int8)),
     row(10221, Jsonb, Float4, 3453, Explicit, By(json_to_float4)),
     row(10222, Jsonb, Float8, 2580, Explicit, By(json_to_float8)),
+    // By OIDs of our own: of extensions.
+    row(9801, Vector, Vector, 9824, Implicit, Same),
+    row(9802, Vector, Float4Array, 9829, Implicit, By(vector_to_array)),
+    row(9803, Int4Array, Vector, 9825, Assignment, By(array_to_vector)),
+    row(9804, Float4Array, Vector, 9826, Assignment, By(array_to_vector)),
+    row(9805, Float8Array, Vector, 9827, Assignment, By(array_to_vector)),
+    row(9806, NumericArray, Vector, 9828, Assignment, By(array_to_vector)),
+    row(9811, Citext, Text, 0, Implicit, Bits(citext_to_text)),
+    row(9812, Citext, Varchar, 0, Implicit, Bits(citext_to_text)),
+    row(9813, Citext, Bpchar, 0, Assignment, Bits(citext_to_text)),
+    row(9814, Text, Citext, 0, Assignment, Bits(text_to_citext)),
+    row(9815, Varchar, Citext, 0, Assignment, Bits(text_to_citext)),
+    row(9816, Bpchar, Citext, 9901, Assignment, By(padded_to_citext)),
+    row(9817, Bool, Citext, 9902, Assignment, By(bool_to_citext)),
+    row(9818, Inet, Citext, 9903, Assignment, By(network_to_citext)),
 ];

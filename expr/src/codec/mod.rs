@@ -6,6 +6,7 @@
 mod array;
 mod array_binary;
 mod enumerated;
+mod extent;
 mod record;
 mod reg;
 mod table;
@@ -23,10 +24,16 @@ use crate::volatility::Volatility;
 use crate::work;
 
 pub(crate) use array::write_bounds;
+pub(crate) use record::{attributes, shape_of};
 
 /// Reads a value of the type, its modifier applied as an assignment would (22001 if too long).
 /// Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 pub fn input(text: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
+    // A number alone is of the last field that there is.
+    if let Some(fields) = ty.interval_fields() {
+        let read = crate::text::parse_interval(text, session.interval_style, Some(fields))?;
+        return length::coerce(Datum::Interval(read), ty, false);
+    }
     match table::find(ty.kind) {
         Some(codec) => length::coerce((codec.input)(text, ty.kind, session)?, ty, false),
         None if ty.kind.form() == Form::Array => array::parse(text, ty, session),
@@ -61,7 +68,7 @@ pub fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut 
     match value {
         Datum::Null => {}
         Datum::Array(items) => array::write(items, kind, session, out)?,
-        Datum::Record(fields) => record::write(fields, session, out)?,
+        Datum::Record(fields) => record::write(fields, kind, session, out)?,
         value => match table::find(kind).and_then(|codec| codec.output) {
             Some(output) => output(value, kind, session, out),
             None => write_form(value, session, out),
@@ -100,7 +107,7 @@ fn plain(text: &str, out: &mut String) -> Result<()> {
 /// A value as all of its form are written.
 fn write_form(value: &Datum, session: &SessionContext, out: &mut String) {
     match value {
-        Datum::Null | Datum::Array(_) | Datum::Record(_) => {}
+        Datum::Null | Datum::Array(_) | Datum::Record(_) | Datum::Keyed(_) => {}
         Datum::Text(text) => out.push_str(text),
         Datum::Bool(v) => out.push(if *v { 't' } else { 'f' }),
         Datum::Int2(v) => text::write_integer(i64::from(*v), out),
@@ -166,7 +173,7 @@ pub fn send(value: &Datum, ty: Type, session: &SessionContext, out: &mut Vec<u8>
     match value {
         Datum::Null => {}
         Datum::Array(items) => array_binary::send(items, ty.kind, session, out)?,
-        Datum::Record(fields) => record::send(fields, session, out)?,
+        Datum::Record(fields) => record::send(fields, ty.kind, session, out)?,
         value => match table::find(ty.kind).and_then(|codec| codec.send) {
             Some(send) => send(value, ty.kind, session, out),
             None => binary::send(value, out),
@@ -182,43 +189,20 @@ mod tests {
     use super::*;
     use crate::calendar;
     use crate::compare::compare;
-    use crate::datum::arbitrary::datum_of;
+    use crate::datum::arbitrary::{KINDS, datum_of};
 
     /// Values that their types hold.
     fn value() -> impl Strategy<Value = (TypeKind, Datum)> {
-        prop::sample::select(vec![
-            TypeKind::Bool,
-            TypeKind::Int2,
-            TypeKind::Int4,
-            TypeKind::Int8,
-            TypeKind::Oid,
-            TypeKind::Float4,
-            TypeKind::Float8,
-            TypeKind::Numeric,
-            TypeKind::Text,
-            TypeKind::Bytea,
-            TypeKind::Date,
-            TypeKind::Timestamp,
-            TypeKind::Timestamptz,
-            TypeKind::Interval,
-            TypeKind::Uuid,
-            TypeKind::Bit,
-            TypeKind::Varbit,
-            TypeKind::Timetz,
-            TypeKind::Inet,
-            TypeKind::Cidr,
-            TypeKind::Macaddr,
-            TypeKind::Macaddr8,
-            TypeKind::Money,
-        ])
-        .prop_flat_map(|kind| (Just(kind), datum_of(kind)))
-        .prop_filter("beyond the type's range", |(_, value)| match value {
-            Datum::Date(days) => calendar::checked_date(i64::from(*days)).is_ok(),
-            Datum::Timestamp(micros) | Datum::Timestamptz(micros) => {
-                (-200_000_000_000_000_000..9_000_000_000_000_000_000).contains(micros)
-            }
-            _ => true,
-        })
+        prop::sample::select(KINDS).prop_flat_map(|kind| (Just(kind), datum_of(kind))).prop_filter(
+            "beyond the type's range",
+            |(_, value)| match value {
+                Datum::Date(days) => calendar::checked_date(i64::from(*days)).is_ok(),
+                Datum::Timestamp(micros) | Datum::Timestamptz(micros) => {
+                    (-200_000_000_000_000_000..9_000_000_000_000_000_000).contains(micros)
+                }
+                _ => true,
+            },
+        )
     }
 
     proptest! {

@@ -5,9 +5,11 @@ use crate::binary::{self, Input};
 use crate::bits::Bits;
 use crate::calendar::MICROS_PER_DAY;
 use crate::calendar::zoned_time::ZonedTime;
+use crate::citext;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::json;
+use crate::lsn;
 use crate::mac;
 use crate::money;
 use crate::network::Network;
@@ -15,8 +17,9 @@ use crate::numeric;
 use crate::session::SessionContext;
 use crate::text;
 use crate::types::TypeKind;
+use crate::vector::{self, Vector};
 
-use super::{enumerated, reg};
+use super::{enumerated, extent, record, reg};
 
 /// Reads text. Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 type ReadText = fn(&str, TypeKind, &SessionContext) -> Result<Datum>;
@@ -92,7 +95,7 @@ const CODECS: &[Codec] = &[
     row(TypeKind::Bool, |text, _, _| text::parse_bool(text).map(Datum::Bool)),
     row(TypeKind::Bytea, |text, _, _| Ok(Datum::Bytea(text::parse_bytea(text)?.into()))).output_depends(),
     row(TypeKind::QuotedChar, |text, _, _| Ok(first_character(text))).binary(
-        |input, _, _| binary::receive_text(input),
+        |input, _, _| binary::receive_byte(input),
         |value, _, _, out| binary::send_first_byte(value, out),
     ),
     row(TypeKind::Name, as_it_is),
@@ -176,7 +179,7 @@ const CODECS: &[Codec] = &[
     .input_depends()
     .output_depends(),
     row(TypeKind::Interval, |text, _, session| {
-        text::parse_interval(text, session.interval_style).map(Datum::Interval)
+        text::parse_interval(text, session.interval_style, None).map(Datum::Interval)
     })
     .input_depends()
     .output_depends(),
@@ -202,6 +205,7 @@ const CODECS: &[Codec] = &[
     bit_string(TypeKind::Bit),
     bit_string(TypeKind::Varbit),
     row(TypeKind::Numeric, |text, _, _| numeric::parse(text).map(Datum::Numeric)),
+    row(TypeKind::Regprocedure, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regclass, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regtype, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Void, |_, _, _| Ok(Datum::text(""))).binary(
@@ -239,9 +243,42 @@ const CODECS: &[Codec] = &[
         },
     ),
     row(TypeKind::Uuid, |text, _, _| text::parse_uuid(text).map(Datum::Uuid)),
-    row(TypeKind::Record, |_, _, _| Err(anonymous()))
-        .binary(|_, _, _| Err(anonymous()), |_, _, _, _| {})
+    range(TypeKind::Int4Range),
+    range(TypeKind::Numrange),
+    range(TypeKind::Tsrange).input_depends().output_depends(),
+    range(TypeKind::Tstzrange).input_depends().output_depends(),
+    range(TypeKind::Daterange).input_depends().output_depends(),
+    range(TypeKind::Int8Range),
+    row(TypeKind::PgLsn, |text, _, _| lsn::parse(text).map(lsn::datum))
+        .written(|value, _, _, out| lsn::write(lsn::of(value).unwrap_or_default(), out))
+        .binary(
+            |input, _, _| input.array().map(u64::from_be_bytes).map(lsn::datum),
+            |value, _, _, out| out.extend_from_slice(&lsn::of(value).unwrap_or_default().to_be_bytes()),
+        ),
+    row(TypeKind::Record, record::parse)
+        .binary(record::receive, |_, _, _, _| {})
+        .input_depends()
         .output_depends(),
+    row(TypeKind::Citext, |text, _, _| Ok(citext::of_text(text)))
+        .written(|value, _, _, out| out.push_str(value.as_str().unwrap_or_default()))
+        .binary(
+            |input, _, _| Ok(citext::of_text(binary::receive_text(input)?.as_str().unwrap_or_default())),
+            |value, _, _, out| out.extend_from_slice(value.as_str().unwrap_or_default().as_bytes()),
+        ),
+    row(TypeKind::Vector, |text, _, _| vector::parse(text))
+        .written(|value, _, _, out| {
+            if let Ok(vector) = Vector::of(value) {
+                vector.write(out);
+            }
+        })
+        .binary(
+            |input, _, _| vector::receive(input),
+            |value, _, _, out| {
+                if let Ok(vector) = Vector::of(value) {
+                    vector.send(out);
+                }
+            },
+        ),
     row(TypeKind::Regnamespace, reg::parse).written(reg::write).input_depends().output_depends(),
     row(TypeKind::Regrole, reg::parse).written(reg::write).input_depends().output_depends(),
 ];
@@ -256,21 +293,22 @@ const fn bit_string(kind: TypeKind) -> Codec {
         )
 }
 
+/// A type of ranges.
+const fn range(kind: TypeKind) -> Codec {
+    row(kind, extent::parse).written(extent::write).binary(extent::receive, extent::send)
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "as every function that reads text")]
 fn as_it_is(text: &str, _: TypeKind, _: &SessionContext) -> Result<Datum> {
     Ok(Datum::from(text))
 }
 
-fn anonymous() -> Error {
-    Error::new("0A000", "input of anonymous composite types is not implemented")
-}
-
-fn first_character(text: &str) -> Datum {
-    Datum::text(text.get(..text.ceil_char_boundary(1)).unwrap_or_default())
+fn first_character(given: &str) -> Datum {
+    Datum::from(text::character_of(text::character_byte(given)))
 }
 
 /// Above the OIDs of all types.
-const OIDS: usize = 5120;
+const OIDS: usize = 9520;
 
 /// Where the row of an OID stands, counted from 1.
 static PLACES: [u8; OIDS] = places();

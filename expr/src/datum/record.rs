@@ -1,10 +1,12 @@
 //! Records: values side by side, each with a name and a type of its own.
+//!
+//! A record says itself what its fields are; a value of a composite type does not, as its type does.
 
 use std::sync::Arc;
 
 use super::Datum;
 use crate::error::{Error, Result};
-use crate::types::{Type, TypeKind};
+use crate::types::Type;
 
 /// How deep records nest in each other: whoever goes through one goes as deep.
 const DEPTH_MAX: usize = 1000;
@@ -21,6 +23,12 @@ impl Shape {
     pub fn new(fields: impl IntoIterator<Item = (String, Type)>) -> Self {
         let (names, types) = fields.into_iter().unzip();
         Self { names, types }
+    }
+
+    /// The values of a record of this shape, with their names and types.
+    pub fn of<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = (&'a str, Type, &'a Datum)> {
+        let values = record.fields.iter().chain(std::iter::repeat(&Datum::Null));
+        self.fields().zip(values).map(|((name, ty), value)| (name, ty, value))
     }
 
     /// The names and types.
@@ -49,10 +57,16 @@ impl Shape {
     }
 }
 
-/// A record.
+/// A record, or a value of a composite type.
+///
+/// # Invariants
+/// - A value of a composite type has no shape: what is known of its fields stands in the catalog, so that renaming one
+///   changes no value. At its end it may lack fields, those that have come since it was stored or that are NULL: they are
+///   NULL.
+/// - Any other record has a shape of as many fields.
 #[derive(Debug, Clone)]
 pub struct Record {
-    shape: Arc<Shape>,
+    shape: Option<Arc<Shape>>,
     fields: Vec<Datum>,
     /// How many records stand in each other, this one counted.
     depth: usize,
@@ -65,6 +79,18 @@ impl Record {
     /// 54001: records nest too deep.
     pub fn new(shape: Arc<Shape>, mut fields: Vec<Datum>) -> Result<Self> {
         fields.resize(shape.len(), Datum::Null);
+        Self::made(Some(shape), fields)
+    }
+
+    /// A value of a composite type, with the values of its attributes.
+    ///
+    /// # Errors
+    /// 54001: records nest too deep.
+    pub fn composite(fields: Vec<Datum>) -> Result<Self> {
+        Self::made(None, fields)
+    }
+
+    fn made(shape: Option<Arc<Shape>>, fields: Vec<Datum>) -> Result<Self> {
         let depth = depth(&fields).saturating_add(1);
         if depth > DEPTH_MAX {
             return Err(Error::new("54001", "stack depth limit exceeded")
@@ -78,14 +104,16 @@ impl Record {
         &self.fields
     }
 
-    /// Names, types and values.
-    pub fn named(&self) -> impl Iterator<Item = (&str, Type, &Datum)> {
-        self.shape.fields().zip(&self.fields).map(|((name, ty), value)| (name, ty, value))
+    /// The values of the fields up to the last that is not NULL.
+    pub(crate) fn given(&self) -> &[Datum] {
+        let end =
+            self.fields.iter().rposition(|field| !field.is_null()).map_or(0, |last| last.saturating_add(1));
+        self.fields.get(..end).unwrap_or_default()
     }
 
-    /// Types and values.
-    pub(crate) fn typed(&self) -> impl Iterator<Item = (TypeKind, &Datum)> {
-        self.shape.types.iter().map(|ty| ty.kind).zip(&self.fields)
+    /// What its fields are, unless its type says it.
+    pub fn shape(&self) -> Option<&Arc<Shape>> {
+        self.shape.as_ref()
     }
 }
 
@@ -105,6 +133,7 @@ fn depth(values: &[Datum]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::TypeKind;
 
     #[test]
     fn records_nest_so_deep() {

@@ -3,11 +3,23 @@
 use bytes::Bytes;
 
 use super::arguments::{bytes, exactly, int4, integer, mismatch, text};
+use crate::codec;
 use crate::datum::Datum;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
+use crate::session::SessionContext;
 use crate::text as text_format;
+use crate::types::{Type, TypeKind};
 use crate::work;
+
+/// `int4send` and its like: a value in its binary format.
+pub(super) fn sent(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+    let [value] = exactly(args)?;
+    let ty = types.first().copied().unwrap_or(Type::plain(TypeKind::Text));
+    let mut out = Vec::new();
+    codec::send(value, ty, session, &mut out)?;
+    Ok(Datum::Bytea(out.into()))
+}
 
 pub(super) fn length(value: &Datum) -> Result<Datum> {
     Ok(Datum::Int4(bytes(value)?.len() as i32))

@@ -90,8 +90,9 @@ pub(super) fn append(value: &Datum, ty: Type, session: &SessionContext, out: &mu
             append_items(items, &lengths, element, session, out)?;
         }
         Datum::Record(record) => {
+            let shape = codec::shape_of(record, ty.kind, session)?;
             out.push('{');
-            for (place, (name, ty, field)) in record.named().enumerate() {
+            for (place, (name, ty, field)) in shape.of(record).enumerate() {
                 out.push_str(if place > 0 { "," } else { "" });
                 write::string(name, out);
                 out.push(':');
@@ -189,8 +190,9 @@ pub(super) fn array_to_json(args: &[Datum], types: &[Type], session: &SessionCon
 pub(super) fn row_to_json(args: &[Datum], _: &[Type], session: &SessionContext) -> Result<Datum> {
     let [value, pretty] = exactly(args)?;
     let Datum::Record(record) = value else { return Err(mismatch()) };
+    let shape = codec::shape_of(record, TypeKind::Record, session)?;
     let mut out = String::from("{");
-    for (place, (name, ty, field)) in record.named().enumerate() {
+    for (place, (name, ty, field)) in shape.of(record).enumerate() {
         out.push_str(match place {
             0 => "",
             _ if pretty.is_true() => ",\n ",
@@ -211,6 +213,12 @@ pub(super) fn to_jsonb(args: &[Datum], types: &[Type], session: &SessionContext)
 
 /// The text of a key.
 fn key(value: &Datum, ty: Type, session: &SessionContext) -> Result<String> {
+    let kind = ty.kind.base();
+    let is_scalar = !matches!(kind, TypeKind::Json | TypeKind::Jsonb)
+        && !matches!(value, Datum::Array(_) | Datum::Record(_) | Datum::Json(_));
+    if !is_scalar {
+        return Err(Error::new("22023", "key value must be scalar, not array, composite, or json"));
+    }
     Ok(scalar(value, ty, session)?.0)
 }
 

@@ -5,6 +5,7 @@ use crate::datum::Datum;
 use crate::datum::json::{Json, place};
 use crate::error::{Error, Result};
 use crate::json::write;
+use crate::numeric;
 use crate::work;
 
 fn refused(message: &str) -> Error {
@@ -146,6 +147,46 @@ pub(super) fn concatenate(left: &Datum, right: &Datum) -> Result<Datum> {
         (left, right) => Json::Array(items(left).into_iter().chain(items(right)).collect()),
     };
     joined.checked().map(Datum::json)
+}
+
+/// jsonb_merge_patch(target, patch): the target as RFC 7396 says that a patch leaves it.
+pub(super) fn merge_patch(target: &Datum, patch: &Datum) -> Result<Datum> {
+    merged(Some(json(target)?), json(patch)?).checked().map(Datum::json)
+}
+
+fn merged(target: Option<&Json>, patch: &Json) -> Json {
+    let Json::Object(changes) = patch else { return patch.clone() };
+    let members = match target {
+        Some(Json::Object(members)) => members.as_slice(),
+        _ => &[],
+    };
+    let kept = members.iter().filter(|(key, _)| patch.field(key).is_none()).cloned();
+    let changed = changes
+        .iter()
+        .filter(|(_, value)| !matches!(value, Json::Null))
+        .map(|(key, value)| (key.clone(), merged(target.and_then(|target| target.field(key)), value)));
+    Json::object(kept.chain(changed).collect())
+}
+
+/// jsonb_canonical(value): its text, the same of values that are equal. Unlike `jsonb` it can be a part of an index.
+pub(super) fn canonical(value: &Datum) -> Result<Datum> {
+    Ok(Datum::from(shown(&with_shortest_numbers(json(value)?)?)))
+}
+
+/// The value without the zeros at the ends of its numbers.
+fn with_shortest_numbers(json: &Json) -> Result<Json> {
+    Ok(match json {
+        Json::Number(number) => Json::Number(numeric::trim_scale(number)?),
+        Json::Array(items) => Json::Array(items.iter().map(with_shortest_numbers).collect::<Result<_>>()?),
+        Json::Object(members) => {
+            let mut shortened = Vec::with_capacity(members.len());
+            for (key, value) in members {
+                shortened.push((key.clone(), with_shortest_numbers(value)?));
+            }
+            Json::Object(shortened)
+        }
+        other => other.clone(),
+    })
 }
 
 /// jsonb - text

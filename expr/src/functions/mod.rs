@@ -4,10 +4,12 @@ mod arguments;
 mod array;
 mod bit_string;
 mod bytea;
+mod citext;
 mod comparison;
 mod decimal;
 mod digest;
 mod enumerated;
+mod extent;
 mod float;
 mod identifier;
 mod integer;
@@ -17,6 +19,7 @@ mod json_text;
 mod jsonb;
 mod leakproof;
 mod like;
+mod lsn;
 mod mac;
 mod md5;
 mod missing;
@@ -26,12 +29,14 @@ mod number_format;
 mod number_parse;
 pub mod ordered_set;
 mod overlaps;
+pub mod parameters;
 mod pattern;
 mod pattern_place;
 pub mod quote;
 mod sample;
 mod sha224;
 mod similar;
+pub mod spread;
 mod string;
 pub mod subscript_assign;
 mod system;
@@ -47,6 +52,7 @@ mod time_pattern;
 mod trigonometry;
 mod unicode;
 mod uuid_made;
+mod vector;
 mod window;
 mod zoned_time;
 
@@ -56,6 +62,7 @@ use std::ops::Deref;
 use std::sync::LazyLock;
 
 use crate::accumulate::Accumulator;
+use crate::compare::{Comparison, compare};
 use crate::datum::record::Shape;
 use crate::datum::{Datum, Row};
 use crate::error::{Error, Result};
@@ -161,6 +168,8 @@ pub enum Body {
     One(fn(&Datum) -> Result<Datum>),
     /// Of two values.
     Two(fn(&Datum, &Datum) -> Result<Datum>),
+    /// Whether two values are in such an order, that of [`compare`]: one row serves all types that it compares.
+    Ordered(Comparison),
     /// Of any number of values.
     Many(fn(&[Datum]) -> Result<Datum>),
     /// Of values and the session.
@@ -186,7 +195,12 @@ pub enum Body {
 impl fmt::Debug for Body {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Body::One(_) | Body::Two(_) | Body::Many(_) | Body::Session(_) | Body::Typed(_) => "computed",
+            Body::One(_)
+            | Body::Two(_)
+            | Body::Ordered(_)
+            | Body::Many(_)
+            | Body::Session(_)
+            | Body::Typed(_) => "computed",
             Body::Catalog => "catalog",
             Body::Aggregate(_) | Body::OrderedSet(_) => "aggregate",
             Body::Set | Body::Rows(_) | Body::Table(_) => "set",
@@ -240,6 +254,7 @@ impl Function {
         match (self.body, args) {
             (Body::One(function), [value]) => function(value),
             (Body::Two(function), [left, right]) => function(left, right),
+            (Body::Ordered(test), [left, right]) => Ok(Datum::Bool(test.holds(compare(left, right)))),
             (Body::Many(function), args) => function(args),
             (Body::Session(function), args) => function(args, session),
             (Body::Typed(function), args) => function(args, types, session),
@@ -298,6 +313,7 @@ mod tests {
                     .boxed()
             }
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => argument(TypeKind::Int4Array),
+            TypeKind::AnyRange => argument(TypeKind::Int4Range),
             TypeKind::Record => argument(TypeKind::Int4)
                 .prop_map(|value| {
                     let shape = Shape::new([("a".to_owned(), Type::plain(TypeKind::Int4))]);

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::arguments::{exactly, text};
 use super::like::escape_character;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-use crate::regular::{Flags, compile};
+use crate::regular::{Flags, Groups, Regular, compile};
 use crate::work;
 
 /// A SIMILAR TO pattern as a regular expression.
@@ -113,7 +111,7 @@ pub(super) const MATCH_BYTES: usize = 512;
 
 fn matches(value: &Datum, pattern: &Datum, fold: bool) -> Result<bool> {
     let regex = compile(text(pattern)?, Flags { fold, ..Flags::default() })?;
-    Ok(regex.is_match(text(value)?))
+    regex.is_match(text(value)?)
 }
 
 pub(super) fn regex_match(value: &Datum, pattern: &Datum) -> Result<Datum> {
@@ -133,7 +131,7 @@ pub(super) fn regex_not_match_fold(value: &Datum, pattern: &Datum) -> Result<Dat
 }
 
 /// The value, pattern and flags of a function with optional flags.
-fn with_flags(args: &[Datum]) -> Result<(&str, Arc<Regex>, Flags)> {
+fn with_flags(args: &[Datum]) -> Result<(&str, Arc<Regular>, Flags)> {
     match args {
         [value, pattern] => {
             let flags = Flags::default();
@@ -157,7 +155,7 @@ pub(super) fn no_global(flags: Flags, function: &str) -> Result<()> {
 pub(super) fn regexp_like(args: &[Datum]) -> Result<Datum> {
     let (value, regex, flags) = with_flags(args)?;
     no_global(flags, "regexp_like()")?;
-    Ok(Datum::Bool(regex.is_match(value)))
+    regex.is_match(value).map(Datum::Bool)
 }
 
 /// The groups of a match, or the whole of it if there are none.
@@ -167,7 +165,7 @@ pub(super) fn regexp_match(args: &[Datum]) -> Result<Datum> {
         return Err(Error::new("22023", "regexp_match() does not support the \"global\" option")
             .with_hint("Use the regexp_matches function instead."));
     }
-    let Some(captures) = regex.captures(value) else { return Ok(Datum::Null) };
+    let Some(captures) = regex.groups(value, 0)? else { return Ok(Datum::Null) };
     let skip = usize::from(captures.len() > 1);
     let groups = captures
         .iter()
@@ -179,14 +177,14 @@ pub(super) fn regexp_match(args: &[Datum]) -> Result<Datum> {
 /// The first group of a match, or the whole of it if there are none.
 pub(super) fn substring_matching(value: &Datum, pattern: &Datum) -> Result<Datum> {
     let regex = compile(text(pattern)?, Flags::default())?;
-    let captures = regex.captures(text(value)?);
+    let captures = regex.groups(text(value)?, 0)?;
     let group = captures.as_ref().and_then(|captures| captures.get(usize::from(captures.len() > 1)));
     Ok(group.map_or(Datum::Null, |group| Datum::text(group.as_str())))
 }
 
 /// The matches of an expression in a text, one behind the other. An empty one may stand right behind another.
 pub(super) struct Matches<'r, 't> {
-    regex: &'r Regex,
+    regex: &'r Regular,
     value: &'t str,
     /// Where the next is looked for; none: behind the end.
     from: Option<usize>,
@@ -194,17 +192,20 @@ pub(super) struct Matches<'r, 't> {
 
 impl<'r, 't> Matches<'r, 't> {
     /// Those that begin at this byte or behind it.
-    pub(super) fn of(regex: &'r Regex, value: &'t str, from: usize) -> Self {
+    pub(super) fn of(regex: &'r Regular, value: &'t str, from: usize) -> Self {
         Self { regex, value, from: Some(from) }
     }
 }
 
 impl<'t> Iterator for Matches<'_, 't> {
-    type Item = regex::Captures<'t>;
+    type Item = Result<Groups<'t>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let from = self.from.take()?;
-        let captures = self.regex.captures_at(self.value, from)?;
+        let captures = match self.regex.groups(self.value, from) {
+            Ok(captures) => captures?,
+            Err(error) => return Some(Err(error)),
+        };
         let whole = captures.get(0)?;
         self.from = match whole.is_empty() {
             false => Some(whole.end()),
@@ -213,7 +214,7 @@ impl<'t> Iterator for Matches<'_, 't> {
                 rest.chars().next().map(|c| whole.end() + c.len_utf8())
             }
         };
-        Some(captures)
+        Some(Ok(captures))
     }
 }
 
@@ -222,6 +223,7 @@ pub(super) fn regexp_matches(args: &[Datum]) -> Result<Vec<Datum>> {
     let (value, regex, flags) = with_flags(args)?;
     let found = Matches::of(&regex, value, 0).take(if flags.global { usize::MAX } else { 1 });
     let rows = found.map(|captures| {
+        let captures = captures?;
         work::step(MATCH_BYTES + captures.get(0).map_or(0, |whole| whole.len()))?;
         let groups = captures
             .iter()
@@ -248,7 +250,8 @@ fn split(args: &[Datum], name: &str) -> Result<Datum> {
     no_global(flags, name)?;
     let mut ends = Vec::new();
     let (mut start, mut last_end) = (0, 0);
-    for found in Matches::of(&regex, value, 0).filter_map(|captures| captures.get(0)) {
+    for captures in Matches::of(&regex, value, 0) {
+        let Some(found) = captures?.get(0) else { continue };
         // An empty match at either end, or right behind the last, splits nothing.
         let splits = found.start() < value.len() && found.end() > last_end;
         last_end = found.end();
@@ -283,7 +286,7 @@ pub(super) fn regexp_replace(args: &[Datum]) -> Result<Datum> {
 /// The text with a replacement for the `number`th match from a byte on, or for each of them.
 pub(super) fn replace(
     value: &str,
-    regex: &Regex,
+    regex: &Regular,
     replacement: &str,
     from: usize,
     number: Option<usize>,
@@ -292,6 +295,7 @@ pub(super) fn replace(
     let mut start = 0;
     let (skip, take) = number.map_or((0, usize::MAX), |number| (number - 1, 1));
     for captures in Matches::of(regex, value, from).skip(skip).take(take) {
+        let captures = captures?;
         let Some(whole) = captures.get(0) else { continue };
         work::step(MATCH_BYTES + whole.end() - start)?;
         out.push_str(value.get(start..whole.start()).unwrap_or_default());
@@ -304,7 +308,7 @@ pub(super) fn replace(
 }
 
 /// Appends a replacement: `\1` to `\9` and `\&` stand for groups and the whole.
-fn expand(replacement: &str, captures: &regex::Captures<'_>, out: &mut String) -> Result<()> {
+fn expand(replacement: &str, captures: &Groups<'_>, out: &mut String) -> Result<()> {
     let mut characters = replacement.chars();
     let mut counted = out.len();
     while let Some(c) = characters.next() {

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::arguments::{integer, mismatch, text};
 use super::pattern::{MATCH_BYTES, Matches, no_global, replace};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-use crate::regular::{Flags, compile};
+use crate::regular::{Flags, Found, Groups, Regular, compile};
 use crate::work;
 
 /// What is asked for.
 struct Asked<'t> {
     value: &'t str,
-    regex: Arc<Regex>,
+    regex: Arc<Regular>,
     /// Where the first match may begin, in bytes; `None`: behind the end.
     from: Option<usize>,
 }
@@ -49,13 +47,14 @@ impl<'t> Asked<'t> {
         Ok(Self { value, regex: compile(text(pattern)?, flags)?, from: place(value, start) })
     }
 
-    fn matches(&self) -> impl Iterator<Item = regex::Captures<'t>> {
+    fn matches(&self) -> impl Iterator<Item = Result<Groups<'t>>> {
         self.from.into_iter().flat_map(|from| Matches::of(&self.regex, self.value, from))
     }
 
     /// A group of the `number`th match; 0 is the whole of it.
-    fn group(&self, number: usize, group: usize) -> Result<Option<regex::Match<'t>>> {
+    fn group(&self, number: usize, group: usize) -> Result<Option<Found<'t>>> {
         for (found, captures) in self.matches().enumerate() {
+            let captures = captures?;
             work::step(MATCH_BYTES)?;
             if found + 1 == number {
                 return Ok(captures.get(group));
@@ -71,7 +70,8 @@ pub(super) fn regexp_count(args: &[Datum]) -> Result<Datum> {
     let start = number(rest.first(), "start", 1, 1)?;
     let asked = Asked::new(value, pattern, start, rest.get(1), "regexp_count()")?;
     let mut count = 0;
-    for _ in asked.matches() {
+    for found in asked.matches() {
+        found?;
         work::step(MATCH_BYTES)?;
         count += 1;
     }

@@ -1,6 +1,6 @@
 //! Quoting and formatting: quote_ident, quote_literal, format, concat.
 
-use super::arguments::{mismatch, text};
+use super::arguments::text;
 use crate::codec;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
@@ -299,6 +299,9 @@ fn take_specifier(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> 
         }
         if characters.next_if_eq(&'*').is_some() {
             let position = take_digits(characters)?;
+            if position == Some(0) {
+                return Err(invalid_format("format specifies argument 0, but arguments are numbered from 1"));
+            }
             if position.is_some() && characters.next_if_eq(&'$').is_none() {
                 return Err(invalid_format("width argument position must be ended by \"$\""));
             }
@@ -337,7 +340,13 @@ pub(super) fn format(args: &[Datum], types: &[Type], session: &SessionContext) -
                 next_argument = place + 1;
                 let width = match args.get(place).ok_or_else(too_few)? {
                     Datum::Null => 0,
-                    value => value.as_i64().ok_or_else(mismatch)?,
+                    Datum::Int2(width) => i64::from(*width),
+                    Datum::Int4(width) => i64::from(*width),
+                    // Of any other type what it is written as.
+                    _ => {
+                        let text = shown(args, types, session, place)?.unwrap_or_default();
+                        i64::from(crate::text::parse_i32(&text)?)
+                    }
                 };
                 (width.unsigned_abs() as usize, specifier.left || width < 0)
             }

@@ -198,6 +198,16 @@ pub(super) fn to_regproc(args: &[Datum], session: &SessionContext) -> Result<Dat
     named(args, TypeKind::Regproc, session)
 }
 
+/// NULL if there is no function of this name and these types; what says neither is an error.
+pub(super) fn to_regprocedure(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    let [signature] = exactly(args)?;
+    match session.catalog.reg_oid(TypeKind::Regprocedure, text(signature)?) {
+        Ok(oid) => Ok(Datum::Oid(oid)),
+        Err(error) if error.sqlstate == "42883" => Ok(Datum::Null),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) fn to_regnamespace(args: &[Datum], session: &SessionContext) -> Result<Datum> {
     named(args, TypeKind::Regnamespace, session)
 }

@@ -1,12 +1,13 @@
-//! JSON as rows of several columns: `json_each`, `json_to_recordset` and their like.
+//! JSON as records, and as rows of several columns: `json_each`, `json_to_recordset`, `json_populate_record` and their like.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::arguments::{exactly, json, text};
+use super::arguments::{exactly, json, mismatch, text};
 use super::json_text::{Parts, part_text, parts};
 use super::jsonb;
 use crate::codec;
-use crate::datum::record::Shape;
+use crate::datum::record::{Record, Shape};
 use crate::datum::{Datum, Row};
 use crate::error::{Error, Result};
 use crate::json::parse;
@@ -78,12 +79,52 @@ fn document(value: &Datum) -> Result<String> {
 /// `json_to_record`, `jsonb_to_record`
 pub(super) fn record(args: &[Datum], shape: &Shape, session: &SessionContext) -> Result<Vec<Row>> {
     let [value] = exactly(args)?;
-    let document = document(value)?;
-    match parts(&document)? {
-        Parts::Object(members) => Ok(vec![fields(&members, shape, session)?]),
+    Ok(vec![object(&document(value)?, shape, &[], session)?])
+}
+
+/// The fields of an object; those that it lacks are as they were before, if there are any.
+fn object(document: &str, shape: &Shape, before: &[Datum], session: &SessionContext) -> Result<Row> {
+    match parts(document)? {
+        Parts::Object(members) => fields(&members, shape, before, session),
         Parts::Array(_) => Err(refused("cannot call populate_composite on an array")),
         Parts::Scalar => Err(refused("cannot call populate_composite on a scalar")),
     }
+}
+
+/// `json_populate_record`, `jsonb_populate_record`: a record whose fields are those of an object.
+pub(super) fn populate(args: &[Datum], types: &[Type], session: &SessionContext) -> Result<Datum> {
+    let [before, value, ..] = args else { return Err(mismatch()) };
+    let kind = types.first().map_or(TypeKind::Unknown, |ty| ty.kind);
+    let shape = match before {
+        Datum::Record(record) => Some(codec::shape_of(record, kind, session)?),
+        _ => session.catalog.attributes(kind),
+    };
+    let is_binary = matches!(value, Datum::Json(_));
+    let name = if is_binary { "jsonb_populate_record" } else { "json_populate_record" };
+    let Some(shape) = shape else { return Err(shapeless(kind, name)) };
+    if value.is_null() {
+        return Ok(before.clone());
+    }
+    let fields = object(&document(value)?, &shape, fields_of(before), session)?;
+    let record = match kind.is_composite() {
+        true => Record::composite(fields)?,
+        false => Record::new(shape, fields)?,
+    };
+    Ok(Datum::Record(Arc::new(record)))
+}
+
+fn fields_of(value: &Datum) -> &[Datum] {
+    if let Datum::Record(record) = value { record.fields() } else { &[] }
+}
+
+/// Why it is not known what fields a record is to have.
+fn shapeless(kind: TypeKind, name: &str) -> Error {
+    if kind != TypeKind::Record {
+        return Error::new("42804", format!("first argument of {name} must be a row type"));
+    }
+    Error::new("0A000", format!("could not determine row type for result of {name}")).with_hint(
+        "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
+    )
 }
 
 /// `json_to_recordset`, `jsonb_to_recordset`
@@ -91,25 +132,59 @@ pub(super) fn record_set(args: &[Datum], shape: &Shape, session: &SessionContext
     let [value] = exactly(args)?;
     let is_binary = matches!(value, Datum::Json(_));
     let name = if is_binary { "jsonb_to_recordset" } else { "json_to_recordset" };
+    objects(value, name, shape, &[], session)
+}
+
+/// `json_populate_recordset`, `jsonb_populate_recordset`
+pub(super) fn populate_set(args: &[Datum], shape: &Shape, session: &SessionContext) -> Result<Vec<Row>> {
+    let [before, value, ..] = args else { return Err(mismatch()) };
+    let is_binary = matches!(value, Datum::Json(_));
+    let name = if is_binary { "jsonb_populate_recordset" } else { "json_populate_recordset" };
+    if shape.is_empty() {
+        return Err(Error::new("42804", format!("first argument of {name} must be a row type")));
+    }
+    match value.is_null() {
+        true => Ok(Vec::new()),
+        false => objects(value, name, shape, fields_of(before), session),
+    }
+}
+
+/// A row of each object in an array.
+fn objects(
+    value: &Datum,
+    name: &str,
+    shape: &Shape,
+    before: &[Datum],
+    session: &SessionContext,
+) -> Result<Vec<Row>> {
+    let is_binary = matches!(value, Datum::Json(_));
     let document = document(value)?;
     let Parts::Array(items) = parts(&document)? else {
         let what = if is_binary { "a non-array" } else { "an object" };
         return Err(refused(format!("cannot call {name} on {what}")));
     };
     table(items.into_iter().map(|(_, item)| match parts(item)? {
-        Parts::Object(members) => fields(&members, shape, session),
+        Parts::Object(members) => fields(&members, shape, before, session),
         _ => Err(refused(format!("argument of {name} must be an array of objects"))),
     }))
 }
 
 /// The fields that an object has, as values of their types.
-fn fields(members: &[(Option<String>, &str)], shape: &Shape, session: &SessionContext) -> Result<Row> {
+fn fields(
+    members: &[(Option<String>, &str)],
+    shape: &Shape,
+    before: &[Datum],
+    session: &SessionContext,
+) -> Result<Row> {
     // The last of equal ones.
     let parts: HashMap<&str, &str> =
         members.iter().filter_map(|(key, part)| Some((key.as_deref()?, *part))).collect();
-    let values = shape.fields().map(|(name, ty)| match parts.get(name) {
-        Some(part) => value(part, ty, session),
-        None => Ok(Datum::Null),
+    let values = shape.fields().enumerate().map(|(place, (name, ty))| {
+        let before = before.get(place).unwrap_or(&Datum::Null);
+        match parts.get(name) {
+            Some(part) => value(part, ty, before, session),
+            None => Ok(before.clone()),
+        }
     });
     work::rows(values, Datum::size_bytes)
 }
@@ -121,8 +196,8 @@ fn table(rows: impl Iterator<Item = Result<Row>>) -> Result<Vec<Row>> {
     work::rows(rows, size_bytes)
 }
 
-/// A part of a document as a value of a type.
-fn value(part: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
+/// A part of a document as a value of a type; of one of a composite type the fields that it lacks are as they were before.
+fn value(part: &str, ty: Type, before: &Datum, session: &SessionContext) -> Result<Datum> {
     if part == "null" {
         return Ok(Datum::Null);
     }
@@ -134,6 +209,11 @@ fn value(part: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
     }
     match parse::string(part)? {
         Some(text) => codec::input(&text, ty, session),
+        None if ty.kind.is_composite() => {
+            let attributes = codec::attributes(ty.kind, session)?;
+            let fields = object(part, &attributes, fields_of(before), session)?;
+            Ok(Datum::Record(Arc::new(Record::composite(fields)?)))
+        }
         None => codec::input(part, ty, session),
     }
 }
@@ -145,14 +225,19 @@ fn array(part: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
     let nested = items.first().is_some_and(|(_, item)| item.starts_with('['));
     let mut values = Vec::with_capacity(items.len());
     for (_, item) in items {
-        values.push(if nested && item.starts_with('[') {
-            array(item, ty, session)?
-        } else {
-            value(item, element, session)?
+        values.push(match nested {
+            true if item.starts_with('[') => array(item, ty, session)?,
+            true => return Err(Error::new("22P02", "expected JSON array")),
+            false => value(item, element, &Datum::Null, session)?,
         });
     }
     if nested {
-        return crate::datum::array::Array::stacked(&values).map(Datum::Array);
+        let stacked = crate::datum::array::Array::stacked(&values).map(Datum::Array);
+        return stacked.map_err(|error| match error.sqlstate {
+            "2202E" => Error::new("22P02", "malformed JSON array")
+                .with_detail("Multidimensional arrays must have sub-arrays with matching dimensions."),
+            _ => error,
+        });
     }
     Ok(Datum::Array(values.into()))
 }

@@ -148,6 +148,10 @@ pub(super) fn now(_: &[Datum], session: &SessionContext) -> Result<Datum> {
     Ok(Datum::Timestamptz(session.transaction_timestamp))
 }
 
+pub(super) fn follower_read_timestamp(_: &[Datum], session: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Timestamptz(session.follower_read_timestamp(session.statement_timestamp)))
+}
+
 pub(super) fn statement_timestamp(_: &[Datum], session: &SessionContext) -> Result<Datum> {
     Ok(Datum::Timestamptz(session.statement_timestamp))
 }
@@ -207,12 +211,24 @@ pub(super) fn make_timestamp(args: &[Datum]) -> Result<Datum> {
 }
 
 pub(super) fn make_timestamptz(args: &[Datum], session: &SessionContext) -> Result<Datum> {
-    let (fields, named) = match args {
-        [fields @ .., Datum::Text(name)] => (fields, Some(zone::find_or_abbreviation(name)?)),
-        fields => (fields, None),
+    let instant = match args {
+        [fields @ .., Datum::Text(name)] => instant_of(make_local(fields)?, name),
+        fields => zone::to_instant(make_local(fields)?, &session.time_zone),
     };
-    zone::to_instant(make_local(fields)?, named.as_ref().unwrap_or(&session.time_zone))
-        .map(Datum::Timestamptz)
+    instant.map(Datum::Timestamptz)
+}
+
+/// The instant of a local time in a zone that is a number, an abbreviation or a name.
+fn instant_of(local: i64, name: &str) -> Result<i64> {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        let message = format!("invalid input syntax for type numeric time zone: \"{name}\"");
+        return Err(Error::new("22023", message)
+            .with_hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+    }
+    match zone::numeric_offset(name)? {
+        Some(seconds) => crate::calendar::checked_timestamp(local.checked_sub(seconds * MICROS_PER_SECOND)),
+        None => zone::to_instant_in(local, name),
+    }
 }
 
 /// make_interval(years, months, weeks, days, hours, mins, secs), all of which default to 0.
@@ -253,7 +269,12 @@ pub(super) fn from_epoch(value: &Datum) -> Result<Datum> {
 
 /// timezone(zone, timestamp): the instant at which a clock of that zone shows it.
 pub(super) fn zone_of_timestamp(zone_name: &Datum, value: &Datum) -> Result<Datum> {
-    zone::to_instant(micros(value)?, &named_zone(zone_name)?).map(Datum::Timestamptz)
+    let local = micros(value)?;
+    let instant = match zone_name {
+        Datum::Text(name) => zone::to_instant_in(local, name),
+        offset => zone::to_instant(local, &named_zone(offset)?),
+    };
+    instant.map(Datum::Timestamptz)
 }
 
 /// timezone(zone, timestamptz): what a clock of that zone shows.

@@ -156,6 +156,14 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
         Field::MonthNameShort => name(month_name(&MONTHS_SHORT), 0, out),
         // An interval without months has none, and is in no quarter.
         Field::MonthRoman | Field::Quarter if civil.month == 0 && civil.year == 0 => {}
+        // Whole years of an interval end in December; what is before them counts back from there.
+        Field::MonthRoman if civil.month == 0 && civil.year > 0 => name("XII", 4, out),
+        Field::MonthRoman if civil.month == 0 => name("I", 4, out),
+        Field::MonthRoman if civil.month < 0 => {
+            let back = civil.month.saturating_add(13);
+            let found = usize::try_from(back - 1).ok().and_then(|place| ROMAN.get(place));
+            name(found.copied().unwrap_or_default(), 4, out);
+        }
         Field::MonthRoman => name(month_name(&ROMAN), 4, out),
         Field::DayName => name(day_name(&DAYS), name_width, out),
         Field::DayNameShort => name(day_name(&DAYS_SHORT), 0, out),

@@ -15,6 +15,13 @@ use crate::numeric;
 
 pub use parse::parse;
 
+/// A text as a string of JSON, between quotes.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len().saturating_add(2));
+    write::string(text, &mut quoted);
+    quoted
+}
+
 impl Json {
     /// `@>`: an object holds one whose members it has, an array one whose elements it has, and a scalar.
     pub fn contains(&self, other: &Json) -> bool {

@@ -223,7 +223,10 @@ impl Item {
             }
             Head::Null => out.push_str("null"),
             Head::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Head::Number(number) => numeric::write(number, out),
+            // A point behind it would be its own.
+            Head::Number(number) => {
+                enclosed(out, !self.steps.is_empty(), |out| numeric::write(number, out));
+            }
             Head::String(text) => string(text, out),
             Head::Sign { minus, operand } => enclosed(out, in_parentheses, |out| {
                 out.push(if *minus { '-' } else { '+' });
@@ -382,6 +385,8 @@ mod tests {
             ("-$.a + 2 * (3 - $v)", "(-$.\"a\" + 2 * (3 - $\"v\"))"),
             ("(1 + 2).type()", "(1 + 2).type()"),
             ("-1", "-1"),
+            ("(1).type()", "(1).type()"),
+            ("1.2.e ? (2 > 3)", "(1.2).\"e\"?(2 > 3)"),
             ("exists($.a ? (@ starts with \"x\"))", "exists ($.\"a\"?(@ starts with \"x\"))"),
             ("$ ? (@ like_regex \"^a.*b\" flag \"i\")", "$?(@ like_regex \"^a.*b\" flag \"i\")"),
             ("$ ? (!(@.a == 1) || (@.b > 2) is unknown)", "$?(!(@.\"a\" == 1) || (@.\"b\" > 2) is unknown)"),

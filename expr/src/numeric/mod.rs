@@ -4,6 +4,7 @@
 //! quotients by the position of the first base-10000 digit; `Shape` recovers it from decimal digits.
 
 mod convert;
+mod ordered;
 mod small;
 mod text;
 mod transcendental;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::work;
 
 pub use convert::{from_f32, from_f64, to_f64, to_i64_rounded};
+pub(crate) use ordered::{from_decimal, to_decimal};
 pub use text::{parse, write};
 pub use transcendental::{exp, ln, log, power, sqrt, sqrt_to_scale};
 

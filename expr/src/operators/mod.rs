@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 use crate::functions::FunctionId;
 use crate::types::TypeKind;
 
+pub use crate::compare::Comparison;
+
 /// One row of `pg_operator`.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator {
@@ -25,37 +27,6 @@ pub struct Operator {
     pub result: TypeKind,
     /// `oprcode`.
     pub function: FunctionId,
-}
-
-/// What a comparison operator means, whatever its types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// `=`
-    Equal,
-    /// `<>`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-}
-
-impl Comparison {
-    /// What holds of the operands in the other order.
-    #[must_use]
-    pub fn commuted(self) -> Self {
-        match self {
-            Comparison::Less => Comparison::Greater,
-            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-            Comparison::Greater => Comparison::Less,
-            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-            same => same,
-        }
-    }
 }
 
 /// A row of the table: OID, name, operands, result, OID of the function.
@@ -140,6 +111,11 @@ pub fn comparison(function: FunctionId) -> Option<Comparison> {
 
 /// The function of `=` for two values of a type; None if it has no equality.
 pub fn equality(kind: TypeKind) -> Option<FunctionId> {
-    let kind = if kind.is_enum() { TypeKind::AnyEnum } else { kind };
+    let kind = match kind.subtype() {
+        Some(_) => TypeKind::AnyRange,
+        None if kind.is_enum() => TypeKind::AnyEnum,
+        None if kind.is_composite() => TypeKind::Record,
+        None => kind,
+    };
     find("=", Some(kind), kind).map(|operator| operator.function)
 }

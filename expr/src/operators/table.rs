@@ -1,8 +1,12 @@
 //! Rows of PostgreSQL 15's `pg_operator`, by its OIDs; each names its function by OID.
 
 mod bit_string;
+mod citext;
+mod extent;
+mod lsn;
 mod money;
 mod network;
+mod vector;
 
 use super::{Row, row};
 use crate::types::kinds::{
@@ -12,8 +16,16 @@ use crate::types::kinds::{
 };
 
 /// All tables.
-pub(super) const TABLES: &[&[Row]] =
-    &[OPERATORS, bit_string::OPERATORS, money::OPERATORS, network::OPERATORS];
+pub(super) const TABLES: &[&[Row]] = &[
+    OPERATORS,
+    bit_string::OPERATORS,
+    citext::OPERATORS,
+    extent::OPERATORS,
+    lsn::OPERATORS,
+    money::OPERATORS,
+    network::OPERATORS,
+    vector::OPERATORS,
+];
 
 const OPERATORS: &[Row] = &[
     row(15, "=", Some(Int4), Int8, Bool, 852),
@@ -403,6 +415,12 @@ const OPERATORS: &[Row] = &[
     row(2991, ">", Some(Record), Record, Bool, 2984),
     row(2992, "<=", Some(Record), Record, Bool, 2985),
     row(2993, ">=", Some(Record), Record, Bool, 2986),
+    row(3188, "*=", Some(Record), Record, Bool, 3181),
+    row(3189, "*<>", Some(Record), Record, Bool, 3182),
+    row(3190, "*<", Some(Record), Record, Bool, 3183),
+    row(3191, "*>", Some(Record), Record, Bool, 3184),
+    row(3192, "*<=", Some(Record), Record, Bool, 3185),
+    row(3193, "*>=", Some(Record), Record, Bool, 3186),
     row(3877, "^@", Some(Text), Text, Bool, 3696),
     row(3206, "#>>", Some(Jsonb), TextArray, Text, 3940),
     row(3211, "->", Some(Jsonb), Text, Jsonb, 3478),

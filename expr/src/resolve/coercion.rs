@@ -19,10 +19,13 @@ pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
     from == to
         || from == TypeKind::Unknown
         || to == TypeKind::Any
+        // Whether its fields fit is found out when they are known.
+        || from == TypeKind::Record && to.is_composite()
         || match to {
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => from.element().is_some(),
             TypeKind::AnyNonArray => from.element().is_none(),
             TypeKind::AnyEnum => from.is_enum(),
+            TypeKind::AnyRange => from.subtype().is_some(),
             _ => to.is_polymorphic(),
         }
         || casts::find(from, to).is_some_and(|cast| cast.context <= context)
@@ -81,8 +84,8 @@ pub fn coerce_as_written(
     }
     let expr = match &expr.into_base() {
         Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
-            let plain = Type::plain(to.kind);
-            Expr::Literal { value: coerce_literal(value, plain, explicit, session)?, ty: plain }
+            let ty = read_as(to);
+            Expr::Literal { value: coerce_literal(value, ty, explicit, session)?, ty }
         }
         expr => expr.clone(),
     };
@@ -113,9 +116,15 @@ pub fn coerce_boolean(expr: Expr, construct: &str, session: &SessionContext) -> 
 /// An unknown literal read as the type, and cut off to its length only if the cast is explicit.
 pub fn coerce_literal(value: &Datum, to: Type, explicit: bool, session: &SessionContext) -> Result<Datum> {
     match value {
-        Datum::Text(literal) => length::coerce(codec::input(literal, to.kind.into(), session)?, to, explicit),
+        Datum::Text(literal) => length::coerce(codec::input(literal, read_as(to), session)?, to, explicit),
         other => Ok(other.clone()),
     }
+}
+
+/// The type that a literal is read as: the fields of an interval decide what its numbers are, all other modifiers are looked at
+/// behind that.
+fn read_as(to: Type) -> Type {
+    if to.interval_fields().is_some() { to } else { Type::plain(to.kind) }
 }
 
 /// For an argument whose type was chosen by what can be coerced implicitly.

@@ -4,6 +4,7 @@
 mod candidates;
 mod coercion;
 mod polymorphic;
+mod presence;
 
 use crate::error::{Error, Result};
 use crate::functions::{self, FunctionId};
@@ -13,6 +14,7 @@ use crate::tree::Expr;
 use crate::types::TypeKind;
 
 pub use coercion::{can_coerce, coerce, coerce_as_written, coerce_boolean, coerce_literal};
+pub use presence::{is_missing, is_there};
 
 /// A function or operator that was chosen.
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
         return polymorphic::settle(*function, types, function.result, actual).map(Callee::Function);
     }
     if let [from] = args
-        && let Some(to) = TypeKind::all().find(|kind| kind.name() == name && !kind.is_polymorphic())
+        && let Some(to) = TypeKind::all().find(|kind| kind.name() == name && is_called(*kind))
         && (*from == TypeKind::Unknown || can_coerce(*from, to, crate::casts::CastContext::Explicit))
     {
         return Ok(Callee::Cast(to));
@@ -72,6 +74,44 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
             )),
         candidates::Choice::Many => Err(Error::new("42725", format!("function {} is not unique", shown()))
             .with_hint("Could not choose a best candidate function. You might need to add explicit type casts.")),
+    }
+}
+
+/// Whether a cast to a type may be written like a call. Whoever looks the name up knows of extensions that have functions,
+/// but none is called like arrays of its type.
+fn is_called(kind: TypeKind) -> bool {
+    !kind.is_polymorphic() && (kind.extension().is_none() || kind.element().is_none())
+}
+
+/// The parameter types that a call with so many arguments gives each function of this name that can be called with them.
+pub fn signatures(name: &str, count: usize) -> Vec<(FunctionId, Vec<TypeKind>)> {
+    let functions = functions::by_name(name).iter();
+    functions.filter_map(|own| candidates::parameters(*own, count).map(|types| (*own, types))).collect()
+}
+
+/// What a call means of several signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    /// None of them.
+    None,
+    /// The one of this place.
+    One(usize),
+    /// Several are equally good.
+    Many,
+}
+
+/// The one of several signatures that arguments of these types mean: the first that they fit exactly, else the best. A domain
+/// counts as what it is over.
+pub fn choose(signatures: &[Vec<TypeKind>], args: &[TypeKind]) -> Meant {
+    let args: Vec<TypeKind> = args.iter().map(|kind| kind.base()).collect();
+    if let Some(exact) = signatures.iter().position(|types| *types == args) {
+        return Meant::One(exact);
+    }
+    let numbered: Vec<(usize, Vec<TypeKind>)> = signatures.iter().cloned().enumerate().collect();
+    match candidates::choose(&numbered, &args) {
+        candidates::Choice::None => Meant::None,
+        candidates::Choice::One((place, _)) => Meant::One(*place),
+        candidates::Choice::Many => Meant::Many,
     }
 }
 
@@ -277,6 +317,17 @@ mod tests {
         assert_eq!(takes("array_length", &[TextArray, Int4]), [TextArray, Int4]);
         assert_eq!(function("substr", &[Int4, Int4]).unwrap_err().sqlstate, "42883");
         assert_eq!(function("no_such", &[]).unwrap_err().sqlstate, "42883");
+    }
+
+    #[test]
+    fn the_signature_is_chosen_that_fits_best() {
+        let signatures = [vec![Int4], vec![Text], vec![Int8], vec![Int8]];
+        assert_eq!(choose(&signatures, &[Int8]), Meant::One(2));
+        assert_eq!(choose(&signatures, &[Varchar]), Meant::One(1));
+        assert_eq!(choose(&signatures, &[Unknown]), Meant::One(1));
+        assert_eq!(choose(&signatures, &[Int2]), Meant::Many);
+        assert_eq!(choose(&signatures, &[Date]), Meant::None);
+        assert_eq!(choose(&[vec![]], &[]), Meant::One(0));
     }
 
     #[test]

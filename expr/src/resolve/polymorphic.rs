@@ -1,4 +1,4 @@
-//! anyelement, anyarray and their like: what they stand for in a call (manual, 38.2.5).
+//! anyelement, anyarray, anyrange and their like: what they stand for in a call (manual, 38.2.5).
 
 use super::{Resolved, common_type};
 use crate::error::{Error, Result};
@@ -8,10 +8,12 @@ use crate::types::TypeKind;
 /// What the polymorphic parameters of a call stand for.
 #[derive(Default)]
 struct Bindings {
-    /// anyelement, and the element of anyarray.
+    /// anyelement, the element of anyarray, and what the bounds of anyrange are.
     element: Option<TypeKind>,
     /// anyarray, where it was given: a vector is not the array of its elements.
     array: Option<TypeKind>,
+    /// anyrange
+    range: Option<TypeKind>,
     /// anycompatible, and the element of anycompatiblearray.
     compatible: Option<TypeKind>,
 }
@@ -39,6 +41,11 @@ fn bind(declared: &[TypeKind], actual: &[TypeKind]) -> Option<Bindings> {
             TypeKind::AnyArray => {
                 bindings.array.get_or_insert(*actual);
                 actual.element().is_some_and(&mut agree)
+            }
+            TypeKind::AnyRange if unknown => true,
+            TypeKind::AnyRange => {
+                let actual = actual.base();
+                *bindings.range.get_or_insert(actual) == actual && actual.subtype().is_some_and(&mut agree)
             }
             TypeKind::AnyCompatible => {
                 compatible.push(*actual);
@@ -80,6 +87,7 @@ pub(super) fn settle(
             bindings.element.ok_or_else(undetermined)
         }
         TypeKind::AnyArray => bindings.array.map_or_else(|| array_of(bindings.element), Ok),
+        TypeKind::AnyRange => bindings.range.ok_or_else(undetermined),
         TypeKind::AnyCompatible => Ok(bindings.compatible.unwrap_or(TypeKind::Text)),
         TypeKind::AnyCompatibleArray => array_of(bindings.compatible.or(Some(TypeKind::Text))),
         other => Ok(other),

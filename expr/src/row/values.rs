@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::datum::arbitrary::any_datum;
     use crate::datum::record::{Record, Shape};
-    use crate::types::{Type, TypeKind};
+    use crate::types::{Symbol, Type, TypeKind};
 
     fn record(fields: Vec<Datum>) -> Datum {
         let names = (0..fields.len()).map(|place| (format!("f{place}"), Type::numeric(10, 2)));
@@ -71,6 +71,24 @@ mod tests {
         fn garbage_is_an_error_or_values_but_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = take_values(&mut bytes.as_slice());
         }
+    }
+
+    #[test]
+    fn values_of_made_types_read_back() {
+        let made = |oid, like| TypeKind::made(oid, like, Symbol::NONE);
+        let (pair, mood) = (made(20_000, TypeKind::Record), made(20_010, TypeKind::Enum));
+        let kinds =
+            [pair, mood, pair.array().unwrap(), mood.array().unwrap(), made(20_020, TypeKind::Int4Array)];
+        let names = kinds.iter().map(|kind| ("f".to_owned(), Type::plain(*kind)));
+        let composite = Record::composite(vec![Datum::Int4(1), Datum::Null]).unwrap();
+        let fields = vec![Datum::Record(Arc::new(composite)), Datum::Bytea(vec![0, 1].into())];
+        let value = Datum::Record(Arc::new(Record::new(Arc::new(Shape::new(names)), fields).unwrap()));
+        let mut out = Vec::new();
+        put_values(std::slice::from_ref(&value), &mut out);
+        let read = take_values(&mut out.as_slice()).unwrap();
+        let [Datum::Record(record)] = read.as_slice() else { panic!("one record: {read:?}") };
+        assert!(record.shape().unwrap().types().iter().zip(kinds).all(|(ty, kind)| ty.kind == kind));
+        assert_eq!(format!("{read:?}"), format!("{:?}", [value]));
     }
 
     #[test]

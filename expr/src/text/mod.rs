@@ -2,14 +2,19 @@
 //! [`crate::codec`].
 
 mod bytes;
+mod character;
 mod interval;
+mod interval_iso;
 mod interval_output;
+mod interval_sums;
+mod interval_token;
 mod number;
 mod time;
 mod time_input;
 mod time_token;
 
 pub use bytes::{parse_bytea, parse_escape, parse_hex, parse_uuid, write_escape, write_hex, write_uuid};
+pub use character::{byte_of as character_byte, of_byte as character_of};
 pub use interval::parse as parse_interval;
 pub use interval_output::write_interval;
 pub use number::{

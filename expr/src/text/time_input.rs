@@ -77,6 +77,12 @@ pub fn parse_zoned_time(text: &str, session: &SessionContext) -> Result<ZonedTim
             let offset = match (&zone, midnight) {
                 (Some(Zone::Offset(seconds)), _) => *seconds,
                 (Some(Zone::Named(named)), _) => zone::offset_at_local(midnight.unwrap_or(0) + time, named),
+                (Some(Zone::Abbreviated(named)), Some(midnight)) => {
+                    zone::offset_of_abbreviated(midnight + time, named)
+                }
+                (Some(Zone::Abbreviated(named)), None) => {
+                    zone::offset_at(session.transaction_timestamp, named)
+                }
                 (None, Some(midnight)) => zone::offset_at_local(midnight + time, &session.time_zone),
                 (None, None) => {
                     ZonedTime::today(time, session.transaction_timestamp, &session.time_zone).offset
@@ -161,6 +167,7 @@ pub fn parse_timestamptz(text: &str, session: &SessionContext) -> Result<i64> {
             let offset = match zone {
                 Some(Zone::Offset(seconds)) => seconds,
                 Some(Zone::Named(named)) => zone::offset_at_local(local, &named),
+                Some(Zone::Abbreviated(named)) => zone::offset_of_abbreviated(local, &named),
                 None => zone::offset_at_local(local, &session.time_zone),
             };
             local
@@ -194,6 +201,8 @@ enum Zone {
     /// Seconds east of Greenwich.
     Offset(i64),
     Named(TimeZone),
+    /// By an abbreviation that it has had with one offset and another.
+    Abbreviated(TimeZone),
 }
 
 /// The fields read so far.
@@ -286,7 +295,11 @@ impl Fields {
         if !in_range {
             return Err(Failure::Field);
         }
-        self.time = Some((hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + micros);
+        let time = (hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + micros;
+        if time > MICROS_PER_DAY {
+            return Err(Failure::Field);
+        }
+        self.time = Some(time);
         Ok(())
     }
 
@@ -388,10 +401,13 @@ impl Fields {
             return Err(Failure::Syntax);
         }
         self.zone = Some(match zone::abbreviation(word) {
-            Some(seconds) => Zone::Offset(seconds),
+            Some(zone::Abbreviation::Offset(seconds)) => Zone::Offset(i64::from(seconds)),
+            Some(zone::Abbreviation::OfZone(named)) => Zone::Abbreviated(named),
             None => match (word.len() > 1).then(|| zone::find(word)).flatten() {
                 Some(named) => Zone::Named(named),
-                None if word.contains('/') => return Err(Failure::Zone(word.to_owned())),
+                None if word.contains(|letter: char| !letter.is_ascii_alphabetic()) => {
+                    return Err(Failure::Zone(word.to_owned()));
+                }
                 None => return Err(Failure::Syntax),
             },
         });
@@ -419,13 +435,16 @@ impl Fields {
             }
             self.date_number(part, order)?;
         }
-        Ok(())
+        if self.has_date() { Ok(()) } else { Err(Failure::Syntax) }
     }
 
     /// One number of a date: which field it is depends on those before it, its length and the DateStyle.
     fn date_number(&mut self, digits: &str, order: DateOrder) -> Result<(), Failure> {
         let value = whole(digits)?;
         let length = digits.len();
+        if self.day_of_year.is_some() {
+            return Err(Failure::Syntax);
+        }
         if length == 3 && self.year.is_some() && self.month.is_none() && self.day.is_none() {
             if !(1..=366).contains(&value) {
                 return Err(Failure::Field);
@@ -475,7 +494,9 @@ impl Fields {
             };
         }
         let wants_date = !self.has_date();
-        if digits.len() >= 6 && (wants_date || self.time.is_none()) {
+        let has_part = self.year.is_some() || self.month.is_some() || self.day.is_some();
+        // Behind a part of a date and a time it is the year.
+        if digits.len() >= 6 && (wants_date && !has_part || self.time.is_none()) {
             if wants_date {
                 let (rest, day) = digits.split_at(digits.len() - 2);
                 let (year, month) = rest.split_at(rest.len() - 2);

@@ -29,6 +29,10 @@ pub(super) fn tokenize(text: &str) -> Option<Vec<Token>> {
         }
         place
     };
+    let goes_on =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+' | b'.' | b':');
+    let is_unknown =
+        |word: &str| month(word).is_none() && !is_weekday(word) && !matches!(word, "julian" | "allballs");
     let mut tokens = Vec::new();
     let mut place = 0;
     while place < bytes.len() {
@@ -57,15 +61,9 @@ pub(super) fn tokenize(text: &str) -> Option<Vec<Token>> {
                     place = run(place + 1, &|b| {
                         if digits { b.is_ascii_digit() } else { b.is_ascii_alphabetic() }
                     });
+                    // `2001-12-23t04:05` ends at the t.
                     if at(place) == separator {
-                        place = run(place + 1, &|b| b.is_ascii_alphanumeric());
-                        // `2001-12-23t04:05` ends at the t.
-                        let last = slice(start, place);
-                        let tail = last.rfind(char::from(separator)).map_or(0, |found| found + 1);
-                        let digits_end = run(start + tail, &|b| b.is_ascii_digit());
-                        if digits_end > start + tail {
-                            place = digits_end;
-                        }
+                        place = run(place, &|b| b == separator || b.is_ascii_digit());
                     }
                     tokens.push(Token::Date(slice(start, place)));
                 } else {
@@ -84,8 +82,16 @@ pub(super) fn tokenize(text: &str) -> Option<Vec<Token>> {
                     tokens.push(Token::Date(slice(start, place)));
                 }
                 b'/' | b'_' => {
-                    place =
-                        run(place, &|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
+                    place = run(place, &goes_on);
+                    tokens.push(Token::Word(slice(start, place)));
+                }
+                // `gmt+8`, `pst8pdt`: a zone as POSIX writes it.
+                next @ (b'+' | b'-' | b'0'..=b'9')
+                    if place - start >= 3
+                        && (next.is_ascii_digit() || at(place + 1).is_ascii_digit())
+                        && is_unknown(&slice(start, place)) =>
+                {
+                    place = run(place, &goes_on);
                     tokens.push(Token::Word(slice(start, place)));
                 }
                 _ => tokens.push(Token::Word(slice(start, place))),

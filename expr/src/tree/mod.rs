@@ -163,7 +163,7 @@ pub enum Expr {
         fields: Vec<Expr>,
         /// Their names and types.
         shape: Arc<Shape>,
-        /// A record.
+        /// A record, or a composite type.
         ty: Type,
     },
     /// `(record).field`

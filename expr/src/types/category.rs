@@ -9,6 +9,8 @@ pub enum Category {
     BitString,
     /// `B`
     Boolean,
+    /// `C`: composite types
+    Composite,
     /// `D`: dates and times
     DateTime,
     /// `E`
@@ -19,6 +21,8 @@ pub enum Category {
     Numeric,
     /// `P`: any, anyelement, void
     Pseudo,
+    /// `R`
+    Range,
     /// `S`
     String,
     /// `T`: intervals
@@ -38,11 +42,13 @@ impl Category {
             Category::Array => 'A',
             Category::BitString => 'V',
             Category::Boolean => 'B',
+            Category::Composite => 'C',
             Category::DateTime => 'D',
             Category::Enumerated => 'E',
             Category::Network => 'I',
             Category::Numeric => 'N',
             Category::Pseudo => 'P',
+            Category::Range => 'R',
             Category::String => 'S',
             Category::Timespan => 'T',
             Category::User => 'U',

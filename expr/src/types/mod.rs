@@ -6,13 +6,15 @@
 //! stores its values needs no catalog.
 
 mod category;
+mod interval_fields;
 mod modifier;
 mod row;
 mod symbol;
 mod table;
 
 pub use category::Category;
-pub use modifier::Modifiers;
+pub use interval_fields::IntervalFields;
+pub use modifier::{ALL_FIELDS, Modifiers};
 pub use row::{Alignment, Form, Order, TypeRow};
 pub use symbol::Symbol;
 pub use table::kinds;
@@ -79,8 +81,8 @@ impl TypeKind {
         Self { oid, like: oid, name: Symbol::NONE, holds_made: false }
     }
 
-    /// A type that was made, held like a built-in one: an enum like [`TypeKind::Enum`], a domain like what it is over.
-    /// `name` is what SQL calls it.
+    /// A type that was made, held like a built-in one: an enum like [`TypeKind::Enum`], a composite type like
+    /// [`TypeKind::Record`], a domain like what it is over. `name` is what SQL calls it.
     pub const fn made(oid: u32, like: TypeKind, name: Symbol) -> Self {
         Self { oid, like: like.like, name, holds_made: false }
     }
@@ -88,6 +90,18 @@ impl TypeKind {
     /// The built-in type of this OID, if there is one.
     pub fn from_oid(oid: u32) -> Option<Self> {
         table::find(oid).map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID)
+    }
+
+    /// The type of this OID that is, or is arrays of, the made type `made`, held like the built-in one `like`; what it is
+    /// called is not known.
+    pub(crate) fn of_parts(oid: u32, made: Option<u32>, like: u32) -> Option<Self> {
+        match made {
+            None => Self::from_oid(oid),
+            Some(made) => {
+                let like = table::find(like)?.id.oid;
+                Some(Self { oid, like, name: Symbol::NONE, holds_made: made != oid })
+            }
+        }
     }
 
     /// `pg_type.oid`.
@@ -119,14 +133,28 @@ impl TypeKind {
         self.like == TypeKind::Enum.like
     }
 
+    /// Whether it is a composite type that was made.
+    pub const fn is_composite(self) -> bool {
+        !self.is_built_in() && self.like == TypeKind::Record.like
+    }
+
+    /// Whether its values are records: of whatever fields, or of a composite type.
+    pub const fn is_record(self) -> bool {
+        self.like == TypeKind::Record.like
+    }
+
     /// Whether it is a domain.
     pub const fn is_domain(self) -> bool {
-        !self.is_built_in() && !self.holds_made && !self.is_enum()
+        !self.is_built_in() && !self.holds_made && !self.is_enum() && !self.is_record()
     }
 
     /// The built-in type that a domain is over at last, or arrays of it for arrays of domains; any other type itself.
     pub const fn base(self) -> Self {
-        if self.is_enum() || self.like == TypeKind::EnumArray.like { self } else { Self::built_in(self.like) }
+        let is_itself = self.is_enum()
+            || self.is_record()
+            || self.like == TypeKind::EnumArray.like
+            || self.like == TypeKind::RecordArray.like;
+        if is_itself { self } else { Self::built_in(self.like) }
     }
 
     /// What is known of it.
@@ -161,7 +189,7 @@ impl TypeKind {
 
     /// `pg_type.typcategory`.
     pub fn category(self) -> Category {
-        self.row().category
+        if self.is_composite() { Category::Composite } else { self.row().category }
     }
 
     /// `pg_type.typispreferred`.
@@ -186,14 +214,35 @@ impl TypeKind {
         self.row().order
     }
 
-    /// The type of this name: `int4`, `_text` of `pg_type`, or one of SQL's spellings: `integer`,
+    /// What the operator class is called that it has by itself, unless it has no order.
+    pub fn class(self) -> &'static str {
+        self.row().class
+    }
+
+    /// Whether its equality has a hash, so that `hash` has that class, too.
+    pub fn hashes(self) -> bool {
+        self.row().hashes
+    }
+
+    /// The type of this name that is always there: `int4`, `_text` of `pg_type`, or one of SQL's spellings: `integer`,
     /// `double precision`, `character varying`, `text[]`.
     pub fn from_name(name: &str) -> Option<Self> {
         let spelled = table::SPELLINGS.iter().find(|(spelling, _)| *spelling == name).map(|(_, kind)| *kind);
-        let named = |row: &&TypeRow| row.name == name || row.display_name == name;
+        let named =
+            |row: &&TypeRow| row.extension.is_none() && (row.name == name || row.display_name == name);
         spelled
             .or_else(|| table::ROWS.iter().find(named).map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID))
             .or_else(|| name.strip_suffix("[]").and_then(Self::from_name).and_then(Self::array))
+    }
+
+    /// The type that `pg_type` has under this name once its extension is created, and which extension that is.
+    pub fn of_extension(name: &str) -> Option<(Self, &'static str)> {
+        table::ROWS.iter().find_map(|row| Some((row.id, row.extension.filter(|_| row.name == name)?)))
+    }
+
+    /// The extension that it comes with, or what it is like, if that is not always there.
+    pub fn extension(self) -> Option<&'static str> {
+        self.row().extension
     }
 
     /// The type of an array of these.
@@ -215,6 +264,18 @@ impl TypeKind {
         Some(Self { oid: self.oid.checked_sub(1)?, like: like.like, name: self.name, holds_made: false })
     }
 
+    /// The type of a range's bounds; None if this is no range.
+    #[inline]
+    pub fn subtype(self) -> Option<Self> {
+        self.row().subtype
+    }
+
+    /// What the texts within a literal of it are read as: the elements of an array, the bounds of a range, or the whole.
+    pub fn innermost(self) -> Self {
+        let element = self.element().unwrap_or(self);
+        element.subtype().unwrap_or(element)
+    }
+
     /// int2vector and oidvector of the catalogs: arrays of one dimension that count from 0 and are written as a list.
     pub fn is_vector(self) -> bool {
         matches!(self, TypeKind::Int2Vector | TypeKind::OidVector)
@@ -233,14 +294,15 @@ impl TypeKind {
                 | TypeKind::AnyElement
                 | TypeKind::AnyEnum
                 | TypeKind::AnyNonArray
+                | TypeKind::AnyRange
                 | TypeKind::AnyCompatible
                 | TypeKind::AnyCompatibleArray
         )
     }
 
-    /// text, varchar, char(n), name: whether its values are [`crate::Datum::Text`] of category string.
+    /// text, varchar, char(n), name, but not citext: whether its values are [`crate::Datum::Text`] of category string.
     pub fn is_string(self) -> bool {
-        self.category() == Category::String
+        self.category() == Category::String && self.form() == Form::Text
     }
 
     /// Whether a table's column may have this type.

@@ -23,12 +23,20 @@ pub struct TypeRow {
     pub form: Form,
     /// Its default order and equality.
     pub order: Order,
+    /// What the operator class is called that it has by itself.
+    pub class: &'static str,
+    /// Whether its equality has a hash: that class of the method `hash`, too.
+    pub hashes: bool,
     /// What may stand between parentheses behind its name.
     pub modifiers: Modifiers,
     /// `typarray`: the type of arrays of these.
     pub array: Option<TypeKind>,
     /// `typelem`: the type of the elements of an array.
     pub element: Option<TypeKind>,
+    /// `pg_range.rngsubtype`: the type of the bounds of a range.
+    pub subtype: Option<TypeKind>,
+    /// The extension that it comes with, if it is not always there.
+    pub extension: Option<&'static str>,
 }
 
 /// How a value stands in memory, in rows and in keys: which [`crate::Datum`] it is. A type that takes one of these needs
@@ -71,6 +79,8 @@ pub enum Form {
     Json,
     /// Values of forms of their own.
     Record,
+    /// What it looks like, and the key that it is compared by.
+    Keyed,
     /// No value is ever of this type.
     None,
 }

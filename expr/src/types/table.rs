@@ -3,7 +3,7 @@
 
 use super::Alignment::{self, Char, Double, Int, Short};
 use super::Category::{
-    self, Array, BitString, Boolean, DateTime, Enumerated, Internal, Network, Numeric, Pseudo, String,
+    self, Array, BitString, Boolean, DateTime, Enumerated, Internal, Network, Numeric, Pseudo, Range, String,
     Timespan, Unknown, User,
 };
 use super::{Form, Modifiers, Order, TypeKind, TypeRow};
@@ -19,9 +19,13 @@ pub(super) const UNDEFINED: TypeRow = TypeRow {
     alignment: Int,
     form: Form::None,
     order: Order::None,
+    class: "",
+    hashes: true,
     modifiers: Modifiers::None,
     array: None,
     element: None,
+    subtype: None,
+    extension: None,
 };
 
 /// Further names, of SQL's grammar.
@@ -34,7 +38,13 @@ pub(super) const SPELLINGS: &[(&str, TypeKind)] = &[
     ("float", TypeKind::Float8),
 ];
 
-const fn row(id: TypeKind, name: &'static str, display_name: &'static str, category: Category) -> TypeRow {
+const fn row(
+    id: TypeKind,
+    name: &'static str,
+    display_name: &'static str,
+    class: &'static str,
+    category: Category,
+) -> TypeRow {
     TypeRow {
         id,
         name,
@@ -45,9 +55,13 @@ const fn row(id: TypeKind, name: &'static str, display_name: &'static str, categ
         alignment: Int,
         form: Form::None,
         order: Order::None,
+        class,
+        hashes: true,
         modifiers: Modifiers::None,
         array: None,
         element: None,
+        subtype: None,
+        extension: None,
     }
 }
 
@@ -61,6 +75,18 @@ impl TypeRow {
 
     const fn ordered(mut self, order: Order) -> Self {
         self.order = order;
+        self
+    }
+
+    /// It has the operator class of another type.
+    const fn classed(mut self, class: &'static str) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Its equality has no hash.
+    const fn unhashed(mut self) -> Self {
+        self.hashes = false;
         self
     }
 
@@ -86,6 +112,19 @@ impl TypeRow {
         self
     }
 
+    /// It is a range between two of these.
+    const fn bounded(mut self, subtype: TypeKind) -> Self {
+        self.subtype = Some(subtype);
+        self.class = "range_ops";
+        self
+    }
+
+    /// It comes with an extension.
+    const fn of_extension(mut self, extension: &'static str) -> Self {
+        self.extension = Some(extension);
+        self
+    }
+
     const fn modified(mut self, modifiers: Modifiers) -> Self {
         self.modifiers = modifiers;
         self
@@ -106,9 +145,10 @@ impl Entry {
             Double => Double,
             _ => Int,
         };
-        let mut array = row(id, name, display_name, Array).of(Form::Array).aligned(alignment);
+        let mut array = row(id, name, display_name, "array_ops", Array).of(Form::Array).aligned(alignment);
         array.element = Some(element.id);
         array.modifiers = element.modifiers;
+        array.extension = element.extension;
         array.order = match element.order {
             Order::None => Order::None,
             _ => Order::Natural,
@@ -136,8 +176,10 @@ macro_rules! types {
         }
 
         const ENTRIES: &[Entry] = &[$(
-            Entry { row: row(TypeKind::$kind, $name, $display, $category)$(.$column($($value),*))*, array: None }
-                $(.with_array(TypeKind::$array, concat!("_", $name), concat!($display, "[]")))?,
+            Entry {
+                row: row(TypeKind::$kind, $name, $display, concat!($name, "_ops"), $category)$(.$column($($value),*))*,
+                array: None,
+            }$(.with_array(TypeKind::$array, concat!("_", $name), concat!($display, "[]")))?,
         )*];
     };
 }
@@ -158,11 +200,11 @@ types! {
     /// smallint
     Int2 [Int2Array] = 21 [1005], "int2", "smallint", Numeric, of(Form::Int2), fixed(2, Short);
     /// int2vector, of system catalogs: an array that counts from 0
-    Int2Vector = 22, "int2vector", "int2vector", Array, of(Form::Array), holding(TypeKind::Int2);
+    Int2Vector = 22, "int2vector", "int2vector", Array, of(Form::Array), classed("array_ops"), holding(TypeKind::Int2);
     /// integer
     Int4 [Int4Array] = 23 [1007], "int4", "integer", Numeric, of(Form::Int4), fixed(4, Int);
     /// regproc: the OID of a function, printed as its name
-    Regproc = 24, "regproc", "regproc", Numeric, of(Form::Oid), fixed(4, Int);
+    Regproc [RegprocArray] = 24 [1008], "regproc", "regproc", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// text
     Text [TextArray] = 25 [1009], "text", "text", String, of(Form::Text), preferred();
     /// oid, of system catalogs
@@ -172,7 +214,7 @@ types! {
     /// json: text that is a document
     Json [JsonArray] = 114 [199], "json", "json", User, of(Form::Text), ordered(Order::None);
     /// cidr: see [`crate::network`]
-    Cidr [CidrArray] = 650 [651], "cidr", "cidr", Network, of(Form::Bytea);
+    Cidr [CidrArray] = 650 [651], "cidr", "cidr", Network, of(Form::Bytea), classed("inet_ops");
     /// real
     Float4 [Float4Array] = 700 [1021], "float4", "real", Numeric, of(Form::Float4), fixed(4, Int);
     /// double precision
@@ -182,7 +224,7 @@ types! {
     /// macaddr8: see [`crate::mac`]
     Macaddr8 [Macaddr8Array] = 774 [775], "macaddr8", "macaddr8", User, of(Form::Bytea), fixed(8, Int);
     /// money: hundredths
-    Money [MoneyArray] = 790 [791], "money", "money", Numeric, of(Form::Int8), fixed(8, Double);
+    Money [MoneyArray] = 790 [791], "money", "money", Numeric, of(Form::Int8), unhashed(), fixed(8, Double);
     /// macaddr: see [`crate::mac`]
     Macaddr [MacaddrArray] = 829 [1040], "macaddr", "macaddr", User, of(Form::Bytea), fixed(6, Int);
     /// inet: see [`crate::network`]
@@ -191,7 +233,7 @@ types! {
     Bpchar [BpcharArray] = 1042 [1014], "bpchar", "character", String, of(Form::Text), ordered(Order::BlankPadded),
         modified(Modifiers::Length("char"));
     /// character varying(n)
-    Varchar [VarcharArray] = 1043 [1015], "varchar", "character varying", String, of(Form::Text),
+    Varchar [VarcharArray] = 1043 [1015], "varchar", "character varying", String, of(Form::Text), classed("text_ops"),
         modified(Modifiers::Length("varchar"));
     /// date
     Date [DateArray] = 1082 [1182], "date", "date", DateTime, of(Form::Date), fixed(4, Int);
@@ -211,16 +253,20 @@ types! {
     Timetz [TimetzArray] = 1266 [1270], "timetz", "time with time zone", DateTime, of(Form::Bytea), fixed(12, Double),
         modified(Modifiers::Precision("time", "with time zone"));
     /// bit(n): see [`crate::bits`]
-    Bit [BitArray] = 1560 [1561], "bit", "bit", BitString, of(Form::Bytea), modified(Modifiers::Bits("bit"));
+    Bit [BitArray] = 1560 [1561], "bit", "bit", BitString, of(Form::Bytea), unhashed(),
+        modified(Modifiers::Bits("bit"));
     /// bit varying(n)
-    Varbit [VarbitArray] = 1562 [1563], "varbit", "bit varying", BitString, of(Form::Bytea), preferred(),
+    Varbit [VarbitArray] = 1562 [1563], "varbit", "bit varying", BitString, of(Form::Bytea), unhashed(), preferred(),
         modified(Modifiers::Bits("varbit"));
     /// numeric(p, s)
     Numeric [NumericArray] = 1700 [1231], "numeric", "numeric", Numeric, of(Form::Numeric), modified(Modifiers::Decimal);
+    /// regprocedure: the OID of a function, printed as its name and the types of its arguments
+    Regprocedure [RegprocedureArray] = 2202 [2207], "regprocedure", "regprocedure", Numeric, of(Form::Oid),
+        classed("oid_ops"), fixed(4, Int);
     /// regclass: the OID of a relation, printed as its name
-    Regclass = 2205, "regclass", "regclass", Numeric, of(Form::Oid), fixed(4, Int);
+    Regclass [RegclassArray] = 2205 [2210], "regclass", "regclass", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// regtype: the OID of a type, printed as its name
-    Regtype = 2206, "regtype", "regtype", Numeric, of(Form::Oid), fixed(4, Int);
+    Regtype [RegtypeArray] = 2206 [2211], "regtype", "regtype", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// record: a row of values whose types are known from itself
     Record [RecordArray] = 2249 [2287], "record", "record", Pseudo, of(Form::Record), aligned(Double);
     /// "any": a parameter that takes every type as it is
@@ -235,18 +281,42 @@ types! {
     AnyNonArray = 2776, "anynonarray", "anynonarray", Pseudo, fixed(4, Int);
     /// uuid
     Uuid [UuidArray] = 2950 [2951], "uuid", "uuid", User, of(Form::Uuid), fixed(16, Char);
+    /// pg_lsn: see [`crate::lsn`]
+    PgLsn [PgLsnArray] = 3220 [3221], "pg_lsn", "pg_lsn", User, of(Form::Int8), fixed(8, Double);
     /// jsonb: a document
     Jsonb [JsonbArray] = 3802 [3807], "jsonb", "jsonb", User, of(Form::Json);
+    /// int4range: see [`crate::extent`]
+    Int4Range [Int4RangeArray] = 3904 [3905], "int4range", "int4range", Range, of(Form::Bytea), bounded(TypeKind::Int4);
+    /// numrange: what lies between its bounds is continuous
+    Numrange [NumrangeArray] = 3906 [3907], "numrange", "numrange", Range, of(Form::Keyed), bounded(TypeKind::Numeric);
+    /// tsrange
+    Tsrange [TsrangeArray] = 3908 [3909], "tsrange", "tsrange", Range, of(Form::Bytea), bounded(TypeKind::Timestamp),
+        aligned(Double);
+    /// tstzrange
+    Tstzrange [TstzrangeArray] = 3910 [3911], "tstzrange", "tstzrange", Range, of(Form::Bytea),
+        bounded(TypeKind::Timestamptz), aligned(Double);
+    /// daterange
+    Daterange [DaterangeArray] = 3912 [3913], "daterange", "daterange", Range, of(Form::Bytea), bounded(TypeKind::Date);
+    /// int8range
+    Int8Range [Int8RangeArray] = 3926 [3927], "int8range", "int8range", Range, of(Form::Bytea), bounded(TypeKind::Int8),
+        aligned(Double);
     /// jsonpath: a path through documents, as text
     Jsonpath [JsonpathArray] = 4072 [4073], "jsonpath", "jsonpath", User, of(Form::Text), ordered(Order::None);
     /// regnamespace: the OID of a schema, printed as its name
-    Regnamespace = 4089, "regnamespace", "regnamespace", Numeric, of(Form::Oid), fixed(4, Int);
+    Regnamespace [RegnamespaceArray] = 4089 [4090], "regnamespace", "regnamespace", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// regrole: the OID of a role, printed as its name
-    Regrole = 4096, "regrole", "regrole", Numeric, of(Form::Oid), fixed(4, Int);
+    Regrole [RegroleArray] = 4096 [4097], "regrole", "regrole", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
+    /// anyrange
+    AnyRange = 3831, "anyrange", "anyrange", Pseudo, aligned(Double);
     /// anyenum
     AnyEnum = 3500, "anyenum", "anyenum", Pseudo, fixed(4, Int);
     /// anycompatible
     AnyCompatible = 5077, "anycompatible", "anycompatible", Pseudo, fixed(4, Int);
+    /// vector(n) of the extension of this name, by an OID of our own: see [`crate::vector`]
+    Vector [VectorArray] = 9501 [9502], "vector", "vector", User, of(Form::Keyed), unhashed(),
+        modified(Modifiers::Dimensions), of_extension("vector");
+    /// citext of the extension of this name, by an OID of our own: see [`crate::citext`]
+    Citext [CitextArray] = 9511 [9512], "citext", "citext", String, of(Form::Keyed), of_extension("citext");
     /// anycompatiblearray
     AnyCompatibleArray = 5078, "anycompatiblearray", "anycompatiblearray", Pseudo, aligned(Double);
 }
@@ -292,7 +362,7 @@ const fn insert(rows: &mut [TypeRow; COUNT], filled: usize, row: TypeRow) -> usi
 }
 
 /// Above the OIDs of all types.
-const OIDS: usize = 5120;
+const OIDS: usize = 9520;
 
 /// Where the row of an OID stands, counted from 1.
 static PLACES: [u8; OIDS] = places();

@@ -83,7 +83,8 @@ fn forget(records: &mut HashMap<IpAddr, Record>, now: Instant) {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// The address, or the network that counts as one with it.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         address => address,

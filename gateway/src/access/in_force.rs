@@ -1,6 +1,6 @@
 //! The rules in force: a file's, read anew when it changes, or those that hold where no file gives others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,11 @@ impl AccessRules {
     pub fn load(file: PathBuf) -> Result<Arc<Self>, RuleError> {
         let rules = parse::read(&file)?;
         Ok(Arc::new(Self { file: Some(file), rules: ArcSwap::from_pointee(rules) }))
+    }
+
+    /// All that is wrong with a file, line by line; nothing: it can be loaded.
+    pub fn wrong_lines(file: &Path) -> Vec<RuleError> {
+        parse::wrong_lines(file)
     }
 
     /// Those that hold where no file gives others. `has_authority`: clients' certificates can be checked.

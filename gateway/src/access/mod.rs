@@ -8,7 +8,7 @@ mod in_force;
 mod parse;
 mod rules;
 
-pub(crate) use failures::Failures;
+pub(crate) use failures::{Failures, network};
 pub use in_force::{AccessRules, Exposure};
 pub use parse::RuleError;
 

@@ -54,24 +54,47 @@ pub enum RuleError {
 type Wrong = (usize, String);
 
 pub(super) fn read(path: &Path) -> Result<Rules, RuleError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| RuleError::Unreadable { path: path.to_owned(), source })?;
-    parse(&text).map_err(|(line, what)| RuleError::Wrong { path: path.to_owned(), line, what })
+    parse(&text_of(path)?).map_err(|wrong| told(path, wrong))
+}
+
+/// All that is wrong with a file.
+pub(super) fn wrong_lines(path: &Path) -> Vec<RuleError> {
+    match text_of(path) {
+        Ok(text) => take_apart(&text).1.into_iter().map(|wrong| told(path, wrong)).collect(),
+        Err(error) => vec![error],
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, RuleError> {
+    std::fs::read_to_string(path).map_err(|source| RuleError::Unreadable { path: path.to_owned(), source })
+}
+
+fn told(path: &Path, (line, what): Wrong) -> RuleError {
+    RuleError::Wrong { path: path.to_owned(), line, what }
 }
 
 pub(super) fn parse(text: &str) -> Result<Rules, Wrong> {
-    let mut rules = Vec::new();
+    let (rules, wrong) = take_apart(text);
+    wrong.into_iter().next().map_or(Ok(Rules(rules)), Err)
+}
+
+/// The rules, and what is wrong.
+fn take_apart(text: &str) -> (Vec<Rule>, Vec<Wrong>) {
+    let (mut rules, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
-        let fields = fields(line).map_err(|what| (number, what))?;
-        if !fields.is_empty() {
-            rules.push(rule(number, &fields).map_err(|what| (number, what))?);
+        let read = fields(line).and_then(|fields| match fields.as_slice() {
+            [] => Ok(None),
+            fields => rule(number, fields).map(Some),
+        });
+        match read {
+            Ok(read) => rules.extend(read),
+            Err(what) => wrong.push((number, what)),
         }
     }
-    if rules.is_empty() {
-        Err((1, "there is no rule: nobody could connect".to_owned()))
-    } else {
-        Ok(Rules(rules))
+    if rules.is_empty() && wrong.is_empty() {
+        wrong.push((1, "there is no rule: nobody could connect".to_owned()));
     }
+    (rules, wrong)
 }
 
 /// A word, and whether it was quoted.

@@ -14,10 +14,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         portal: &mut Portal,
         header: CopyHeader,
     ) -> Result<CommandTag, Failure> {
-        backend::copy_in_response(self.wire.output(), header.columns);
+        backend::copy_in_response(self.wire.output(), header);
         self.flush().await?;
         loop {
             let frame = self.copy_frame(portal).await?;
+            self.turn.go_on();
             let encoding = self.session.context().client_encoding;
             // What the data is in, the statement knows.
             let frame =
@@ -55,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = cancel.cancelled() => {
                 Err(Error::new("57014", "canceling statement due to user request").into())
             }
-            () = timer => Err(Error::new("57014", "canceling statement due to statement timeout").into()),
+            () = timer => Err(cancel.timed_out().into()),
         }
     }
 }

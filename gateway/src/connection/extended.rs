@@ -5,11 +5,16 @@
 //! Which of both it is, the messages behind the Execute tell, whenever they arrive. What runs in no transaction block
 //! (VACUUM, DISCARD ALL) commits by itself as the first of a series, too.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use sql::{ColumnFormats, CommandTag, Error, Format, Portal, PortalState, Prepared, TransactionStatus};
+use env::trace;
+use sql::{
+    ColumnFormats, CommandTag, Error, Format, Portal, PortalState, Prepared, Statement, TransactionStatus,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::spans::note_failure;
 use super::statement::{Completion, Output};
 use super::value::{decode_parameters, parameter_types};
 use super::{Connection, Ending, Failure};
@@ -25,6 +30,8 @@ pub(super) struct Extended {
     in_transaction: bool,
     /// There was an error: nothing is answered until the Sync.
     skipping: bool,
+    /// A statement was counted when it was prepared, and is not when it is run then.
+    is_counted: bool,
 }
 
 impl Extended {
@@ -56,6 +63,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Handles one message of a series.
     pub(super) async fn extended_message(&mut self, message: Message<'_>) -> Result<(), Failure> {
         self.extended.awaiting_sync = true;
+        if self.series.is_none() && trace::is_on() {
+            let sql = if let Message::Parse(parse) = &message { Some(parse.sql) } else { None };
+            self.series = self.begin_trace("series", sql);
+        }
+        let context = self.series.as_ref().map(|span| span.context().clone());
+        let handled = trace::under(context, pin!(self.one_of_series(message))).await;
+        note_failure(&mut self.series, &handled);
+        handled
+    }
+
+    async fn one_of_series(&mut self, message: Message<'_>) -> Result<(), Failure> {
         match message {
             Message::Parse(parse) => self.parse(parse).await,
             Message::Bind(bind) => self.bind(&bind).await,
@@ -73,9 +91,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn sync(&mut self) -> Result<(), Ending> {
         let failed = self.extended.is_skipping();
         self.extended.end_series();
-        if let Err(error) = self.session.finish_implicit(failed).await {
+        let span = self.series.take();
+        let context = span.as_ref().map(|span| span.context().clone());
+        let finished = trace::under(context, pin!(self.session.finish_implicit(failed))).await;
+        if let Err(error) = finished {
             self.report(error.report());
         }
+        drop(span);
         self.ready_for_query().await
     }
 
@@ -96,6 +118,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Ok(types) => types,
                     Err(error) => return Err(self.session.audit_unbound(&statement, error).await.into()),
                 };
+                if let Err(error) = self.count_statement(&statement) {
+                    return Err(self.session.audit_unbound(&statement, error).await.into());
+                }
+                self.extended.is_counted = true;
                 Some(self.session.prepare(statement, &types).await?)
             }
             (Some(_), Some(_)) => {
@@ -173,6 +199,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn execute(&mut self, name: &str, rows_max: usize) -> Result<(), Failure> {
         self.session.message_arrived();
+        let source = self.session.portal(name).ok().and_then(|bound| bound.source.clone());
+        if let Some(prepared) = source
+            && let Err(error) = self.begin_statement(prepared.statement()).await
+        {
+            return Err(self.refused(Some(&prepared), error).await);
+        }
         let mut bound = match self.session.take_portal(name) {
             Ok(bound) => bound,
             Err(error) => {
@@ -193,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             PortalState::Started(mut portal) => {
                 self.session.resume(&mut portal).await?;
-                portal
+                *portal
             }
             PortalState::Cursor(_) => {
                 let formats = bound.formats.clone();
@@ -235,6 +267,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
+    /// Counts a statement that is to begin, unless that was done when it was prepared, and has it wait for its turn.
+    async fn begin_statement(&mut self, statement: &Statement) -> Result<(), Error> {
+        if !std::mem::take(&mut self.extended.is_counted) {
+            self.count_statement(statement)?;
+        }
+        self.take_place().await
+    }
+
     /// Has the session keep one transaction until the Sync, unless that is what comes next, or the statement cannot be
     /// one of several.
     async fn enter_series(&mut self, prepared: &Prepared) -> Result<(), Failure> {
@@ -267,7 +307,7 @@ fn cannot_be_run(name: &str) -> Error {
 /// How far a portal is after a run.
 fn state_after(portal: Portal, completion: &Completion) -> PortalState {
     match completion {
-        Completion::Suspended => PortalState::Started(portal),
+        Completion::Suspended => PortalState::Started(Box::new(portal)),
         Completion::Done(_) | Completion::Empty => PortalState::Finished,
     }
 }

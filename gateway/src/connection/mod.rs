@@ -8,9 +8,11 @@
 //! of the conversation itself ends it. Whichever way it ends, the session is closed and what it had open rolled back.
 
 pub(crate) mod authenticate;
+mod begin;
 mod copy;
 mod extended;
 mod simple;
+mod spans;
 pub(crate) mod startup;
 mod statement;
 mod value;
@@ -19,18 +21,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use env::trace::Span;
 use env::watch;
 use scram::MockSecret;
 use sql::{Engine, Mailbox, Report, Session, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access::Failures;
+use crate::admission::Admission;
+use crate::limits::Accounts;
 use crate::metrics::GatewayMetrics;
 use crate::metrics::Opened;
 use crate::options::GatewayOptions;
 use crate::pgwire::frontend::Message;
 use crate::pgwire::{Frame, ProtocolError, Wire, backend};
 use crate::registry::{Connected, Phase, Registered, Registry, Seat};
+use crate::turn::Turn;
 use extended::Extended;
 use value::RowEncoder;
 
@@ -47,6 +53,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: GatewayMetrics,
     pub(crate) options: GatewayOptions,
     pub(crate) failures: Failures,
+    /// What roles and addresses have taken.
+    pub(crate) accounts: Accounts,
+    /// Who may run statements now.
+    pub(crate) admission: Arc<Admission>,
     /// What the salts of roles that do not exist follow from as long as the cluster has no secret for that.
     pub(crate) mock_secret: MockSecret,
 }
@@ -61,6 +71,8 @@ impl Shared {
             metrics: GatewayMetrics::new(),
             options,
             failures: Failures::default(),
+            accounts: Accounts::default(),
+            admission: Admission::new(),
             mock_secret: MockSecret::new(&secret),
         }
     }
@@ -68,7 +80,12 @@ impl Shared {
     /// The most connections that there may be now.
     pub(crate) fn connections_max(&self) -> usize {
         let own = self.options.connections_max;
-        self.engine.connections_max().map_or(own, |most| most.min(own))
+        self.engine.gateway_bounds().connections_max.map_or(own, |most| most.min(own))
+    }
+
+    /// How long a client may take until it has shown who it is.
+    pub(crate) fn patience(&self) -> Duration {
+        self.engine.gateway_bounds().authentication_timeout.unwrap_or(self.options.startup_timeout)
     }
 }
 
@@ -187,6 +204,9 @@ struct Connection<S> {
     encoder: RowEncoder,
     shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
+    turn: Turn,
+    /// The span of the series of messages under way, if it is traced.
+    series: Option<Span>,
     registered: Registered,
     _connected: Connected,
     _seats: Vec<Seat>,
@@ -228,14 +248,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let terminated = self.session.cancel_handle();
         tokio::select! {
             biased;
-            sent = self.wire.flush() => Ok(sent?),
+            sent = self.wire.flush() => {
+                self.note_moved();
+                Ok(sent?)
+            }
             () = terminated.terminated() => Err(Ending::Deaf),
         }
     }
 
     /// Sends what is buffered if it is much.
     async fn flush_if_large(&mut self) -> Result<(), Ending> {
-        if self.wire.holds_much() { self.flush().await } else { Ok(()) }
+        if !self.wire.holds_much() {
+            return Ok(());
+        }
+        // A client that reads slowly keeps no place from others.
+        self.turn.rest();
+        let flushed = self.flush().await;
+        self.turn.go_on();
+        flushed
     }
 
     async fn converse(&mut self) -> Ending {
@@ -264,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The next message, unless the gateway or a timeout ends the session first.
     async fn next_frame(&mut self) -> Result<Frame, Ending> {
         // As long as a series of messages is under way the client is not idle, whatever it is waiting for.
-        let patience = if !self.extended.is_idle() {
+        let idle = if !self.extended.is_idle() {
             None
         } else if self.session.has_transaction() {
             self.session.idle_in_transaction_timeout().map(|timeout| {
@@ -273,6 +303,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         } else {
             let idle = self.session.idle_session_timeout();
             idle.map(|timeout| (timeout, "57P05", "terminating connection due to idle-session timeout"))
+        };
+        // A transaction lasts, whether the client is idle or in the middle of a series.
+        let left = if self.session.has_transaction() { self.session.transaction_left() } else { None };
+        let left = left.map(|left| (left, "25P04", "terminating connection due to transaction timeout"));
+        let patience = match (idle, left) {
+            (Some(idle), Some(left)) => Some(if idle.0 < left.0 { idle } else { left }),
+            (idle, left) => idle.or(left),
         };
         let frame = self.frame_within(patience.map(|(timeout, ..)| timeout)).await;
         match (frame, patience) {
@@ -303,6 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             // What took long is done and dropped: what comes next is short until it turns out not to be.
             env::pool::come_home();
+            self.turn.rest();
             let mailbox = if self.hears_notifications() { self.session.mailbox() } else { None };
             if mailbox.is_some() {
                 self.send_notifications().await?;
@@ -325,8 +363,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn kind_behind_closes(&mut self) -> Result<u8, Ending> {
         loop {
             if let Some(kind) = self.wire.kind_behind_closes() {
+                self.turn.go_on();
                 return Ok(kind);
             }
+            self.turn.rest();
             if *self.phase.borrow_and_update() == Phase::Ending {
                 return Err(Ending::Told(shutting_down()));
             }
@@ -443,7 +483,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Buffers an error or notice.
     fn report(&mut self, report: &Report) {
         if matches!(report.severity, Severity::Error | Severity::Fatal) {
-            self.shared.metrics.errors.increment(1);
+            self.shared.metrics.failed(report.sqlstate);
             tracing::debug!(sqlstate = report.sqlstate, message = %report.message, "statement failed");
         }
         backend::report(self.wire.output(), self.session.context().client_encoding, report);
@@ -465,6 +505,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.send_notifications().await?;
         self.session.tell_rest();
+        self.turn.leave(&self.session);
         backend::ready_for_query(self.wire.output(), self.session.status());
         self.flush().await
     }

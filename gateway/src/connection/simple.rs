@@ -1,8 +1,13 @@
 //! The simple protocol: a string of statements, answered in text.
 
+use std::pin::pin;
+use std::sync::Arc;
+
+use env::trace;
 use sql::{ColumnFormats, Format, Portal, Session, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::spans::note_failure;
 use super::statement::{Completion, Output};
 use super::{Connection, Ending, Failure};
 
@@ -13,7 +18,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.tell_query(sql);
         self.session.forget_unnamed();
         let in_transaction = self.extended.end_series();
-        if let Err(failure) = self.run_query(sql, in_transaction).await {
+        self.series = None;
+        let mut span = self.begin_trace("query", Some(sql));
+        let context = span.as_ref().map(|span| span.context().clone());
+        let run = trace::under(context, pin!(self.run_query(sql, in_transaction))).await;
+        note_failure(&mut span, &run);
+        drop(span);
+        if let Err(failure) = run {
             match failure {
                 Failure::Statement(_) if self.session.cancel_handle().is_terminated() => {
                     return Err(Ending::Told(self.session.cancel_handle().farewell()));
@@ -29,7 +40,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn run_query(&mut self, sql: &str, in_transaction: bool) -> Result<(), Failure> {
+        if let Err(error) = self.take_place().await {
+            finish_failed(&mut self.session).await;
+            return Err(self.session.audit_unparsed(sql, error).await.into());
+        }
         if let Some(portal) = self.session.recall(sql).await {
+            if let Err(error) = self.count_text(sql, false) {
+                finish_failed(&mut self.session).await;
+                let prepared = Arc::clone(portal.prepared());
+                return Err(self.session.audit_refused(&prepared, error).await.into());
+            }
             if in_transaction {
                 self.session.begin_implicit().await;
             }
@@ -86,6 +106,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn run_one(&mut self, statement: Statement) -> Result<Completion, Failure> {
+        if let Err(error) = self.count_statement(&statement) {
+            return Err(self.session.audit_unbound(&statement, error).await.into());
+        }
         let prepared = self.session.prepare_once(statement).await?;
         let portal = self.session.execute(&prepared, Vec::new()).await?;
         self.run_alone(portal).await

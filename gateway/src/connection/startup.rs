@@ -6,22 +6,21 @@ use std::sync::Arc;
 use audit::{Class, Record};
 use env::watch;
 use expr::encoding::Encoding;
-use sql::{DatabaseMeant, Login, SessionParameters, Severity};
+use sql::{DatabaseMeant, GatewayBounds, Login, SessionParameters, Severity};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::authenticate::{Refusal, authenticate, find_database};
 use super::extended::Extended;
 use super::value::RowEncoder;
 use super::{Connection, Ending, Shared, fatal};
+use crate::limits::{self, Account, Holder, Meter};
 use crate::pgwire::startup::{Refused, SessionRequest, StartupPacket, decode, split_options};
 use crate::pgwire::{Wire, backend};
-use crate::registry::{Connected, Phase, Place, Registered, Seat};
+use crate::registry::{Connected, Phase, Place, Registered, Seat, reserved};
+use crate::turn::Turn;
 
 /// A client may ask for TLS and for GSSAPI encryption, once each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
-
-/// What a client gets once it is let in.
-type Admitted = (sql::Session, Registered, Connected, Vec<Seat>);
 
 /// A client that has shown who it is.
 struct Newcomer {
@@ -40,12 +39,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         place: Place,
     ) -> Option<Self> {
         let mut phase = shared.registry.phase();
+        let bounds = shared.engine.gateway_bounds();
+        let address = shared.accounts.of(Holder::address(peer.ip()), env::clock::now());
+        let patience = bounds.authentication_timeout.unwrap_or(shared.options.startup_timeout);
         let mut attempt = SessionParameters::default();
         let introduced = tokio::select! {
             biased;
             introduced = env::clock::timeout(
-                shared.options.startup_timeout,
-                introduce(&mut wire, peer, shared, place, &mut attempt),
+                patience,
+                introduce(&mut wire, peer, shared, (place, &*address, &bounds), &mut attempt),
             ) => Some(introduced),
             () = stopping(&mut phase) => None,
         };
@@ -66,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let newcomer = newcomer?;
         let attempt = newcomer.parameters.clone();
-        match Self::admit(newcomer, peer, shared) {
-            Ok((session, registered, connected, seats)) => {
+        match Self::admit(newcomer, peer, shared, (address, bounds)) {
+            Ok((Opening { session, registered, seats, turn }, connected)) => {
                 let mut connection = Self {
                     wire,
                     session,
@@ -75,6 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     encoder: RowEncoder::default(),
                     shared: Arc::clone(shared),
                     phase: shared.registry.phase(),
+                    turn,
+                    series: None,
                     registered,
                     _connected: connected,
                     _seats: seats,
@@ -95,7 +99,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn admit(newcomer: Newcomer, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Admitted, sql::Error> {
+    fn admit(
+        newcomer: Newcomer,
+        peer: SocketAddr,
+        shared: &Arc<Shared>,
+        (address, bounds): (Arc<Account>, GatewayBounds),
+    ) -> Result<(Opening, Connected), sql::Error> {
         let Newcomer { parameters, login, database: meant, connected, .. } = newcomer;
         if *shared.registry.phase().borrow() != Phase::Running {
             return Err(shutting_down());
@@ -105,9 +114,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let message = "remaining connection slots are reserved for non-replication superuser connections";
             return Err(fatal("53300", message));
         }
-        let bounds = Bounds::of(&parameters, login.as_ref(), &meant);
-        let (session, registered, seats) = open_session(parameters, &bounds, peer, shared)?;
-        Ok((session, registered, connected, seats))
+        let seated = Bounds::of(&parameters, login.as_ref(), &meant);
+        let opening = open_session(parameters, &seated, (address, bounds), peer, shared)?;
+        opening.count(shared)?;
+        Ok((opening, connected))
     }
 
     async fn welcome(&mut self) -> Result<(), Ending> {
@@ -140,24 +150,50 @@ impl Bounds {
     }
 }
 
-/// A session of a client that may have one, unless its role or its database has as many as it may.
+/// A session, and what it holds of what its role, its database and its address may have.
+pub(crate) struct Opening {
+    pub(crate) session: sql::Session,
+    pub(crate) registered: Registered,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) turn: Turn,
+}
+
+impl Opening {
+    /// Counts one more connection of its role. 53300 if that is one too many in this second.
+    pub(crate) fn count(&self, shared: &Shared) -> Result<(), sql::Error> {
+        let counted = self.turn.meter().connect(self.session.limits(), env::clock::now());
+        counted.map_err(|error| {
+            shared.metrics.refused.increment(1);
+            error.severity(Severity::Fatal)
+        })
+    }
+}
+
+/// A session of a client that may have one, unless its role or its database has as many as it may. It takes from the accounts of
+/// the role and of this address, within these bounds.
 pub(crate) fn open_session(
     parameters: SessionParameters,
-    bounds: &Bounds,
+    seated: &Bounds,
+    (address, bounds): (Arc<Account>, GatewayBounds),
     peer: SocketAddr,
     shared: &Arc<Shared>,
-) -> Result<(sql::Session, Registered, Vec<Seat>), sql::Error> {
+) -> Result<Opening, sql::Error> {
     let mut seats = Vec::new();
-    for (oid, limit, what, name) in &bounds.0 {
+    for (oid, limit, what, name) in &seated.0 {
         let message = || format!("too many connections for {what} \"{name}\"");
         seats.push(shared.registry.take_seat(*oid, *limit).ok_or_else(|| fatal("53300", message()))?);
     }
     let (user, database) = (parameters.user.clone(), parameters.database.clone());
+    let is_restricted = parameters.is_restricted;
     let mut session = shared.engine.session(parameters).map_err(|error| error.severity(Severity::Fatal))?;
+    let role = shared.accounts.of(Holder::role(&user), env::clock::now());
+    let patience = bounds.queue_timeout.unwrap_or(shared.options.queue_timeout);
+    let meter = Meter::new(role, address, bounds);
+    let turn = Turn::new(meter, Arc::clone(&shared.admission), patience, is_restricted);
     let registered = shared.registry.register(session.cancel_handle());
     session.enlist(registered.process_id, Some(peer));
     tracing::debug!(%peer, user = %user, database = %database, session = registered.process_id, "client connected");
-    Ok((session, registered, seats))
+    Ok(Opening { session, registered, seats, turn })
 }
 
 /// Has the logs know of a client that is not let in. One that may have guessed is waited with.
@@ -207,7 +243,7 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     peer: SocketAddr,
     shared: &Arc<Shared>,
-    place: Place,
+    (place, address, bounds): (Place, &Account, &GatewayBounds),
     parameters: &mut SessionParameters,
 ) -> Result<Option<Newcomer>, Refusal> {
     let request = match request(wire, shared).await? {
@@ -227,11 +263,16 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
         shared.metrics.refused.increment(1);
         return Err(Refusal::Told(fatal("53300", "sorry, too many clients already")));
     };
+    limits::check_address(address, bounds, env::clock::now()).map_err(|error| {
+        shared.metrics.refused.increment(1);
+        Refusal::Told(error.severity(Severity::Fatal))
+    })?;
     if request.minor > 0 || !request.protocol_options.is_empty() {
         backend::negotiate_version(wire.output(), request.protocol_options.clone());
     }
     *parameters = session_parameters(&request).map_err(Refusal::Told)?;
     parameters.encrypted = wire.channel().is_some();
+    parameters.told = told(shared, bounds);
     let login = authenticate(wire, parameters, peer, shared).await?;
     let database = find_database(parameters, login.as_ref(), shared).await?;
     parameters.database_oid = Some(database.oid);
@@ -241,6 +282,18 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     let role = login.as_ref().and_then(Login::role);
     parameters.is_restricted = role.map_or(database.is_restricted, |role| !role.superuser);
     Ok(Some(Newcomer { parameters: std::mem::take(parameters), login, connected, database }))
+}
+
+/// What the gateway tells of itself.
+fn told(shared: &Shared, bounds: &GatewayBounds) -> Vec<(&'static str, String)> {
+    let connections_max = shared.connections_max();
+    let patience = bounds.authentication_timeout.unwrap_or(shared.options.startup_timeout);
+    vec![
+        ("authentication_timeout", patience.as_millis().to_string()),
+        ("max_connections", connections_max.to_string()),
+        ("ssl", if shared.options.tls.is_some() { "on" } else { "off" }.to_owned()),
+        ("superuser_reserved_connections", reserved(connections_max).to_string()),
+    ]
 }
 
 /// The first packet that is not about encryption.

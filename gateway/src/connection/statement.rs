@@ -3,16 +3,18 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use env::trace;
 use expr::Datum;
 use futures::future::{Either, select};
-use sql::{ColumnFormats, CommandTag, Fetched, Format, Portal, RunOutcome};
+use sql::{ColumnFormats, CommandTag, Fetched, Format, Portal, RunOutcome, Sending};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::value::{try_columns, try_rows};
 use super::{Connection, Ending, Failure};
 use crate::pgwire::backend;
 
 /// How long the statement of a client that has hung up may still run.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How a run of a portal ended.
 pub(super) enum Completion {
@@ -42,10 +44,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         output: &Output<'_>,
     ) -> Result<Completion, Failure> {
         let started = env::clock::now();
-        let completion = self.fetch_all(portal, output).await;
-        self.shared.metrics.statements.increment(1);
+        portal.sent_as(Sending {
+            describes: output.describes,
+            formats: output.formats.clone(),
+            try_columns,
+            try_rows,
+        });
+        let executing = trace::child("execute");
+        let completion = trace::within(executing, pin!(self.fetch_all(portal, output))).await;
         let took = started.elapsed();
-        self.shared.metrics.statement_seconds.record(took.as_secs_f64());
+        self.shared.metrics.ran(portal.class(), took);
         let outcome = match &completion {
             Ok(Completion::Done(tag)) => {
                 self.session.note_run(portal, took, Ok(tag.rows()));
@@ -134,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Fetched::CopyOutStart(header) => {
                     copying_out = true;
-                    backend::copy_out_response(self.wire.output(), header.columns);
+                    backend::copy_out_response(self.wire.output(), header);
                 }
                 Fetched::CopyOut(data) => {
                     backend::copy_data(self.wire.output(), &data);

@@ -77,11 +77,11 @@ fn receive(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum> {
 fn is_text(kind: TypeKind) -> Result<bool> {
     let is_text = |kind: TypeKind| {
         let form = matches!(kind.form(), Form::Json | Form::Text) && kind != TypeKind::QuotedChar;
-        kind.is_string() || kind.is_enum() || form
+        kind.is_string() || kind == TypeKind::Citext || kind.is_enum() || form
     };
     let kind = kind.base();
     match kind.element() {
-        Some(element) if is_text(element.base()) => {}
+        Some(element) if is_text(element.base()) || element.form() == Form::Record => {}
         None if kind.form() == Form::Record => {}
         Some(_) => return Ok(false),
         None => return Ok(is_text(kind)),
@@ -208,6 +208,61 @@ impl RowEncoder {
     }
 }
 
+/// Finds out whether columns can be told to a client.
+pub(super) fn try_columns(context: &SessionContext, columns: &[OutputColumn]) -> Result<()> {
+    for column in columns {
+        context.client_encoding.of_utf8(&column.name)?;
+    }
+    Ok(())
+}
+
+/// Finds out whether rows can be sent.
+pub(super) fn try_rows(
+    context: &SessionContext,
+    columns: &[OutputColumn],
+    formats: &ColumnFormats,
+    rows: &[Row],
+) -> Result<()> {
+    let (mut encoder, mut output) = (RowEncoder::default(), BytesMut::new());
+    for row in rows.iter().filter(|row| !is_sure(context, columns, row)) {
+        encoder.encode(context, columns, formats, row, &mut output)?;
+        match output.capacity() > BYTES_KEPT {
+            true => output = BytesMut::new(),
+            false => output.clear(),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is nothing in a row that might not be sent, in whichever format: most rows are not to be encoded twice.
+fn is_sure(context: &SessionContext, columns: &[OutputColumn], row: &[Datum]) -> bool {
+    /// Shorter texts do not make a row too long for the protocol.
+    const TEXT_BYTES_MAX: usize = 64 << 10;
+    let is_short = |(value, column): (&Datum, &OutputColumn)| match value {
+        Datum::Null
+        | Datum::Bool(_)
+        | Datum::Int2(_)
+        | Datum::Int4(_)
+        | Datum::Int8(_)
+        | Datum::Oid(_)
+        | Datum::Float4(_)
+        | Datum::Float8(_)
+        | Datum::Date(_)
+        | Datum::Timestamp(_)
+        | Datum::Timestamptz(_)
+        | Datum::Interval(_)
+        | Datum::Uuid(_) => true,
+        Datum::Text(text) => column.ty.kind.is_string() && text.len() <= TEXT_BYTES_MAX,
+        Datum::Numeric(_)
+        | Datum::Bytea(_)
+        | Datum::Json(_)
+        | Datum::Array(_)
+        | Datum::Record(_)
+        | Datum::Keyed(_) => false,
+    };
+    context.client_encoding.is_utf8() && row.iter().zip(columns).all(is_short)
+}
+
 /// Appends a number in decimal.
 fn put_integer(buffer: &mut BytesMut, value: i64) {
     let mut digits = [0u8; 20];
@@ -232,6 +287,15 @@ fn put_integer(buffer: &mut BytesMut, value: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_within_binary_values_are_not_sent_as_they_are() {
+        let refused = |kind| is_text(kind).is_err();
+        assert!([TypeKind::TextArray, TypeKind::Record, TypeKind::RecordArray].into_iter().all(refused));
+        for (kind, text) in [(TypeKind::Text, true), (TypeKind::Int4Array, false), (TypeKind::Bytea, false)] {
+            assert_eq!(is_text(kind).unwrap(), text, "{kind:?}");
+        }
+    }
 
     #[test]
     fn integers_are_written_in_decimal() {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sql::{Login, SessionParameters};
 use zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Door;
 use crate::connection::Shared;
 use crate::connection::authenticate::{Refusal, authenticate_told, find_database};
-use crate::connection::startup::{Bounds, note_refusal};
+use crate::connection::startup::{Bounds, Opening, note_refusal};
 use crate::tls::Channel;
 
 /// The database of all doors: the one that every cluster has at first.
@@ -36,6 +37,8 @@ pub(crate) struct Guest {
     pub(crate) parameters: SessionParameters,
     pub(crate) bounds: Bounds,
     pub(crate) peer: SocketAddr,
+    /// Whether its role was asked for one more connection: it is, with the first session that the client gets.
+    is_counted: Arc<AtomicBool>,
 }
 
 impl Guest {
@@ -71,7 +74,7 @@ impl Guest {
             }
         };
         match introduced {
-            Ok(bounds) => Ok(Self { parameters, bounds, peer }),
+            Ok(bounds) => Ok(Self { parameters, bounds, peer, is_counted: Arc::default() }),
             Err(refusal) => {
                 note_refusal(&door.shared, &parameters, peer, &refusal).await;
                 Err(match refusal {
@@ -80,6 +83,25 @@ impl Guest {
                 })
             }
         }
+    }
+}
+
+impl Guest {
+    /// The same client has proven itself again, over the same connection: that is no further one.
+    pub(crate) fn follow(&mut self, before: &Self) {
+        if self.parameters.user == before.parameters.user {
+            self.is_counted = before.is_counted.clone();
+        }
+    }
+
+    /// Counts one more connection of its role, unless it is counted. 53300 if that is one too many in this second.
+    pub(super) fn count(&self, opening: &Opening, shared: &Shared) -> Result<(), sql::Error> {
+        if self.is_counted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        opening.count(shared)?;
+        self.is_counted.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -105,14 +127,19 @@ async fn introduce(
     parameters.defaults.clone_from(&database.defaults);
     let role = login.as_ref().and_then(Login::role);
     parameters.is_restricted = role.map_or(database.is_restricted, |role| !role.superuser);
-    parameters.settings = settings(door.name, &parameters.defaults);
+    parameters.settings = settings(door, &parameters.defaults);
     Ok(Bounds::of(parameters, login.as_ref(), &database))
 }
 
 /// What the door needs of its sessions. What it answers is one object, and one transaction, at every moment: no weaker
-/// isolation that a role has at first will do.
-fn settings(door: &'static str, defaults: &[(String, String)]) -> Vec<(String, String)> {
-    let mut settings = vec![("application_name", door), ("default_transaction_isolation", "serializable")];
+/// isolation that a role has at first will do; and what it asks is SQL, whatever a role speaks.
+fn settings(door: &Door, defaults: &[(String, String)]) -> Vec<(String, String)> {
+    let mut settings = vec![
+        ("application_name", door.name),
+        ("default_transaction_isolation", "serializable"),
+        ("dialect", "sql"),
+    ];
+    settings.extend(door.settings);
     if !defaults.iter().any(|(name, _)| name == "statement_timeout") {
         settings.push(("statement_timeout", STATEMENT_TIMEOUT));
     }

@@ -6,11 +6,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use env::watch;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::tls::{Channel, Stream};
+use super::Door;
+use crate::metrics::Opened;
+use crate::registry::{Connected, Phase, Place};
+use crate::tls::{Channel, Loaded, Stream};
 
 /// What a TLS handshake begins with.
 const HANDSHAKE: u8 = 0x16;
@@ -26,6 +30,55 @@ pub(crate) struct Accepted {
     pub(crate) stream: Stream<TcpStream>,
     /// What encryption tells of it; `None`: it is not encrypted.
     pub(crate) channel: Option<Channel>,
+}
+
+/// What counts a connection, until dropped.
+pub(crate) struct Counted {
+    _connected: Connected,
+    _opened: Opened,
+}
+
+impl Door {
+    /// A connection from its arrival to its first byte, which may take `first_byte_within`, or as long as the client likes;
+    /// TLS is spoken as the protocol of this acceptor. None: it is not taken or gone, or the gateway is about to stop.
+    pub(crate) async fn receive(
+        &self,
+        (stream, peer): (TcpStream, SocketAddr),
+        acceptor: fn(&Loaded) -> &TlsAcceptor,
+        first_byte_within: Option<Duration>,
+    ) -> Option<(Accepted, Counted)> {
+        let Some(Place::Seat(connected)) = self.registry.arrive(self.shared.connections_max()) else {
+            self.metrics.refused.increment(1);
+            tracing::debug!(%peer, "closing a connection: there are too many");
+            return None;
+        };
+        if !self.takes(peer) {
+            return None;
+        }
+        let counted = Counted { _connected: connected, _opened: self.metrics.opened() };
+        let mut phase = self.registry.phase();
+        let tls = self.shared.options.tls.as_ref().map(|tls| tls.current());
+        let tls = tls.map(|tls| (acceptor(&tls).clone(), tls.end_point.clone()));
+        let encrypting = encrypt(stream, tls, self.shared.patience());
+        let encrypting = async {
+            match first_byte_within {
+                None => encrypting.await,
+                Some(within) => env::clock::timeout(within, encrypting).await.ok().flatten(),
+            }
+        };
+        let accepted = tokio::select! {
+            biased;
+            accepted = encrypting => accepted,
+            () = stopping(&mut phase) => None,
+        };
+        accepted.map(|accepted| (accepted, counted))
+    }
+}
+
+/// Completes once the gateway is about to stop.
+pub(crate) async fn stopping(phase: &mut watch::Receiver<Phase>) {
+    // If the gateway itself is gone, it has stopped.
+    let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
 }
 
 /// The next client, however long that takes.
@@ -56,7 +109,7 @@ fn prepare(stream: &TcpStream, peer: SocketAddr) {
 
 /// Waits for the client's first byte, and goes over to TLS within `patience` if it asks for that. None: it is gone, or
 /// its handshake failed. Where there is no TLS a handshake is what any other bytes are that make no sense.
-pub(crate) async fn encrypt(
+async fn encrypt(
     stream: TcpStream,
     tls: Option<(TlsAcceptor, Option<Vec<u8>>)>,
     patience: Duration,

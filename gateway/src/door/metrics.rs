@@ -7,6 +7,7 @@ use crate::metrics::Opened;
 /// The handles, looked up once.
 pub(crate) struct DoorMetrics {
     connections: Gauge,
+    watches: Gauge,
     accepted: Counter,
     /// Connections that were closed for there being too many.
     pub(crate) refused: Counter,
@@ -25,8 +26,14 @@ impl DoorMetrics {
         Opened::count(&self.connections)
     }
 
+    /// Counts a watch for as long as the answer is kept.
+    pub(super) fn watching(&self) -> Opened {
+        Opened::count(&self.watches)
+    }
+
     pub(super) fn new(door: &'static str) -> Self {
         metrics::describe_gauge!("nunatak_door_connections", "Connections that are open, by door");
+        metrics::describe_gauge!("nunatak_door_watches", "Clients that watch what is committed, by door");
         metrics::describe_counter!(
             "nunatak_door_connections_accepted_total",
             "Connections that were accepted, by door"
@@ -44,6 +51,7 @@ impl DoorMetrics {
         );
         Self {
             connections: metrics::gauge!("nunatak_door_connections", "door" => door),
+            watches: metrics::gauge!("nunatak_door_watches", "door" => door),
             accepted: metrics::counter!("nunatak_door_connections_accepted_total", "door" => door),
             refused: metrics::counter!("nunatak_door_connections_refused_total", "door" => door),
             requests: metrics::counter!("nunatak_door_requests_total", "door" => door),

@@ -2,17 +2,24 @@
 //! PostgreSQL's clients are.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use env::clock::Instant;
-use expr::Row;
-use sql::{CancelHandle, Error, Fetched, Portal, Prepared, RunOutcome, Session, TransactionStatus};
+use env::trace::{self, Kind, Parent, Span};
+use expr::{Row, SessionContext, TypeKind};
+use sql::{
+    CancelHandle, Error, Fetched, OutputColumn, Portal, Prepared, RunOutcome, Session, TransactionStatus,
+    WatchedTable,
+};
 
 use super::{Door, Guest, Tables};
 use crate::connection::Shared;
 use crate::connection::authenticate::Refusal;
-use crate::connection::startup::{note_refusal, open_session};
+use crate::connection::startup::{Opening, note_refusal, open_session};
+use crate::limits::{Holder, Tally};
 use crate::registry::{Registered, Seat};
+use crate::turn::Turn;
 
 /// What is left of a statement that nobody wants the rest of.
 const LEFT: &str = "57014";
@@ -23,6 +30,7 @@ pub(crate) struct Work {
     prepared: HashMap<&'static str, Arc<Prepared>>,
     shared: Arc<Shared>,
     tables: Arc<Tables>,
+    turn: Turn,
     _registered: Registered,
     _seats: Vec<Seat>,
 }
@@ -31,6 +39,8 @@ pub(crate) struct Work {
 pub(crate) struct Run {
     portal: Portal,
     started: Instant,
+    /// Its span, if it is traced.
+    executing: Option<Span>,
     /// How many rows it tells of, once it is done.
     done: Option<u64>,
 }
@@ -40,14 +50,22 @@ impl Run {
     pub(crate) fn count(&self) -> u64 {
         self.done.unwrap_or(0)
     }
+
+    /// The columns of its rows, once the first were asked for.
+    pub(crate) fn columns(&self) -> &[OutputColumn] {
+        self.portal.columns().unwrap_or_default()
+    }
 }
 
 impl Work {
     /// A session of a client that may come in.
     pub(crate) async fn open(door: &Door, guest: &Guest) -> Result<Self, Error> {
-        let opened = open_session(guest.parameters.clone(), &guest.bounds, guest.peer, &door.shared);
-        let (session, registered, seats) = match opened {
-            Ok(opened) => opened,
+        let address = door.shared.accounts.of(Holder::address(guest.peer.ip()), env::clock::now());
+        let within = (address, door.shared.engine.gateway_bounds());
+        let opened = open_session(guest.parameters.clone(), &guest.bounds, within, guest.peer, &door.shared);
+        let counted = opened.and_then(|opening| guest.count(&opening, &door.shared).map(|()| opening));
+        let Opening { session, registered, seats, turn } = match counted {
+            Ok(opening) => opening,
             Err(error) => {
                 let refusal = Refusal::Told(error.clone());
                 note_refusal(&door.shared, &guest.parameters, guest.peer, &refusal).await;
@@ -59,6 +77,7 @@ impl Work {
             prepared: HashMap::new(),
             shared: door.shared.clone(),
             tables: door.tables.clone(),
+            turn,
             _registered: registered,
             _seats: seats,
         };
@@ -86,6 +105,96 @@ impl Work {
         self.session.status() == TransactionStatus::Failed
     }
 
+    /// A request is to begin whose first statement is this, and that came in so many bytes: it counts as one, however many
+    /// statements it takes. One that `must` begins in any case.
+    ///
+    /// # Errors
+    /// 53400: it is one too many in this second, or too much has been sent or received.
+    pub(crate) async fn begin_request(
+        &mut self,
+        statement: &'static str,
+        bytes: u64,
+        must: bool,
+    ) -> Result<(), Error> {
+        match self.turn.count(&self.session, bytes, must, &self.shared.metrics) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.session.audit_unparsed(statement, error).await),
+        }
+    }
+
+    /// Counts bytes that have come and gone.
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.turn.count_bytes(&self.session, bytes);
+    }
+
+    /// What counts bytes when it is gone; `None`: nothing is bounded.
+    pub(crate) fn tally(&self) -> Option<Tally> {
+        self.turn.tally(&self.session)
+    }
+
+    /// The span of a request, if it is traced.
+    pub(crate) fn begin_trace(&self, request: &'static str, parent: Option<Parent>) -> Option<Span> {
+        if !trace::is_on() {
+            return None;
+        }
+        let keep = self.session.traces(parent)?;
+        let mut span = trace::root(request, Kind::Server, parent, keep)?;
+        self.session.describe(&mut span, None);
+        Some(span)
+    }
+
+    /// What the text of values depends on.
+    pub(crate) fn context(&self) -> &SessionContext {
+        self.session.context()
+    }
+
+    /// The version of the catalog as of now, while nothing is open.
+    pub(crate) async fn catalog_version(&mut self) -> Result<u64, Error> {
+        self.session.message_arrived();
+        let version = self.session.catalog_version().await;
+        self.end(version).await
+    }
+
+    /// Where the rows of a table lie, while nothing is open, for who watches it from a timestamp on.
+    pub(crate) async fn watched(
+        &mut self,
+        table: (&str, &str),
+        key: TypeKind,
+        since: u64,
+    ) -> Result<WatchedTable, Error> {
+        self.session.message_arrived();
+        let watched = self.session.watched(table, key, since).await;
+        self.end(watched).await
+    }
+
+    /// The same of a table that has any primary key.
+    pub(crate) async fn watched_rows(
+        &mut self,
+        table: (&str, &str),
+        since: u64,
+    ) -> Result<WatchedTable, Error> {
+        self.session.message_arrived();
+        let watched = self.session.watched_rows(table, since).await;
+        self.end(watched).await
+    }
+
+    /// Makes sure, while nothing is open, that they lie there still.
+    pub(crate) async fn watch_on(&mut self, watched: &WatchedTable) -> Result<(), Error> {
+        self.session.message_arrived();
+        let lies_there = self.session.watch_on(watched).await;
+        self.end(lies_there).await
+    }
+
+    /// The client is waited for, in the middle of a statement.
+    pub(crate) fn rest(&mut self) {
+        self.turn.rest();
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.turn.go_on();
+    }
+
     /// Begins what is one transaction, of these statements. Its tables are there then.
     pub(crate) async fn begin(&mut self, statements: &[&'static str]) -> Result<(), Error> {
         self.make_ready(statements).await?;
@@ -93,9 +202,13 @@ impl Work {
         Ok(())
     }
 
-    /// Prepares statements, outside of transactions: the tables that they are about are made if they are not there.
+    /// Waits for its turn, and prepares statements, outside of transactions: the tables that they are about are made if they are
+    /// not there. An error has ended what was begun.
     pub(crate) async fn make_ready(&mut self, statements: &[&'static str]) -> Result<(), Error> {
         self.session.message_arrived();
+        if let Err(error) = self.take_turn(statements).await {
+            return self.end(Err(error)).await;
+        }
         for statement in statements.iter().copied() {
             if let Err(error) = self.prepared(statement).await {
                 return self.end(Err(error)).await;
@@ -111,6 +224,7 @@ impl Work {
         // Nobody here reads them.
         drop(self.session.take_notices());
         self.session.tell_rest();
+        self.turn.leave(&self.session);
         let answer = outcome?;
         finished?;
         Ok(answer)
@@ -151,9 +265,36 @@ impl Work {
     pub(crate) async fn start(&mut self, statement: &'static str, values: Row) -> Result<Run, Error> {
         self.session.message_arrived();
         let prepared = self.prepared(statement).await?;
-        self.session.tell_prepared(&prepared);
-        let portal = self.session.execute(&prepared, values).await?;
-        Ok(Run { portal, started: env::clock::now(), done: None })
+        self.execute(&prepared, values).await
+    }
+
+    /// The same for a statement that is run once, with parameters of these types.
+    pub(crate) async fn start_once(
+        &mut self,
+        statement: &str,
+        types: &[TypeKind],
+        values: Row,
+    ) -> Result<Run, Error> {
+        self.session.message_arrived();
+        let types: Vec<_> = types.iter().copied().map(Some).collect();
+        let prepared = self.prepare(statement, &types).await?;
+        self.execute(&prepared, values).await
+    }
+
+    /// Runs a statement without parameters once, in the transaction that is open: its rows, which are few.
+    pub(crate) async fn run_once(&mut self, statement: &str) -> Result<Vec<Row>, Error> {
+        let mut run = self.start_once(statement, &[], Row::new()).await?;
+        let mut rows = Vec::new();
+        while let Some(more) = self.next(&mut run, 0).await? {
+            rows.extend(more);
+        }
+        Ok(rows)
+    }
+
+    async fn execute(&mut self, prepared: &Arc<Prepared>, values: Row) -> Result<Run, Error> {
+        self.session.tell_prepared(prepared);
+        let portal = self.session.execute(prepared, values).await?;
+        Ok(Run { portal, started: env::clock::now(), executing: trace::child("execute"), done: None })
     }
 
     /// The next rows, at most so many (0: a batch); none at the end.
@@ -161,7 +302,8 @@ impl Work {
         if run.done.is_some() {
             return Ok(None);
         }
-        let fetched = self.session.fetch(&mut run.portal, rows_max).await;
+        let context = run.executing.as_ref().map(|span| span.context().clone());
+        let fetched = trace::under(context, pin!(self.session.fetch(&mut run.portal, rows_max))).await;
         let (rows, tag) = match fetched {
             Ok(Fetched::Rows(rows)) => return Ok(Some(rows)),
             Ok(Fetched::Whole(row, tag)) => (row.into_iter().collect::<Vec<_>>(), tag),
@@ -172,6 +314,7 @@ impl Work {
         let took = self.count(run);
         self.session.note_run(&run.portal, took, Ok(tag.rows()));
         run.done = Some(tag.rows());
+        run.executing = None;
         self.session.audit_run(&run.portal, took, RunOutcome::Done(&tag)).await?;
         Ok(Some(rows).filter(|rows| !rows.is_empty()))
     }
@@ -205,6 +348,8 @@ impl Work {
             self.prepared.clear();
         }
         run.done = Some(0);
+        note_failure(&mut run.executing, &error);
+        run.executing = None;
         let took = self.count(run);
         self.session.note_run(&run.portal, took, Err(&error));
         self.session.audit_run(&run.portal, took, RunOutcome::Failed(error.sqlstate)).await?;
@@ -214,20 +359,33 @@ impl Work {
     /// Counts a run that is over; how long it took.
     fn count(&self, run: &Run) -> std::time::Duration {
         let took = run.started.elapsed();
-        self.shared.metrics.statements.increment(1);
-        self.shared.metrics.statement_seconds.record(took.as_secs_f64());
+        self.shared.metrics.ran(run.portal.class(), took);
         took
+    }
+
+    /// Has the session wait for its turn, unless it has its place already, or a transaction open.
+    async fn take_turn(&mut self, statements: &[&'static str]) -> Result<(), Error> {
+        if self.turn.take_at_once() {
+            return Ok(());
+        }
+        match self.turn.wait(&mut self.session, &self.shared.metrics).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let first = statements.first().copied().unwrap_or_default();
+                Err(self.session.audit_unparsed(first, error).await)
+            }
+        }
     }
 
     async fn prepared(&mut self, text: &'static str) -> Result<Arc<Prepared>, Error> {
         if let Some(prepared) = self.prepared.get(text) {
             return Ok(prepared.clone());
         }
-        let prepared = match self.prepare(text).await {
+        let prepared = match self.prepare(text, &[]).await {
             Err(error) if Tables::are_missing(&error) => {
                 self.session.fail().await;
                 self.tables.make(&self.shared).await?;
-                self.prepare(text).await?
+                self.prepare(text, &[]).await?
             }
             prepared => prepared?,
         };
@@ -235,9 +393,17 @@ impl Work {
         Ok(prepared)
     }
 
-    async fn prepare(&mut self, text: &'static str) -> Result<Arc<Prepared>, Error> {
+    async fn prepare(&mut self, text: &str, types: &[Option<TypeKind>]) -> Result<Arc<Prepared>, Error> {
         let mut statements = self.session.split(text).await?.into_iter();
         let statement = statements.next().ok_or_else(|| Error::internal("a door's statement is empty"))?;
-        self.session.prepare(statement, &[]).await
+        self.session.prepare(statement, types).await
+    }
+}
+
+/// Notes how what a span is about has failed.
+pub(crate) fn note_failure(span: &mut Option<Span>, error: &Error) {
+    if let Some(span) = span {
+        span.note("db.response.status_code", error.sqlstate);
+        span.fail(error.sqlstate);
     }
 }

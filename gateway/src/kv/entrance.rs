@@ -13,9 +13,10 @@ use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
 
-use super::caller::Caller;
 use super::holdings::Kv;
 use super::service::Service;
+use super::status;
+use crate::door::Caller;
 
 /// What stands before the service.
 #[derive(Clone)]
@@ -52,7 +53,10 @@ impl Serve<Request<Body>> for Entrance {
         let metadata = MetadataMap::from_headers(request.headers().clone());
         Box::pin(async move {
             let admitted = match caller {
-                Some(caller) => caller.guest(&kv.door, &kv.scope, &metadata).await,
+                Some(caller) => {
+                    let admitted = caller.guest(&kv.door, &kv.scope, &metadata).await;
+                    admitted.map_err(|error| status::of(&error))
+                }
                 None => Err(Status::new(Code::Internal, "the connection is not known")),
             };
             match admitted {

@@ -6,13 +6,12 @@ use std::time::Duration;
 use env::clock::Instant;
 use env::task::Scope;
 use parking_lot::Mutex;
+use proto::grpc::{Ending, Ends};
 
-use super::caller::{Caller, Watched};
 use super::pairs;
 use super::transactions::Transactions;
-use super::wire::{Ending, Ends};
 use crate::connection::Shared;
-use crate::door::Door;
+use crate::door::{Caller, Door, Watched};
 
 /// How long the cluster may take to answer whether it is there, and how long that answer holds.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
@@ -22,7 +21,7 @@ const HEALTH_HOLDS: Duration = Duration::from_secs(1);
 pub(crate) struct Kv {
     pub(crate) door: Arc<Door>,
     pub(super) transactions: Transactions,
-    /// Where its connections and scans belong.
+    /// Where its connections, scans and watches belong.
     pub(super) scope: Scope,
     pub(super) ends: Ends,
     callers: Mutex<Vec<(Watched, Ending)>>,
@@ -91,7 +90,7 @@ impl Kv {
             callers.retain(|(caller, _)| !caller.is_gone());
             std::mem::take(&mut *callers)
         };
-        let patience = self.door.shared.options.startup_timeout;
+        let patience = self.door.shared.patience();
         for (caller, ending) in &callers {
             if caller.is_strange(patience) {
                 ending.come();

@@ -1,15 +1,15 @@
 //! The public key-value service over gRPC: `nunatak.kv.v1.Kv`, health checks and reflection.
 //!
 //! ```text
-//! serve (connections, wire) ──▶ entrance (who calls: caller) ──▶ service (calls)
-//!     service ──▶ place: caller (idle sessions) │ transactions (open ones, by id)
-//!            └──▶ pairs (statements over kv.pairs), scan (streams), status (errors)
+//! serve (connections) ──▶ entrance (who calls) ──▶ service (calls)
+//!     service ──▶ place: the caller's idle sessions │ transactions (open ones, by id)
+//!            └──▶ pairs (statements over kv.pairs), scan and watch (streams), status (errors)
 //! ```
 
-mod caller;
 mod entrance;
 mod health;
 mod holdings;
+mod in_process;
 mod pairs;
 mod place;
 mod scan;
@@ -17,7 +17,8 @@ mod serve;
 mod service;
 mod status;
 mod transactions;
-mod wire;
+mod watch;
 
 pub(crate) use holdings::Kv;
-pub(crate) use serve::serve;
+pub use in_process::KvService;
+pub(crate) use serve::{keep, serve};

@@ -35,6 +35,10 @@ pub(super) fn scan(has_end: bool, reverse: bool) -> &'static str {
     }
 }
 
+/// Versions of some pairs that were current at some moment from one on up to another, and from when until when each was.
+pub(super) const WATCH: &str = r#"SELECT "key", "value", system_start::bigint, system_end::bigint
+    FROM kv.pairs FOR SYSTEM_TIME BETWEEN $1::bigint AND $2::bigint WHERE "key" = ANY ($3::bytea[])"#;
+
 pub(super) const BEGIN_READ_ONLY: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY";
 pub(super) const BEGIN_READ_WRITE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE";
 pub(super) const COMMIT: &str = "COMMIT";

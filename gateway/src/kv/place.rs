@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use super::caller::Caller;
+use env::trace::Parent;
+
 use super::transactions::Held;
-use crate::door::{Guest, Work};
+use crate::door::{Caller, Guest, Work};
 
 /// Who calls, as far as the call is concerned.
 pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) guest: Arc<Guest>,
+    /// The client's span that it is under, if it says so.
+    pub(super) parent: Option<Parent>,
 }
 
 /// Where a call works: in a session of its own, or in a transaction that was begun.

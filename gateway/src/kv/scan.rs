@@ -1,10 +1,11 @@
 //! Scans: pairs that are streamed while they are read, no faster than the client takes them.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::kv::{Pair, ScanResponse};
+use env::trace::{self, Parent};
 use expr::Row;
 use futures::Stream;
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ use super::holdings::Kv;
 use super::pairs::bytes;
 use super::place::Place;
 use super::status;
+use crate::door::note_failure;
 
 /// Rows that are read at once.
 const ROWS_AT_ONCE: usize = 256;
@@ -35,16 +37,22 @@ pub(super) fn stream(
     place: Place,
     statement: &'static str,
     values: Row,
+    parent: Option<Parent>,
 ) -> Pin<Box<dyn Stream<Item = Result<ScanResponse, Status>> + Send>> {
     let (sender, mut receiver) = mpsc::channel(MESSAGES_AHEAD);
     let pool = kv.door.shared.options.pool.clone();
-    pool.spawn(&kv.scope, run(place, statement, values, sender));
+    pool.spawn(&kv.scope, run(place, statement, values, sender, parent));
     Box::pin(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)))
 }
 
-async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sender) {
+async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sender, parent: Option<Parent>) {
     let is_alone = matches!(place, Place::Alone(..));
-    let read = read(&mut place, statement, values, &sender).await;
+    let mut span = place.work().begin_trace("kv", parent);
+    let context = span.as_ref().map(|span| span.context().clone());
+    let read = trace::under(context, pin!(read(&mut place, statement, values, &sender))).await;
+    if let Err(error) = &read {
+        note_failure(&mut span, error);
+    }
     let work = place.work();
     let mut outcome = match read {
         // The client is gone: what is left of the statement goes with the session.
@@ -52,6 +60,7 @@ async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sen
         Ok(_) => work.end(Ok::<(), sql::Error>(())).await,
         Err(error) => work.end(Err(error)).await,
     };
+    drop(span);
     if let Err(error) = work.settle().await {
         outcome = Err(error);
     }
@@ -75,8 +84,14 @@ async fn read(
     values: Row,
     sender: &Sender,
 ) -> Result<Sent, sql::Error> {
-    let work = place.work();
-    work.make_ready(&[statement]).await?;
+    let is_alone = matches!(place, Place::Alone(..));
+    let (work, statements) = (place.work(), [statement]);
+    tokio::select! {
+        biased;
+        ready = work.make_ready(&statements) => ready?,
+        // Within a transaction nobody waits for a turn, and what is left half way is the transaction.
+        () = sender.closed(), if is_alone => return Ok(Sent::Nobody),
+    }
     let mut run = work.start(statement, values).await?;
     let (mut message, mut size) = (ScanResponse::default(), 0);
     loop {
@@ -94,7 +109,10 @@ async fn read(
             if size >= MESSAGE_BYTES {
                 work.tell_started(&run);
                 work.settle().await?;
-                if !send(sender, std::mem::take(&mut message)).await {
+                work.rest();
+                let is_sent = send(sender, std::mem::take(&mut message)).await;
+                work.go_on();
+                if !is_sent {
                     work.leave(run).await?;
                     return Ok(Sent::Nobody);
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::health::health_server::HealthServer;
-use env::watch;
+use proto::grpc::Served;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -14,13 +14,10 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic_reflection::server::Builder as Reflection;
 
-use super::caller::Caller;
 use super::entrance::Entrance;
 use super::health::Health;
 use super::holdings::Kv;
-use super::wire::Wire;
-use crate::door::{Accepted, accept, encrypt};
-use crate::registry::{Phase, Place};
+use crate::door::{Accepted, Caller, Wire, accept, stopping};
 
 /// Calls of one connection that are under way at once.
 const CALLS_MAX: u32 = 64;
@@ -59,13 +56,7 @@ pub(crate) fn serve(kv: &Arc<Kv>, listener: TcpListener) -> io::Result<()> {
             accepting.scope.spawn_on(&Handle::current(), opening);
         }
     });
-    let sweeping = kv.clone();
-    kv.scope.spawn_on(&runtime, async move {
-        loop {
-            env::clock::sleep(SWEEP).await;
-            sweeping.sweep().await;
-        }
-    });
+    keep(kv);
     let mut phase = kv.door.registry.phase();
     kv.scope.spawn_on(&runtime, async move {
         let connections = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx));
@@ -75,6 +66,17 @@ pub(crate) fn serve(kv: &Arc<Kv>, listener: TcpListener) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Ends what has been open for long, as long as the service is there.
+pub(crate) fn keep(kv: &Arc<Kv>) {
+    let sweeping = kv.clone();
+    kv.scope.spawn_on(&Handle::current(), async move {
+        loop {
+            env::clock::sleep(SWEEP).await;
+            sweeping.sweep().await;
+        }
+    });
 }
 
 fn router(kv: &Arc<Kv>) -> io::Result<Router> {
@@ -94,35 +96,21 @@ fn router(kv: &Arc<Kv>) -> io::Result<Router> {
 }
 
 /// A connection from its first byte to the server.
-async fn open(kv: Arc<Kv>, stream: TcpStream, peer: SocketAddr, sender: mpsc::Sender<io::Result<Wire>>) {
+async fn open(
+    kv: Arc<Kv>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    sender: mpsc::Sender<io::Result<Served<Wire>>>,
+) {
     let door = &kv.door;
-    let Some(Place::Seat(connected)) = door.registry.arrive(door.shared.connections_max()) else {
-        door.metrics.refused.increment(1);
-        tracing::debug!(%peer, "closing a connection: there are too many");
-        return;
-    };
-    let opened = door.metrics.opened();
-    let tls = door.shared.options.tls.as_ref().map(|tls| tls.current());
-    let tls = tls.map(|tls| (tls.http_2.clone(), tls.end_point.clone()));
-    let patience = door.shared.options.startup_timeout;
     // HTTP/2 begins with what the client says.
-    let mut phase = door.registry.phase();
-    let accepted = tokio::select! {
-        biased;
-        accepted = env::clock::timeout(patience, encrypt(stream, tls, patience)) => accepted,
-        () = stopping(&mut phase) => return,
-    };
-    let Ok(Some(Accepted { stream, channel })) = accepted else { return };
+    let patience = door.shared.patience();
+    let received = door.receive((stream, peer), |tls| &tls.http_2, Some(patience)).await;
+    let Some((Accepted { stream, channel }, counted)) = received else { return };
     let caller = Caller::new(peer, channel);
-    let wire = kv.ends.wire(stream, caller.clone(), connected, opened);
+    let wire = kv.ends.admission().admit(Wire::new(stream, caller.clone(), counted));
     kv.watch(&caller, wire.ending());
     drop(caller);
     // If nobody takes it, the gateway has stopped.
     let _ = sender.send(Ok(wire)).await;
-}
-
-/// Completes once the gateway is about to stop.
-async fn stopping(phase: &mut watch::Receiver<Phase>) {
-    // If the gateway itself is gone, it has stopped.
-    let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
 }

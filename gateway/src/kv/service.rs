@@ -1,6 +1,6 @@
 //! The calls of `nunatak.kv.v1.Kv`.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use api::kv::kv_server;
@@ -10,17 +10,17 @@ use api::kv::{
     WatchRequest, WatchResponse,
 };
 use async_trait::async_trait;
+use env::trace::{self, Parent};
 use expr::{Datum, Row};
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
-use super::caller::Caller;
 use super::holdings::Kv;
 use super::pairs::{bytes, key};
 use super::place::{Call, Place};
 use super::transactions::{IDLE, LIFETIME};
-use super::{pairs, scan, status};
-use crate::door::Guest;
+use super::{pairs, scan, status, watch};
+use crate::door::{Caller, Guest, note_failure};
 
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -44,8 +44,9 @@ impl Service {
         answer.map(Response::new)
     }
 
-    /// Where a call of this transaction works; 0: alone.
-    async fn place(&self, call: Call, transaction: u64) -> Result<Place, Status> {
+    /// Where a call of this transaction works (0: alone), and in how many bytes it came.
+    async fn place(&self, call: Call, transaction: u64) -> Result<(Place, u64), Status> {
+        let caller = call.caller.clone();
         let placed = match transaction {
             0 => match call.caller.work(&self.0.door, &call.guest).await {
                 Ok(work) => Ok(Place::Alone(call, work)),
@@ -53,7 +54,9 @@ impl Service {
             },
             id => self.0.transactions.hold(id, &call.guest).await.map(Place::Within),
         };
-        placed.map_err(|error| status::of(&error))
+        let mut place = placed.map_err(|error| status::of(&error))?;
+        let bytes = caller.take_received(place.work());
+        Ok((place, bytes))
     }
 
     /// Runs a statement of few rows.
@@ -64,9 +67,20 @@ impl Service {
         statement: &'static str,
         values: Row,
     ) -> Result<(Vec<Row>, u64), Status> {
-        let mut place = self.place(call, transaction).await?;
+        let parent = call.parent;
+        let (mut place, bytes) = self.place(call, transaction).await?;
         let work = place.work();
-        let outcome = work.once(statement, values).await;
+        let mut span = work.begin_trace("kv", parent);
+        let context = span.as_ref().map(|span| span.context().clone());
+        let carried_out = async {
+            work.begin_request(statement, bytes, false).await?;
+            work.once(statement, values).await
+        };
+        let outcome = trace::under(context, pin!(carried_out)).await;
+        if let Err(error) = &outcome {
+            note_failure(&mut span, error);
+        }
+        drop(span);
         let settled = work.settle().await;
         place.give_back();
         settled.map_err(|error| status::of(&error))?;
@@ -86,12 +100,20 @@ impl Service {
         }
         let mut work =
             call.caller.work(&self.0.door, &call.guest).await.map_err(|error| status::of(&error))?;
+        let bytes = call.caller.take_received(&work);
+        let span = work.begin_trace("kv", call.parent);
         let begun = async {
+            work.begin_request(statement, bytes, false).await?;
             work.make_ready(pairs::WITHIN).await?;
             work.once(statement, Row::new()).await?;
             work.settle().await
         };
-        begun.await.map_err(|error| status::of(&error))?;
+        let begun = trace::within(span, pin!(begun)).await;
+        if let Err(error) = begun {
+            let settled = work.settle().await;
+            call.caller.give_back(call.guest, work);
+            return Err(status::of(&settled.err().unwrap_or(error)));
+        }
         let transaction = match self.0.transactions.add(&call.guest, work) {
             Ok(transaction) => transaction,
             Err(work) => {
@@ -110,8 +132,14 @@ impl Service {
         self.0.transactions.forget(id);
         self.0.tell_open();
         let mut work = held.into_work();
+        let bytes = call.caller.take_received(&work);
         let had_failed = work.has_failed();
-        let outcome = work.once(statement, Row::new()).await;
+        let span = work.begin_trace("kv", call.parent);
+        let ended = async {
+            work.begin_request(statement, bytes, true).await?;
+            work.once(statement, Row::new()).await
+        };
+        let outcome = trace::within(span, pin!(ended)).await;
         let settled = work.settle().await;
         call.caller.give_back(call.guest, work);
         settled.map_err(|error| status::of(&error))?;
@@ -126,9 +154,12 @@ impl Service {
 
 /// A call that was let in, and its message.
 fn call<T>(request: Request<T>) -> Result<(Call, T), Status> {
-    let (_, extensions, message) = request.into_parts();
+    let (metadata, extensions, message) = request.into_parts();
+    let parent = metadata.get("traceparent").and_then(|value| value.to_str().ok()).and_then(Parent::parse);
     match (extensions.get::<Caller>(), extensions.get::<Arc<Guest>>()) {
-        (Some(caller), Some(guest)) => Ok((Call { caller: caller.clone(), guest: guest.clone() }, message)),
+        (Some(caller), Some(guest)) => {
+            Ok((Call { caller: caller.clone(), guest: guest.clone(), parent }, message))
+        }
         _ => Err(Status::internal("nobody has let the call in")),
     }
 }
@@ -161,8 +192,16 @@ impl kv_server::Kv for Service {
             if !request.end.is_empty() {
                 values.push(key(request.end)?);
             }
-            let place = self.place(call, request.transaction).await?;
-            Ok(scan::stream(&self.0, place, statement, values))
+            let parent = call.parent;
+            let (mut place, received) = self.place(call, request.transaction).await?;
+            let work = place.work();
+            let begun = work.begin_request(statement, received, false).await;
+            if let Err(error) = begun {
+                let settled = work.settle().await;
+                place.give_back();
+                return Err(status::of(&settled.err().unwrap_or(error)));
+            }
+            Ok(scan::stream(&self.0, place, statement, values, parent))
         })
         .await
     }
@@ -217,8 +256,10 @@ impl kv_server::Kv for Service {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.counted(async {
-            call(request)?;
-            Err(status::refusal("0A000", "Watch is not supported yet"))
+            let (call, request) = call(request)?;
+            let wanted = watch::wanted(request)?;
+            let begun = watch::begin(&self.0, call, wanted).await;
+            Ok(watch::stream(&self.0, begun.map_err(|error| status::of(&error))?))
         })
         .await
     }

@@ -9,11 +9,13 @@ const CODES: &[(&str, Code, bool)] = &[
     ("40001", Code::Aborted, true),
     ("40P01", Code::Aborted, true),
     ("55P03", Code::Aborted, true),
+    ("55000", Code::FailedPrecondition, false),
     ("25P01", Code::NotFound, true),
     ("25", Code::FailedPrecondition, false),
     ("42501", Code::PermissionDenied, false),
     ("3D000", Code::FailedPrecondition, false),
     ("28", Code::Unauthenticated, false),
+    ("53300", Code::ResourceExhausted, true),
     ("53400", Code::ResourceExhausted, true),
     ("53", Code::ResourceExhausted, false),
     ("54", Code::InvalidArgument, false),
@@ -33,7 +35,12 @@ const CODES: &[(&str, Code, bool)] = &[
 pub(super) fn of(error: &sql::Error) -> Status {
     let (code, retryable) = code(error.sqlstate);
     let detail = ErrorDetail { sqlstate: error.sqlstate.to_owned(), retryable };
-    api::refusal::status(code, error.message.clone(), &detail)
+    let message = match &error.hint {
+        // How long to wait.
+        Some(hint) if matches!(error.sqlstate, "53300" | "53400") => format!("{}. {hint}", error.message),
+        _ => error.message.clone(),
+    };
+    api::refusal::status(code, message, &detail)
 }
 
 /// An error of this SQLSTATE.
@@ -56,6 +63,7 @@ mod tests {
             ("40001", Code::Aborted, true),
             ("42501", Code::PermissionDenied, false),
             ("42P01", Code::FailedPrecondition, false),
+            ("53300", Code::ResourceExhausted, true),
             ("57P03", Code::Unavailable, true),
             ("57014", Code::DeadlineExceeded, false),
             ("08007", Code::Unknown, false),
@@ -66,5 +74,7 @@ mod tests {
             let detail = api::refusal::detail(&status).unwrap();
             assert_eq!((detail.sqlstate.as_str(), detail.retryable), (sqlstate, retryable));
         }
+        let wait = sql::Error::new("53400", "too many").hint("Try again in 7 ms.");
+        assert_eq!(of(&wait).message(), "too many. Try again in 7 ms.");
     }
 }

@@ -130,14 +130,14 @@ impl Transactions {
     pub(super) async fn sweep(&self, everything: bool) {
         let now = env::clock::now();
         let mut over = Vec::new();
-        self.0.lock().retain(|_, entry| {
+        self.0.lock().retain(|id, entry| {
             let is_old = everything || now.saturating_duration_since(entry.begun) >= LIFETIME;
             let is_idle = now.saturating_duration_since(*entry.used.lock()) >= IDLE;
             match entry.slot.clone().try_lock_owned() {
                 // Its session went with a call that was given up.
                 Ok(place) if place.is_none() => false,
                 Ok(mut place) if is_old || is_idle => {
-                    over.extend(place.take());
+                    over.extend(place.take().map(|work| (*id, work)));
                     false
                 }
                 Ok(_) => true,
@@ -150,7 +150,9 @@ impl Transactions {
                 }
             }
         });
-        for work in over {
+        // In an order that a simulation lives again.
+        over.sort_unstable_by_key(|(id, _)| *id);
+        for (_, work) in over {
             work.close().await;
         }
     }

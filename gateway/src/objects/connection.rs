@@ -5,24 +5,27 @@
 //! session and no buffers.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use env::clock::Instant;
-use env::watch;
+use env::{trace, watch};
 use sql::CancelHandle;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-use super::object::Object;
+use super::object::{Malformed, Object};
 use super::request::{self, Request};
-use super::room::{Room, Share};
-use super::store;
+use super::store::{self, Refused};
+use super::watch as watches;
+use super::wire::Wire;
+use super::zstd;
 use crate::connection::Shared;
-use crate::door::{Accepted, Door, Guest, Identity, Work, encrypt};
-use crate::registry::{Phase, Place};
+use crate::door::{Accepted, Door, Guest, Identity, Room, Seen, Share, Told, Watching, Work, note_failure};
+use crate::registry::Phase;
 use crate::tls::{Channel, Stream};
 
 /// Longer requests than this are malformed: a row has no room for more.
@@ -51,6 +54,9 @@ const REST_AFTER: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES_MAX: usize = 16 << 20;
 
+/// Why a request waits for room no longer.
+const FULL: &str = "too much that is large is under way";
+
 /// The door of the object protocol.
 pub(crate) struct Objects {
     pub(crate) door: Door,
@@ -74,43 +80,19 @@ enum Ending {
 /// Serves one client until it or the gateway ends.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, objects: &Arc<Objects>) {
     let door = &objects.door;
-    let Some(Place::Seat(_connected)) = door.registry.arrive(door.shared.connections_max()) else {
-        door.metrics.refused.increment(1);
-        tracing::debug!(%peer, "closing a connection: there are too many");
-        return;
-    };
-    let _opened = door.metrics.opened();
-    let mut phase = door.registry.phase();
-    let tls = door.shared.options.tls.as_ref().map(|tls| tls.current());
-    let tls = tls.map(|tls| (tls.objects.clone(), tls.end_point.clone()));
-    let patience = door.shared.options.startup_timeout;
+    let phase = door.registry.phase();
+    // Who comes from elsewhere has so long to say something.
     let is_near = peer.ip().to_canonical().is_loopback();
-    let encrypting = async {
-        match is_near {
-            true => encrypt(stream, tls, patience).await,
-            // Who comes from elsewhere has so long to say something.
-            false => env::clock::timeout(patience, encrypt(stream, tls, patience)).await.ok().flatten(),
-        }
-    };
-    let accepted = tokio::select! {
-        biased;
-        accepted = encrypting => accepted,
-        () = stopping(&mut phase) => None,
-    };
-    let Some(Accepted { stream, channel }) = accepted else { return };
-    let connection = Connection {
-        stream,
-        channel,
-        peer,
-        objects: objects.clone(),
-        phase,
-        input: BytesMut::new(),
-        output: BytesMut::new(),
-        guest: None,
-        work: None,
-        arrived: env::clock::now(),
-    };
-    connection.run().await;
+    let within = (!is_near).then(|| door.shared.patience());
+    let received = door.receive((stream, peer), |tls| &tls.objects, within).await;
+    let Some((Accepted { stream, channel }, _counted)) = received else { return };
+    Connection::new((stream, channel), peer, objects, phase).run().await;
+}
+
+/// The same for a client in this process.
+pub(crate) async fn serve_pipe(pipe: DuplexStream, peer: SocketAddr, objects: &Arc<Objects>) {
+    let phase = objects.door.registry.phase();
+    Connection::new((Stream::Plain(pipe), None), peer, objects, phase).run().await;
 }
 
 /// A client.
@@ -118,8 +100,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, objects: &Arc<Obj
 /// # Invariants
 /// - Memory follows the bytes that have arrived, never the length that a request claims to have.
 /// - Nothing is sent before what is recorded of it in audits is written.
-struct Connection {
-    stream: Stream<TcpStream>,
+struct Connection<S> {
+    stream: Stream<S>,
     channel: Option<Channel>,
     peer: SocketAddr,
     objects: Arc<Objects>,
@@ -130,14 +112,43 @@ struct Connection {
     guest: Option<Guest>,
     work: Option<Box<Work>>,
     arrived: Instant,
+    /// Whether the request under way stood in a frame: then its answer may.
+    is_framed: bool,
+    /// Bytes that have come and gone since they were last counted.
+    moved: u64,
 }
 
-impl Connection {
+impl<S: Wire> Connection<S> {
+    fn new(
+        (stream, channel): (Stream<S>, Option<Channel>),
+        peer: SocketAddr,
+        objects: &Arc<Objects>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        Self {
+            stream,
+            channel,
+            peer,
+            objects: objects.clone(),
+            phase,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            guest: None,
+            work: None,
+            arrived: env::clock::now(),
+            is_framed: false,
+            moved: 0,
+        }
+    }
+
     async fn run(mut self) {
         let ending = self.converse().await;
         if let Ending::Told(why) = &ending {
             self.refuse(why);
         }
+        // What is yet to be sent is counted while there is a session that it can be counted by.
+        self.moved = self.moved.saturating_add(self.output.len() as u64);
+        self.note_moved();
         if let Some(work) = self.work.take() {
             work.close().await;
         }
@@ -148,7 +159,11 @@ impl Connection {
 
     async fn converse(&mut self) -> Ending {
         loop {
-            let (bytes, share) = match self.next().await {
+            let next = match self.next().await {
+                Ok((bytes, share)) => self.unframed(bytes, share).await,
+                Err(ending) => Err(ending),
+            };
+            let (bytes, share) = match next {
                 Ok(next) => next,
                 Err(ending) => return ending,
             };
@@ -156,12 +171,16 @@ impl Connection {
                 env::pool::go_to_pool().await;
             }
             let request = match Request::decode(&bytes) {
+                Ok(request) if self.is_framed && !request.may_be_framed() => {
+                    return Ending::Told("what stands in a frame is a GET, SET or DELETE");
+                }
                 Ok(Request::Close) => return Ending::Silent,
                 Ok(request) => request,
                 Err(malformed) => return Ending::Told(malformed.0),
             };
             drop(bytes);
-            let answered = self.carry_out(request).await;
+            // What it takes to answer is not kept by those who rest.
+            let answered = Box::pin(self.carry_out(request)).await;
             drop(share);
             if let Err(ending) = answered {
                 return ending;
@@ -169,8 +188,26 @@ impl Connection {
         }
     }
 
+    /// A request that may stand in a frame, and its share of what all may have, once it does not.
+    async fn unframed(&mut self, bytes: Bytes, share: Share) -> Result<(Bytes, Share), Ending> {
+        self.is_framed = false;
+        let Some(frame) = zstd::frame_of(&bytes) else { return Ok((bytes, share)) };
+        let wrong = |malformed: Malformed| Ending::Told(malformed.0);
+        let length = zstd::content_length(frame, self.bytes_max()).map_err(wrong)?;
+        // Nobody who has some of the room waits for more.
+        drop(share);
+        let share = self.objects.room.share(length.saturating_add(bytes.len())).await;
+        let share = share.map_err(|_full| Ending::Told(FULL))?;
+        if length >= LONG_BYTES {
+            env::pool::go_to_pool().await;
+        }
+        let content = zstd::open(frame, length).map_err(wrong)?;
+        self.is_framed = true;
+        Ok((content.into(), share))
+    }
+
     /// The next request, without its length, and its share of what all may have.
-    async fn next(&mut self) -> Result<(bytes::Bytes, Share), Ending> {
+    async fn next(&mut self) -> Result<(Bytes, Share), Ending> {
         let mut share = None;
         let mut begun: Option<Instant> = None;
         loop {
@@ -180,7 +217,7 @@ impl Connection {
                 let length = length.ok_or(Ending::Told("the length of a request is out of bounds"))?;
                 if share.is_none() {
                     let taken = self.objects.room.share(length).await;
-                    share = taken.map_err(|_full| Ending::Told("too much that is large is under way"))?;
+                    share = taken.map_err(|_full| Ending::Told(FULL))?;
                 }
                 if let Some(bytes) = request::take(&mut self.input, length) {
                     return Ok((bytes, share));
@@ -196,7 +233,7 @@ impl Connection {
                 continue;
             }
             let until = match self.input.is_empty() {
-                true => self.arrived + self.objects.door.shared.options.startup_timeout,
+                true => self.arrived + self.objects.door.shared.patience(),
                 false => *begun.get_or_insert_with(env::clock::now) + PATIENCE,
             };
             let left = until.saturating_duration_since(env::clock::now());
@@ -227,7 +264,7 @@ impl Connection {
             // Nothing is kept for what may be long in coming.
             tokio::select! {
                 biased;
-                readable = stream.readable() => readable.map_err(|_| Ending::Silent)?,
+                readable = stream.wait() => readable.map_err(|_| Ending::Silent)?,
                 changed = self.phase.changed() => return changed.map_err(|_| Ending::Silent),
                 () = ended(terminated.as_ref()) => return Err(Ending::Told("the session was terminated")),
             }
@@ -240,7 +277,10 @@ impl Connection {
             () = ended(terminated.as_ref()) => return Err(Ending::Told("the session was terminated")),
         };
         match read {
-            Ok(count) if count > 0 => Ok(()),
+            Ok(count) if count > 0 => {
+                self.moved = self.moved.saturating_add(count as u64);
+                Ok(())
+            }
             Ok(_) => Err(Ending::Silent),
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "connection lost");
@@ -259,6 +299,8 @@ impl Connection {
             stream.flush().await
         };
         let written = env::clock::timeout(PATIENCE, writing).await;
+        self.moved = self.moved.saturating_add(self.output.len() as u64);
+        self.note_moved();
         if self.output.capacity() > OUTPUT_BYTES_HIGH {
             self.output = BytesMut::new();
         } else {
@@ -267,6 +309,13 @@ impl Connection {
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Ending::Silent),
+        }
+    }
+
+    /// Counts the bytes that have come and gone, once there is a session.
+    fn note_moved(&mut self) {
+        if let Some(work) = &self.work {
+            work.count_bytes(std::mem::take(&mut self.moved));
         }
     }
 
@@ -307,7 +356,7 @@ impl Connection {
     }
 }
 
-impl Connection {
+impl<S: Wire> Connection<S> {
     /// Carries out a request and buffers its answer.
     async fn carry_out(&mut self, request: Request) -> Result<(), Ending> {
         let started = env::clock::now();
@@ -318,7 +367,10 @@ impl Connection {
             if self.guest.is_none() {
                 self.authenticate(Identity::Unsaid).await?;
             }
-            self.use_store(&request).await?;
+            match request {
+                Request::Watch { key, is_prefix, since } => self.watch(&key, is_prefix, since).await?,
+                request => self.use_store(&request).await?,
+            }
         }
         let metrics = &self.objects.door.metrics;
         metrics.requests.increment(1);
@@ -348,25 +400,36 @@ impl Connection {
         }
     }
 
-    async fn use_store(&mut self, request: &Request) -> Result<(), Ending> {
-        let objects = self.objects.clone();
-        if self.work.is_none() {
-            let Some(guest) = &self.guest else { return Err(Ending::Silent) };
-            match Work::open(&objects.door, guest).await {
-                Ok(work) => self.work = Some(Box::new(work)),
-                Err(error) => {
-                    tracing::debug!(peer = %self.peer, %error, "a client of objects gets no session");
-                    return Err(Ending::Told("there is no session to be had"));
-                }
+    /// Has a session.
+    async fn open_work(&mut self) -> Result<(), Ending> {
+        if self.work.is_some() {
+            return Ok(());
+        }
+        let Some(guest) = &self.guest else { return Err(Ending::Silent) };
+        match Work::open(&self.objects.door, guest).await {
+            Ok(work) => {
+                self.work = Some(Box::new(work));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(peer = %self.peer, %error, "a client of objects gets no session");
+                Err(Ending::Told("there is no session to be had"))
             }
         }
+    }
+
+    async fn use_store(&mut self, request: &Request) -> Result<(), Ending> {
+        let objects = self.objects.clone();
+        self.open_work().await?;
+        let bytes = std::mem::take(&mut self.moved);
         let Some(work) = &mut self.work else { return Err(Ending::Silent) };
-        let outcome = match request {
-            Request::Get { key, depth } => store::get(work, &objects.room, key, *depth).await,
-            Request::Set { key, object } => store::set(work, key, object).await.map(|before| (before, None)),
-            Request::Delete { key } => store::delete(work, key).await.map(|object| (object, None)),
-            Request::Authenticate { .. } | Request::Close => return Ok(()),
-        };
+        let mut span = work.begin_trace("objects", None);
+        let context = span.as_ref().map(|span| span.context().clone());
+        let outcome = trace::under(context, pin!(use_object(work, &objects.room, request, bytes))).await;
+        if let Err(Refused::Sql(error)) = &outcome {
+            note_failure(&mut span, error);
+        }
+        drop(span);
         if let Err(error) = work.settle().await {
             // What became of it is not told: there may be no record of it.
             tracing::warn!(peer = %self.peer, %error, "a request is not answered");
@@ -386,11 +449,116 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells what changes from now on, which is all that this connection is for: whatever else comes ends it.
+    async fn watch(&mut self, key: &str, is_prefix: bool, since: u64) -> Result<(), Ending> {
+        let wanted = match watches::wanted(key, is_prefix, since) {
+            Ok(wanted) => wanted,
+            Err(has_nul) => {
+                self.refuse(&has_nul.to_string());
+                return Ok(());
+            }
+        };
+        self.open_work().await?;
+        let bytes = std::mem::take(&mut self.moved);
+        let Some(work) = self.work.take() else { return Err(Ending::Silent) };
+        let objects = self.objects.clone();
+        let begun = Watching::begin(&objects.door, *work, (&watches::OBJECTS, wanted), bytes, None).await;
+        let mut watching = match begun {
+            Ok(watching) => watching,
+            Err(error) => {
+                self.refuse(&format!("{} ({})", error.message, error.sqlstate));
+                return Ok(());
+            }
+        };
+        let ending = self.tell(&mut watching).await;
+        watching.close().await;
+        Err(ending)
+    }
+
+    async fn tell(&mut self, watching: &mut Watching) -> Ending {
+        while self.input.is_empty() {
+            if *self.phase.borrow_and_update() != Phase::Running {
+                return Ending::Told("the gateway is about to stop");
+            }
+            let told = tokio::select! {
+                biased;
+                filled = self.fill() => match filled {
+                    // What has come ends it, and so may the gateway's phase.
+                    Ok(()) => continue,
+                    Err(ending) => return ending,
+                },
+                told = watching.next() => told,
+            };
+            let Told { changes, resolved } = match told {
+                Ok(told) => told,
+                Err(error) => {
+                    tracing::debug!(peer = %self.peer, %error, "a watch of objects has ended");
+                    return Ending::Told("the watch has ended");
+                }
+            };
+            for seen in changes {
+                self.put_change(&seen);
+                drop(seen);
+                if self.output.len() >= OUTPUT_BYTES_HIGH
+                    && let Err(ending) = self.flush().await
+                {
+                    return ending;
+                }
+            }
+            if resolved > 0 {
+                self.answer(&watches::resolved(resolved));
+            }
+            if let Err(ending) = self.flush().await {
+                return ending;
+            }
+            watching.work().count_bytes(std::mem::take(&mut self.moved));
+        }
+        Ending::Silent
+    }
+
+    /// Buffers a change.
+    fn put_change(&mut self, seen: &Seen) {
+        let start = self.output.len();
+        if !request::put_answer(&watches::change(seen), &mut self.output) {
+            self.output.truncate(start);
+            self.answer(&watches::unsayable_change(seen));
+        }
+    }
+
     fn answer(&mut self, object: &Object) {
+        let start = self.output.len();
         if !request::put_answer(object, &mut self.output) {
             self.objects.door.metrics.errors.increment(1);
             tracing::debug!(peer = %self.peer, "an object is longer than the protocol can say");
+        } else if self.is_framed {
+            zstd::close(&mut self.output, start);
         }
+    }
+}
+
+/// What a request about an object that came in so many bytes is answered, and the answer's share of the room.
+async fn use_object(
+    work: &mut Work,
+    room: &Room,
+    request: &Request,
+    bytes: u64,
+) -> Result<(Object, Share), Refused> {
+    work.begin_request(statement(request), bytes, false).await?;
+    match request {
+        Request::Get { key, depth } => store::get(work, room, key, *depth).await,
+        Request::Set { key, object } => store::set(work, key, object).await.map(|before| (before, None)),
+        Request::Delete { key } => store::delete(work, key).await.map(|object| (object, None)),
+        Request::Authenticate { .. } | Request::Watch { .. } | Request::Close => Ok((Object::Null, None)),
+    }
+}
+
+/// What a request is recorded as if it is not carried out.
+fn statement(request: &Request) -> &'static str {
+    match request {
+        Request::Get { .. } => store::GET,
+        Request::Set { .. } => store::PUT,
+        Request::Delete { .. } => store::DELETE,
+        Request::Authenticate { .. } | Request::Watch { .. } | Request::Close => "",
     }
 }
 
@@ -400,10 +568,4 @@ async fn ended(session: Option<&CancelHandle>) {
         Some(session) => session.terminated().await,
         None => std::future::pending().await,
     }
-}
-
-/// Completes once the gateway is about to stop.
-async fn stopping(phase: &mut watch::Receiver<Phase>) {
-    // If the gateway itself is gone, it has stopped.
-    let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
 }

@@ -68,6 +68,10 @@ impl<'a> Reader<'a> {
         self.take::<1>().map(|[byte]| byte)
     }
 
+    pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
+        self.take().map(u64::from_be_bytes)
+    }
+
     fn length(&mut self) -> Result<usize, Malformed> {
         self.take().map(|bytes| usize::from(u16::from_be_bytes(bytes)))
     }

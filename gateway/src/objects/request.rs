@@ -6,6 +6,8 @@
 //! 1 SET     key │ object │ anything
 //! 2 DELETE  key
 //! 3 AUTH    role string │ password string
+//! 4 WATCH   kind u8 (0: this key, 1: all that begin with it) │ key string │ since u64
+//! 5 ZSTD    such a request in a frame (`zstd`)
 //! 255 CLOSE anything
 //! answer    length u64 │ object, or the byte 255 alone: an error
 //! key       string, not empty
@@ -28,10 +30,16 @@ pub(crate) enum Request {
     Set { key: String, object: Object },
     Delete { key: String },
     Authenticate { role: String, password: String },
+    Watch { key: String, is_prefix: bool, since: u64 },
     Close,
 }
 
 impl Request {
+    /// Whether it may stand in a frame.
+    pub(crate) fn may_be_framed(&self) -> bool {
+        matches!(self, Self::Get { .. } | Self::Set { .. } | Self::Delete { .. })
+    }
+
     /// Reads what follows the length.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
@@ -43,6 +51,13 @@ impl Request {
             }
             2 => Self::Delete { key: reader.key()?.to_owned() },
             3 => Self::Authenticate { role: reader.key()?.to_owned(), password: reader.string()?.to_owned() },
+            4 => match reader.byte()? {
+                0 => Self::Watch { key: reader.key()?.to_owned(), is_prefix: false, since: reader.number()? },
+                1 => {
+                    Self::Watch { key: reader.string()?.to_owned(), is_prefix: true, since: reader.number()? }
+                }
+                _ => return Err(Malformed("there is no such kind of keys")),
+            },
             255 => return Ok(Self::Close),
             _ => return Err(Malformed("there is no such command")),
         };
@@ -120,6 +135,11 @@ mod tests {
             (b"\x02\0\x01k", Request::Delete { key: key() }),
             (b"\x03\0\x01k\0\x01p", Request::Authenticate { role: key(), password: "p".to_owned() }),
             (b"\x03\0\x01k\0\0", Request::Authenticate { role: key(), password: String::new() }),
+            (b"\x04\0\0\x01k\0\0\0\0\0\0\0\x07", Request::Watch { key: key(), is_prefix: false, since: 7 }),
+            (
+                b"\x04\x01\0\0\0\0\0\0\0\0\0\0",
+                Request::Watch { key: String::new(), is_prefix: true, since: 0 },
+            ),
             (b"\xff", Request::Close),
             (b"\xffwhatever", Request::Close),
         ] {
@@ -145,6 +165,9 @@ mod tests {
             b"\x03\0\0\0\0",
             b"\x03\0\x01k",
             b"\x04",
+            b"\x04\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x04\0\0\x01k",
+            b"\x04\x02\0\x01k\0\0\0\0\0\0\0\0",
             b"\xfe",
         ] {
             assert!(Request::decode(bytes).is_err(), "{bytes:?}");

@@ -5,15 +5,13 @@
 //! nothing of it has been answered.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use expr::{Array, Datum, Row};
 
 use super::links::{Wanted, followed};
 use super::object::Object;
-use super::room::{Full, Room, Share};
 use super::stored::{HasNul, Unsayable, from_json, to_json};
-use crate::door::Work;
+use crate::door::{Full, Retries, Room, Share, Work};
 
 /// What makes the table.
 pub(super) const TABLES: &[&str] = &[
@@ -22,16 +20,15 @@ pub(super) const TABLES: &[&str] = &[
 ];
 
 // The types are said: whatever has become of the table, what is told is never taken for something else.
-const GET: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1::text"#;
+pub(super) const GET: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1::text"#;
 const GET_SOME: &str = r#"SELECT "key", "value" FROM objects.objects WHERE "key" = ANY ($1::text[])"#;
+/// Versions of some objects that were current at some moment from one on up to another, and from when until when each was.
+pub(super) const WATCH: &str = r#"SELECT "key", "value", system_start::bigint, system_end::bigint
+    FROM objects.objects FOR SYSTEM_TIME BETWEEN $1::bigint AND $2::bigint WHERE "key" = ANY ($3::text[])"#;
 const LOCK: &str = r#"SELECT "value" FROM objects.objects WHERE "key" = $1::text FOR UPDATE"#;
-const PUT: &str = r#"INSERT INTO objects.objects ("key", "value") VALUES ($1::text, $2::jsonb)
+pub(super) const PUT: &str = r#"INSERT INTO objects.objects ("key", "value") VALUES ($1::text, $2::jsonb)
     ON CONFLICT ("key") DO UPDATE SET "value" = excluded."value""#;
-const DELETE: &str = r#"DELETE FROM objects.objects WHERE "key" = $1::text RETURNING "value""#;
-
-/// How often a request is run again after a conflict, and the pause before that.
-const RETRIES_MAX: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(2);
+pub(super) const DELETE: &str = r#"DELETE FROM objects.objects WHERE "key" = $1::text RETURNING "value""#;
 
 /// Keys that are asked for at once where links are followed, and rows of them that are there at once.
 const KEYS_AT_ONCE: usize = 256;
@@ -58,7 +55,7 @@ pub(super) enum Refused {
 
 impl Refused {
     fn is_conflict(&self) -> bool {
-        matches!(self, Self::Sql(error) if matches!(error.sqlstate, "40001" | "40P01"))
+        matches!(self, Self::Sql(error) if Retries::help(error))
     }
 }
 
@@ -77,12 +74,12 @@ pub(super) async fn get(
     drop((object, share));
     let share = room.share(FOLLOWED_BYTES_MAX).await?;
     env::pool::go_to_pool().await;
-    let mut retries = 0;
+    let mut retries = Retries::default();
     loop {
         work.begin(&[GET, GET_SOME]).await?;
         let outcome = read_all(work, key, depth).await;
         match work.end(outcome).await {
-            Err(refused) if refused.is_conflict() && retries < RETRIES_MAX => pause(&mut retries).await,
+            Err(refused) if refused.is_conflict() && retries.are_left() => retries.pause().await,
             outcome => return outcome.map(|object| (object, share)),
         }
     }
@@ -111,12 +108,12 @@ async fn read(work: &mut Work, room: &Room, key: &str) -> Result<(Object, Share)
 /// Puts an object in place of another; the other.
 pub(super) async fn set(work: &mut Work, key: &str, object: &Object) -> Result<Object, Refused> {
     let (key, json) = (text(key)?, Datum::json(to_json(object)?));
-    let mut retries = 0;
+    let mut retries = Retries::default();
     loop {
         work.begin(&[LOCK, PUT]).await?;
         let outcome = replace(work, &key, &json).await;
         match work.end(outcome).await {
-            Err(refused) if refused.is_conflict() && retries < RETRIES_MAX => pause(&mut retries).await,
+            Err(refused) if refused.is_conflict() && retries.are_left() => retries.pause().await,
             Err(refused) => return Err(refused),
             Ok(before) => return only(before),
         }
@@ -127,12 +124,6 @@ pub(super) async fn set(work: &mut Work, key: &str, object: &Object) -> Result<O
 pub(super) async fn delete(work: &mut Work, key: &str) -> Result<Object, Refused> {
     let (rows, _) = work.once(DELETE, vec![text(key)?]).await?;
     only(rows)
-}
-
-async fn pause(retries: &mut u32) {
-    *retries += 1;
-    let spread = Duration::from_micros(env::random::below(1000));
-    env::clock::sleep(PAUSE.saturating_mul(*retries).saturating_add(spread)).await;
 }
 
 /// The row before, and the new one in its place.
@@ -174,7 +165,7 @@ async fn read_all(work: &mut Work, key: &str, depth: u8) -> Result<Object, Refus
 }
 
 /// A text that can be stored.
-fn text(text: &str) -> Result<Datum, HasNul> {
+pub(super) fn text(text: &str) -> Result<Datum, HasNul> {
     if text.contains('\0') { Err(HasNul) } else { Ok(Datum::text(text)) }
 }
 
@@ -186,7 +177,7 @@ fn only(rows: Vec<Row>) -> Result<Object, Refused> {
     }
 }
 
-fn of_datum(value: &Datum) -> Result<Object, Refused> {
+pub(super) fn of_datum(value: &Datum) -> Result<Object, Refused> {
     match value {
         Datum::Null => Ok(Object::Null),
         Datum::Json(json) => Ok(from_json(json)?),

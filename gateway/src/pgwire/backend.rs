@@ -9,7 +9,8 @@ use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::ParameterDescription;
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey};
 use sql::{
-    ColumnFormats, CommandTag, Format, Notification, OutputColumn, Report, Severity, TransactionStatus,
+    ColumnFormats, CommandTag, CopyFormat, CopyHeader, Format, Notification, OutputColumn, Report, Severity,
+    TransactionStatus,
 };
 
 /// The newest protocol that is spoken: 3.0.
@@ -143,14 +144,24 @@ pub(crate) fn row_description(
     outcome
 }
 
-/// CopyInResponse, of text columns.
-pub(crate) fn copy_in_response(output: &mut BytesMut, columns: usize) {
-    put(output, &CopyInResponse::new(0, column_count(columns), vec![0; columns]));
+/// CopyInResponse
+pub(crate) fn copy_in_response(output: &mut BytesMut, header: CopyHeader) {
+    let (format, columns) = (copy_format(header.format), header.columns);
+    put(output, &CopyInResponse::new(format, column_count(columns), vec![i16::from(format); columns]));
 }
 
-/// CopyOutResponse, of text columns.
-pub(crate) fn copy_out_response(output: &mut BytesMut, columns: usize) {
-    put(output, &CopyOutResponse::new(0, column_count(columns), vec![0; columns]));
+/// CopyOutResponse
+pub(crate) fn copy_out_response(output: &mut BytesMut, header: CopyHeader) {
+    let (format, columns) = (copy_format(header.format), header.columns);
+    put(output, &CopyOutResponse::new(format, column_count(columns), vec![i16::from(format); columns]));
+}
+
+/// The code of the data as a whole, and of each of its columns.
+fn copy_format(format: CopyFormat) -> i8 {
+    match format {
+        CopyFormat::Text | CopyFormat::Csv => 0,
+        CopyFormat::Binary => 1,
+    }
 }
 
 fn column_count(columns: usize) -> i16 {
@@ -185,6 +196,7 @@ pub(crate) fn report(output: &mut BytesMut, encoding: Encoding, report: &Report)
         (b'c', report.names.column.as_deref()),
         (b'n', report.names.constraint.as_deref()),
         (b'P', position.as_deref()),
+        (b'R', report.routine),
     ];
     with_length(output, kind, |output| {
         for (code, value) in fields {

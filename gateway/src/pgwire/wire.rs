@@ -60,6 +60,8 @@ pub(crate) struct Wire<S> {
     message_bytes_max: usize,
     /// How long the message is that was refused for its length. It is the last that is looked at.
     refused_bytes: u64,
+    /// Bytes that have come and gone since that was last asked.
+    moved: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -72,7 +74,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             output: BytesMut::new(),
             message_bytes_max,
             refused_bytes: 0,
+            moved: 0,
         }
+    }
+
+    /// How many bytes have come and gone since this was last asked.
+    pub(crate) fn take_moved(&mut self) -> u64 {
+        std::mem::take(&mut self.moved)
     }
 
     /// The next startup packet, without its length.
@@ -227,7 +235,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         match self.stream.read_buf(&mut self.input).await {
             Ok(0) => Err(ProtocolError::Closed),
-            Ok(_) => Ok(()),
+            Ok(count) => {
+                self.moved = self.moved.saturating_add(count as u64);
+                Ok(())
+            }
             Err(error) if is_disconnect(&error) => Err(ProtocolError::Closed),
             Err(error) => Err(error.into()),
         }
@@ -253,6 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.moved = self.moved.saturating_add(self.output.len() as u64);
         // What TLS has taken it may still hold.
         let written = match self.stream.write_all(&self.output).await {
             Ok(()) => self.stream.flush().await,

@@ -3,13 +3,11 @@
 //! Only TLS 1.3 is spoken: there is nothing older to be talked down to. A connection keeps the certificate that it began
 //! with. Files that cannot be used leave the old certificate in force.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use cert::Identity;
+use cert::{Identity, Watched};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,14 +16,12 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// The names of the protocols: a client that speaks another one by mistake, or because it was led here, is refused in its
 /// handshake.
 const POSTGRESQL: &[u8] = b"postgresql";
 const OBJECTS: &[u8] = b"nunatak-objects";
 const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
 
 /// Where certificates are. All PEM.
 #[derive(Debug, Clone)]
@@ -80,6 +76,8 @@ pub(crate) struct Loaded {
     pub(crate) objects: TlsAcceptor,
     /// Of those who speak HTTP/2, and gRPC in it.
     pub(crate) http_2: TlsAcceptor,
+    /// Of those who speak HTTP/1.1.
+    pub(crate) http_1: TlsAcceptor,
     /// What SCRAM is bound to by `tls-server-end-point`.
     pub(crate) end_point: Option<Vec<u8>>,
 }
@@ -118,27 +116,15 @@ impl ServerTls {
 
     /// Reads the files again whenever one of them has changed. Never completes.
     pub async fn watch(self: Arc<Self>) {
-        let mut seen = self.stamps();
+        let TlsFiles { certificate, key, authority } = self.files.clone();
+        let mut files =
+            Watched::new([Some(certificate), Some(key), authority].into_iter().flatten().collect());
         loop {
-            env::clock::sleep(LOOK).await;
-            let now = self.stamps();
-            if now != seen {
-                seen = now;
-                if let Err(error) = self.reload() {
-                    tracing::warn!(%error, "the changed certificate cannot be used; the one before stays in force");
-                }
+            files.changed().await;
+            if let Err(error) = self.reload() {
+                tracing::warn!(%error, "the changed certificate cannot be used; the one before stays in force");
             }
         }
-    }
-
-    /// What tells that a file has changed; nothing of one that is not there.
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64, u64)>> {
-        let files = [Some(&self.files.certificate), Some(&self.files.key), self.files.authority.as_ref()];
-        let stamp = |path: &Path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
-        };
-        files.into_iter().flatten().map(|path| stamp(path)).collect()
     }
 
     pub(crate) fn current(&self) -> Arc<Loaded> {
@@ -186,6 +172,7 @@ fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
         acceptor: of(POSTGRESQL),
         objects: of(OBJECTS),
         http_2: of(HTTP_2),
+        http_1: of(HTTP_1),
         end_point: identity.end_point,
     })
 }

@@ -212,6 +212,7 @@ impl Engine {
     }
 
     fn run_task(&self, task: Task) -> Result<()> {
+        let begun = env::clock::now();
         let options = self.table_options(task.keyspace)?;
         let removed = |tables: &[Arc<Table>], level: usize| -> Vec<Removed> {
             tables.iter().map(|table| Removed { keyspace: options.keyspace, level, id: table.id }).collect()
@@ -247,6 +248,7 @@ impl Engine {
         self.counters.count_compaction(read, written);
         metrics::counter!("lsm_compactions_total").increment(1);
         metrics::counter!("lsm_compaction_bytes_total").increment(written);
+        metrics::histogram!("lsm_compaction_seconds").record(begun.elapsed().as_secs_f64());
         Ok(())
     }
 

@@ -45,6 +45,7 @@ impl Engine {
     }
 
     fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
+        let begun = env::clock::now();
         let tables = self.write_memtable(memtable, memtable.last_sequence(), &self.retentions())?;
         let view = self.view();
         let later = view.memtables().take_while(|other| !Arc::ptr_eq(other, memtable)).last();
@@ -61,6 +62,7 @@ impl Engine {
         self.counters.flush_bytes.fetch_add(bytes, Ordering::Relaxed);
         metrics::counter!("lsm_flushes_total").increment(1);
         metrics::counter!("lsm_flush_bytes_total").increment(bytes);
+        metrics::histogram!("lsm_flush_seconds").record(begun.elapsed().as_secs_f64());
         if let Err(error) = self.wal.drop_segments_before(log_start) {
             if self.wal.failure().is_some() {
                 return Err(error);

@@ -228,6 +228,12 @@ impl Db {
         self.engine().span_bytes(start, end)
     }
 
+    /// About how many of these bytes are taken by versions that have a newer one: those that lie apart in tables, and those in
+    /// memtables. One whose newer version is in another table counts once the two are compacted together.
+    pub fn span_history_bytes(&self, start: &[u8], end: &[u8]) -> Result<u64> {
+        self.engine().span_history_bytes(start, end)
+    }
+
     /// A key about in the middle of what [`Db::span_bytes`] measures, not always one that is there: as much lies before it
     /// as behind it, within a thousandth of it for each table and a block. None: the span is too small to tell. Costs about twice what
     /// measuring does.

@@ -6,6 +6,7 @@
 //! From the same parts follows where a span's middle is: as much of it lies on either side as the parts are fine. Where there are
 //! many, some that follow each other count as one ([`Parts`]).
 
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,6 +36,30 @@ impl Engine {
         }
         for memtable in view.memtables() {
             bytes += memory_bytes(memtable, keyspace, start, end);
+        }
+        Ok(bytes)
+    }
+
+    /// See [`crate::Db::span_history_bytes`].
+    pub(crate) fn span_history_bytes(&self, start: &[u8], end: &[u8]) -> Result<u64> {
+        self.check()?;
+        let Some(keyspace) = start.first().and_then(|prefix| self.keyspaces.index(*prefix)) else {
+            return Err(Error::Invalid("a span outside of all keyspaces".to_owned()));
+        };
+        let view = self.view();
+        let mut bytes = 0;
+        let levels = view.version.trees.get(keyspace).into_iter().flat_map(|tree| &tree.levels);
+        for table in levels.flat_map(|level| level.iter()) {
+            if *table.summary.end > *start && *table.summary.start < *end && table.summary.history > 0 {
+                bytes += section_bytes(table, &table.history, start, end)?;
+            }
+        }
+        for memtable in view.memtables() {
+            versions(memtable, keyspace, start, end, &mut |key: &[u8], versions: &[Versioned]| {
+                let newest = versions.iter().max_by_key(|version| version.timestamp);
+                bytes += versions_bytes(key, versions)
+                    - versions_bytes(key, newest.map(slice::from_ref).unwrap_or_default());
+            });
         }
         Ok(bytes)
     }
@@ -175,6 +200,27 @@ fn entries(
     end: &[u8],
     take: &mut impl FnMut(&[u8], u64),
 ) {
+    versions(memtable, keyspace, start, end, &mut |key: &[u8], versions: &[Versioned]| {
+        take(key, versions_bytes(key, versions));
+    });
+}
+
+/// The bytes of versions of a key.
+fn versions_bytes(key: &[u8], versions: &[Versioned]) -> u64 {
+    let content = |version: &Versioned| match version.content() {
+        Content::Value(bytes) | Content::Deletion(bytes) => bytes.len(),
+    };
+    versions.iter().map(|version| key.len() + content(version)).sum::<usize>() as u64
+}
+
+/// Gives `take` the keys of the span, each with all its versions.
+fn versions(
+    memtable: &Arc<Memtable>,
+    keyspace: usize,
+    start: &[u8],
+    end: &[u8],
+    take: &mut impl FnMut(&[u8], &[Versioned]),
+) {
     let mut cursor = MemCursor::new(memtable.clone(), keyspace, Sequence::MAX, Window::ALL, false);
     let mut versions = Vec::new();
     cursor.seek(start);
@@ -183,11 +229,7 @@ fn entries(
     {
         let key = entry.key().to_vec();
         cursor.collect(&mut versions);
-        let content = |version: &Versioned| match version.content() {
-            Content::Value(bytes) | Content::Deletion(bytes) => bytes.len(),
-        };
-        let values = versions.iter().map(|version| key.len() + content(version));
-        take(&key, values.sum::<usize>() as u64);
+        take(&key, &versions);
         versions.clear();
         cursor.advance();
     }

@@ -548,6 +548,7 @@ impl Shared {
     }
 
     fn sync_open(&self, open: &mut OpenSegment) -> Result<bool> {
+        let begun = env::clock::now();
         if !env::canary::sings(env::canary::Canary::NoFsync) {
             open.file.sync_data().map_err(Error::io("sync", &open.path))?;
         }
@@ -559,6 +560,8 @@ impl Shared {
         open.marked = false;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("lsm_log_syncs_total", "log" => self.options.name).increment(1);
+        metrics::histogram!("lsm_log_sync_seconds", "log" => self.options.name)
+            .record(begun.elapsed().as_secs_f64());
         Ok(true)
     }
 

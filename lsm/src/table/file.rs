@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use env::disk::{Disk, ReadFile};
+use env::trace;
 
 use super::ahead::Ahead;
 use super::codec::{self, BLOCK_BYTES_MAX};
@@ -344,7 +345,9 @@ impl Table {
 
     fn read(&self, handle: Handle) -> Result<Block> {
         let (file, cipher) = (self.file.as_ref(), self.cipher.as_ref());
+        let since = trace::reading();
         let payload = read_block(file, &self.path, self.summary.bytes, cipher, Part::Block, handle)?;
+        trace::has_read(since);
         Block::new(payload).map_err(|_| Error::corrupt(&self.path, handle.offset, "not a block of entries"))
     }
 }

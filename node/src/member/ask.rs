@@ -15,7 +15,7 @@ use proto::v1::operation_result::Result as Answer;
 use proto::v1::{self, BatchRequest, BatchResponse, Header, RangeDescriptor};
 
 use super::Member;
-use crate::range::state::contains;
+use crate::range::map::holds;
 use crate::range::{Elsewhere, Inquiry, Refusal};
 
 /// How long all of it may take.
@@ -116,19 +116,21 @@ impl Member {
         heard: &Heard,
         lost: &mut Vec<Bytes>,
     ) -> Vec<(RangeDescriptor, Vec<Bytes>)> {
-        let mut known: Vec<RangeDescriptor> = self.directory().ranges;
-        known.extend(heard.ranges.values().cloned());
-        // The newest first, so that of two that overlap it is the one that is found.
-        known.sort_by_key(|range| std::cmp::Reverse((range.span_epoch, range.config_epoch)));
         let mut ranges: BTreeMap<u64, (RangeDescriptor, Vec<Bytes>)> = BTreeMap::new();
         for key in keys {
-            let holds =
-                |range: &&RangeDescriptor| range.span.as_ref().is_some_and(|span| contains(span, &key));
-            match known.iter().find(holds) {
+            if let Some((_, of_range)) = ranges.values_mut().find(|(range, _)| holds(range, &key)) {
+                of_range.push(key);
+                continue;
+            }
+            let heard = heard.ranges.values().filter(|range| holds(range, &key)).cloned();
+            // Of two that overlap the newest holds it.
+            let newest = heard
+                .chain(self.range_holding(&key))
+                .max_by_key(|range| (range.span_epoch, range.config_epoch));
+            match newest {
                 Some(range) => {
-                    let of_range =
-                        ranges.entry(range.range_id).or_insert_with(|| (range.clone(), Vec::new()));
-                    of_range.1.push(key);
+                    let (_, of_range) = ranges.entry(range.range_id).or_insert_with(|| (range, Vec::new()));
+                    of_range.push(key);
                 }
                 None => lost.push(key),
             }

@@ -67,6 +67,7 @@ impl Member {
                 measures.bytes.retain(|range, _| here(range));
                 measures.requests.retain(|range, _| here(range));
             }
+            self.show_loads();
             for replica in self.replicas() {
                 let range = replica.cell.range_id();
                 if range == ROOT_RANGE || replica.cell.serving().is_none() {
@@ -81,7 +82,9 @@ impl Member {
                         Err(status) => tracing::info!(range, %status, "a hot range was not divided"),
                     }
                 }
-                if rests.contains(range, env::clock::now()) {
+                // Who sleeps takes what it took.
+                let is_known = replica.group.is_asleep() && self.measures.lock().bytes.contains_key(&range);
+                if is_known || rests.contains(range, env::clock::now()) {
                     continue;
                 }
                 match self.middle_if_large(&replica).await {

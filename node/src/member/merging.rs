@@ -11,7 +11,6 @@
 //! Whoever leads a range in whose state a merge stands that nobody goes on with aborts it, thaws the other range, and forgets
 //! it. A store that was away meanwhile applies the entry later, or is sent a snapshot that takes the right range over here, too.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use proto::{Code, Status};
 use super::Member;
 use super::split::check_key;
 use crate::error::NodeError;
+use crate::range::map::RangeMap;
 use crate::range::state::{FORMAT_MERGES, contains, descriptor, is_held};
 use crate::range::{Refusal, Replica, merge};
 use crate::root::ROOT_RANGE;
@@ -82,9 +82,7 @@ impl Member {
         tried: &mut bool,
     ) -> Result<MergeResponse, Status> {
         let key = &request.key;
-        let directory = self.directory();
-        let (nodes, mut ranges) = (directory.nodes, directory.ranges);
-        merge::retain_present(&mut ranges);
+        let ranges = self.ranges_at(key);
         let span_of = |range: &RangeDescriptor| range.span.clone().unwrap_or_default();
         let holding = ranges.iter().filter(|range| contains(&span_of(range), key));
         let holding = holding.max_by_key(|range| range.span_epoch);
@@ -92,7 +90,7 @@ impl Member {
         if span_of(right).start != *key {
             return Ok(MergeResponse { range: Some(right.clone()), already: !*tried });
         }
-        check_programs(&nodes)?;
+        check_programs(&self.nodes())?;
         let left = ranges.iter().filter(|range| span_of(range).end == *key);
         let left = left.max_by_key(|range| range.span_epoch);
         let left =
@@ -244,8 +242,7 @@ impl Member {
 
     /// Has the leader of the right range do something; what its replica has become.
     async fn ask_right(&self, request: &SubsumeRequest) -> Result<RangeState, Status> {
-        let ranges = self.directory().ranges;
-        let right = ranges.iter().find(|range| range.range_id == request.range_id);
+        let right = self.range(request.range_id);
         let right = right.ok_or_else(|| Status::unavailable("nobody knows the range on the right"))?;
         let answer = self.ask_node(right.leader_node_id, request).await?;
         answer.state.ok_or_else(|| Status::unavailable("it is not said what the range on the right is"))
@@ -359,32 +356,36 @@ impl Member {
     }
 
     /// Drops the replicas of ranges that were taken over while this store had no part in it.
-    pub(super) async fn leave_if_past(&self, ranges: &[RangeDescriptor]) {
-        let by_start: BTreeMap<Bytes, &RangeDescriptor> =
-            ranges.iter().filter_map(|range| Some((range.span.as_ref()?.start.clone(), range))).collect();
-        for replica in self.replicas() {
-            let state = replica.cell.state();
-            let Some(span) = state.span.as_ref().filter(|_| state.range_id != ROOT_RANGE) else { continue };
-            let is_past = |other: &RangeDescriptor| {
-                merge::is_past(&span.start, state.range_id, state.span_epoch, other)
-            };
-            // Where the left range has a replica here it takes this one over yet, by its log or by a snapshot.
-            let awaits_left = state.frozen.as_ref().is_some_and(|frozen| {
-                let left = self.replica(frozen.into).map(|left| left.cell.state());
-                let here = |range: &RangeDescriptor| {
-                    range.range_id == frozen.into
-                        && range.replicas.iter().any(|on| on.node_id == self.node_id)
-                };
-                merge::awaits_left(frozen, left.as_deref(), ranges.iter().any(here))
-            });
-            let holder = by_start.range(..=span.start.clone()).next_back();
-            // What those had made of it who were given up is lost: what is here is all that is left.
-            let holder = holder.filter(|(_, holder)| !self.lost.contains(&holder.leader_node_id));
-            if !awaits_left && holder.is_some_and(|(_, holder)| is_past(holder)) {
-                tracing::info!(range = state.range_id, "the range was taken over elsewhere");
-                self.log_failure(state.range_id, self.drop_replica(&replica).await);
-            }
+    pub(super) async fn leave_if_past(&self) {
+        let past: Vec<Arc<Replica>> = {
+            let known = self.known.read();
+            let replicas = self.replicas().into_iter();
+            replicas.filter(|replica| self.is_past(replica, known.ranges())).collect()
+        };
+        for replica in past {
+            let range = replica.cell.range_id();
+            tracing::info!(range, "the range was taken over elsewhere");
+            self.log_failure(range, self.drop_replica(&replica).await);
         }
+    }
+
+    /// Whether a replica's range was taken over, and it waits for nobody to take it over here.
+    fn is_past(&self, replica: &Replica, ranges: &RangeMap) -> bool {
+        let state = replica.cell.state();
+        let Some(span) = state.span.as_ref().filter(|_| state.range_id != ROOT_RANGE) else { return false };
+        // Where the left range has a replica here it takes this one over yet, by its log or by a snapshot.
+        let awaits_left = state.frozen.as_ref().is_some_and(|frozen| {
+            let left = self.replica(frozen.into).map(|left| left.cell.state());
+            let is_here =
+                |range: &RangeDescriptor| range.replicas.iter().any(|on| on.node_id == self.node_id);
+            merge::awaits_left(frozen, left.as_deref(), ranges.get(frozen.into).is_some_and(is_here))
+        });
+        // What those had made of it who were given up is lost: what is here is all that is left.
+        let holder = ranges.down_from(&span.start).next();
+        let mut holder = holder.into_iter().filter(|holder| !self.lost.contains(&holder.leader_node_id));
+        let is_past =
+            |other: &RangeDescriptor| merge::is_past(&span.start, state.range_id, state.span_epoch, other);
+        !awaits_left && holder.any(is_past)
     }
 
     fn log_failure(&self, range: u64, dropped: Result<(), NodeError>) {

@@ -2,15 +2,19 @@
 
 mod ask;
 mod collect;
+mod data_keys;
+mod directory;
 mod drain;
 mod find;
 mod forward;
 mod grow;
+mod listing;
 mod merging;
 mod moves;
 mod relevant;
 mod replicas;
 mod split;
+pub(crate) mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +24,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::error::Kind;
 use proto::v1::{
-    BatchResponse, DirectoryRequest, DirectoryResponse, Horizon, JoinRequest, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, RangeDescriptor, RangeLoad, RangeStatus, ReplicaFailure, Unfinished,
+    BatchResponse, DataKeys, Horizon, JoinRequest, NodeHeartbeatRequest, NodeHeartbeatResponse, RangeLoad,
+    RangeStatus, ReplicaFailure, Unfinished,
 };
 use proto::{Code, Network, Status};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -33,11 +37,13 @@ use crate::metrics::Metrics;
 use crate::options::NodeOptions;
 use crate::raft::{self, Group, RaftHost, RaftOptions, Role};
 use crate::range::state::descriptor;
-use crate::range::{Admission, Context, Replica, merge};
+use crate::range::{Admission, Context, Exports, Replica, WOKEN_AT_ONCE, in_turn};
 use crate::root::{Limits, Nodes, ROOT_RANGE, RootLink, RootTerm};
 use crate::store::{Store, introduction};
 use crate::tasks::Tasks;
 use crate::vitals::Vitals;
+use directory::Known;
+use told::{Led, News, Told};
 
 /// How often a node tells the root leader that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -76,15 +82,21 @@ pub(crate) struct Member {
     lost: BTreeSet<u64>,
     newest_format: u32,
     replicas: RwLock<BTreeMap<u64, Arc<Replica>>>,
-    directory: RwLock<DirectoryResponse>,
+    known: RwLock<Known>,
+    /// When it was last looked for replicas of ranges that are no more.
+    looked_for_past: Mutex<Option<env::clock::Instant>>,
+    /// What the root range's leader was told.
+    told: Mutex<Told>,
     moving: Arc<Mutex<BTreeSet<u64>>>,
     heartbeat_now: Notify,
+    /// The data keys that its files were last found under.
+    data_keys: Mutex<Option<DataKeys>>,
     draining: drain::Draining,
     measures: Mutex<grow::Measures>,
     digests: Semaphore,
     checks: Semaphore,
     /// What the root range's leader said last of how far history may go.
-    horizon: Mutex<Horizon>,
+    horizon: Mutex<Arc<Horizon>>,
 }
 
 impl Member {
@@ -113,6 +125,7 @@ impl Member {
             addresses: addresses.clone(),
             timing: options.timing,
             log_bytes_max: options.raft_log_bytes_max,
+            sleep_after: options.sleep_after,
             lost: lost.clone(),
             runtime: raft_runtime,
         };
@@ -128,6 +141,8 @@ impl Member {
             metrics,
             vitals,
             admission: Admission::new(store.db().clone()),
+            closed_lag_ms: options.closed_lag.as_millis() as u64,
+            exports: Exports::new(options.disk.clone(), options.backup_places.clone()),
         };
         let member = Arc::new(Self {
             introduction: introduction(options, &identity),
@@ -148,9 +163,12 @@ impl Member {
             lost,
             newest_format: options.newest_command_format,
             replicas: RwLock::default(),
-            directory: RwLock::default(),
+            known: RwLock::default(),
+            looked_for_past: Mutex::default(),
+            told: Mutex::default(),
             moving: Arc::default(),
             heartbeat_now: Notify::new(),
+            data_keys: Mutex::default(),
             draining: drain::Draining::default(),
             measures: Mutex::default(),
             digests: Semaphore::new(DIGESTS_MAX),
@@ -173,6 +191,7 @@ impl Member {
         tasks.spawn_loop(member.clone().collect());
         tasks.spawn_loop(member.clone().divide_large());
         tasks.spawn_loop(member.clone().drain_while_told());
+        tasks.spawn_loop(member.clone().watch_data_keys());
         Ok(member)
     }
 
@@ -319,20 +338,31 @@ impl Member {
 
     async fn heartbeat(self: &Arc<Self>) {
         let own = self.addresses.own();
+        let (all_led, all_loads) = (self.led(), self.loads());
+        let News { heard_by, led, loads, more } = self.told.lock().news(&all_led, &all_loads);
         let request = NodeHeartbeatRequest {
             cluster_id: self.cluster_id.clone(),
             node_id: self.node_id,
             address: own.address,
             generation: own.generation,
-            led: self.led(),
+            led,
             failed: self.failed(),
-            loads: self.loads(),
+            loads,
             disk: Some(self.context.vitals.disk()),
             wall_ms: env::clock::wall_ms(),
             newest_command_format: self.newest_format,
+            data_keys: self.data_keys(),
+            heard_by,
         };
         match self.link.heartbeat(request).await {
-            Ok(answer) => self.follow(answer).await,
+            Ok(answer) => {
+                // Another one may lead by now, who is to know all at once; and so is who has heard the beginning of all.
+                if (answer.heard_by == 0 && heard_by != 0) || (more && answer.again.is_empty()) {
+                    self.heartbeat_now.notify_one();
+                }
+                self.told.lock().heard(&answer, all_led, all_loads);
+                self.follow(answer).await;
+            }
             Err(status) => {
                 self.is_told_to_stop(&status);
                 self.addresses.doubt();
@@ -342,11 +372,19 @@ impl Member {
 
     async fn follow(self: &Arc<Self>, answer: NodeHeartbeatResponse) {
         answer.nodes.iter().for_each(|node| self.addresses.take(&Whereabouts::of(node)));
+        // Where nobody asks for timestamps, what is closed follows all the same.
+        self.link.observe(answer.newest);
+        self.show_closed_lag();
         if let Some(own) = answer.nodes.iter().find(|node| node.node_id == self.node_id) {
             self.draining.told(own.state());
         }
         let others = answer.nodes.iter().filter(|node| node.node_id != self.node_id);
-        self.context.vitals.learn(others.filter_map(|node| Some((node.node_id, node.disk?))));
+        self.context
+            .vitals
+            .learn(others.filter_map(|node| Some((node.node_id, node.disk?))), answer.some_nodes);
+        self.know_nodes(&answer);
+        let told = answer.nodes.iter().map(|node| (node.node_id, node.live));
+        self.host.note_living(told, answer.some_nodes);
         if let Some(horizon) = answer.horizon {
             self.follow_horizon(horizon);
         }
@@ -367,16 +405,13 @@ impl Member {
                 }
             }));
         }
-        let request = DirectoryRequest { cluster_id: self.cluster_id.clone() };
-        if let Ok(directory) = self.link.directory(request).await {
-            *self.directory.write() = directory.clone();
-            for range in &directory.ranges {
-                if let Err(error) = self.leave_if_removed(range).await {
-                    tracing::error!(range = range.range_id, %error, "a replica that was removed is still here");
-                }
-            }
-            self.leave_if_past(&directory.ranges).await;
-        }
+        self.follow_directory().await;
+    }
+
+    /// Shows how far what is closed of one of the ranges that this node leads lies behind at most.
+    fn show_closed_lag(&self) {
+        let lags = self.replicas().into_iter().filter_map(|replica| replica.closed_lag_ms());
+        self.context.metrics.closed_lag_seconds.set(lags.max().unwrap_or(0) as f64 / 1000.0);
     }
 
     /// The replicas here that must be replaced.
@@ -403,19 +438,26 @@ impl Member {
 
     /// Has the ranges that this node leads keep no more than they must.
     fn follow_horizon(&self, horizon: Horizon) {
-        *self.horizon.lock() = horizon;
-        for replica in self.replicas() {
-            if replica.cell.range_id() != ROOT_RANGE && replica.cell.serving().is_some() {
-                drop(self.context.tasks.spawn(async move { replica.follow_horizon(horizon).await }));
-            }
+        let all = Arc::new(horizon);
+        *self.horizon.lock() = all.clone();
+        let sleeps = |replica: &Arc<Replica>| replica.group.is_asleep();
+        let follows =
+            |replica: &Arc<Replica>| replica.cell.range_id() != ROOT_RANGE && replica.may_follow(&all);
+        for replica in in_turn(self.replicas(), WOKEN_AT_ONCE, sleeps, follows) {
+            let horizon = all.clone();
+            drop(self.context.tasks.spawn(async move { replica.follow_horizon(&horizon).await }));
         }
     }
 
-    /// The ranges that this node serves.
-    fn led(&self) -> Vec<RangeDescriptor> {
+    /// The ranges that this node serves, ascending.
+    fn led(&self) -> Vec<Led> {
         let replicas = self.replicas();
         let led = replicas.iter().filter(|replica| self.serves(replica));
-        led.map(|replica| descriptor(&replica.cell.state(), self.node_id)).collect()
+        let told = |replica: &Arc<Replica>| Led {
+            term: replica.group.role().term,
+            range: descriptor(&replica.cell.state(), self.node_id),
+        };
+        led.map(told).collect()
     }
 
     fn serves(&self, replica: &Replica) -> bool {
@@ -424,50 +466,6 @@ impl Member {
         } else {
             replica.cell.serving().is_some()
         }
-    }
-
-    /// Where ranges and nodes are, as far as this node knows: what the root leader said last, and what its own
-    /// replicas have heard since.
-    pub(crate) fn directory(&self) -> DirectoryResponse {
-        let mut directory = match self.link.local() {
-            Some(root) => root.directory(),
-            None => self.directory.read().clone(),
-        };
-        directory.cluster_id = self.cluster_id.clone();
-        let known: BTreeSet<u64> = directory.ranges.iter().map(|range| range.range_id).collect();
-        for replica in self.replicas() {
-            let state = replica.cell.state();
-            // The root range hears of a new range from its leader, which it may not have yet.
-            if state.span.is_some() && !known.contains(&state.range_id) && !directory.ranges.is_empty() {
-                directory.ranges.push(descriptor(&state, 0));
-            }
-        }
-        directory.ranges.iter_mut().for_each(|range| self.refine(range));
-        merge::retain_present(&mut directory.ranges);
-        for node in &mut directory.nodes {
-            // Whoever has moved is found by its peers before the root range hears of it.
-            if let Some(found) = self.addresses.find(node.node_id)
-                && found.generation >= node.generation
-            {
-                node.address = found.address;
-                node.generation = found.generation;
-            }
-        }
-        directory
-    }
-
-    fn refine(&self, range: &mut RangeDescriptor) {
-        let Some(replica) = self.replica(range.range_id) else { return self.addresses.describe(range) };
-        let state = replica.cell.state();
-        if (state.span_epoch, state.config_epoch) >= (range.span_epoch, range.config_epoch)
-            && state.span.is_some()
-        {
-            *range = descriptor(&state, range.leader_node_id);
-        }
-        if let Some(leader) = replica.group.role().leader {
-            range.leader_node_id = leader.store.node_id;
-        }
-        self.addresses.describe(range);
     }
 
     /// Room for one more digest.
@@ -504,16 +502,6 @@ impl Member {
         let descriptor = Some(descriptor(&replica.cell.state(), leader));
         let unfinished = unfinished(&replica);
         Some(RangeStatus { descriptor, unfinished, ..self.host.held(range_id)? })
-    }
-
-    /// All ranges, and what this node knows of each.
-    pub(crate) fn ranges(&self) -> Vec<RangeStatus> {
-        let describe = |range: RangeDescriptor| {
-            let held = self.host.held(range.range_id).unwrap_or_default();
-            let unfinished = self.replica(range.range_id).and_then(|replica| unfinished(&replica));
-            RangeStatus { descriptor: Some(range), unfinished, ..held }
-        };
-        self.directory().ranges.into_iter().map(describe).collect()
     }
 
     /// Stops serving.

@@ -18,11 +18,12 @@ impl Member {
     pub(crate) fn relevant(&self, request: &BatchRequest) -> Vec<RangeDescriptor> {
         let range_id = request.header.as_ref().map_or(0, |header| header.range_id);
         let touched = Self::touched(request);
-        let is_relevant = |range: &RangeDescriptor| {
-            let overlaps = |touched: &Span| range.span.as_ref().is_some_and(|span| overlap(span, touched));
-            range.range_id == range_id || touched.as_ref().is_some_and(overlaps)
-        };
-        self.directory().ranges.into_iter().filter(is_relevant).take(RANGES_MAX).collect()
+        let mut relevant = touched.map_or_else(Vec::new, |touched| self.ranges_in(&touched, RANGES_MAX));
+        relevant.truncate(RANGES_MAX);
+        if !relevant.iter().any(|range| range.range_id == range_id) {
+            relevant.extend(self.range(range_id));
+        }
+        relevant
     }
 
     /// The least span around what a batch touches; nothing if it touches no keys.
@@ -65,6 +66,9 @@ fn touched(operation: &Operation) -> Option<Span> {
     match operation {
         Operation::Get(get) => all(&mut get.keys.iter().map(key)),
         Operation::Scan(scan) => scan.span.clone(),
+        Operation::Versions(versions) => versions.span.clone(),
+        Operation::Changes(changes) => changes.span.clone(),
+        Operation::Export(export) => export.span.clone(),
         Operation::Lock(lock) => all(&mut lock.keys.iter().map(key)),
         Operation::Commit(commit) => {
             let writes = commit.writes.iter().map(|write| key(&write.key));
@@ -106,7 +110,8 @@ fn around(a: Option<Span>, b: Option<Span>) -> Option<Span> {
     Some(Span { start: a.start.min(b.start), end })
 }
 
-fn overlap(a: &Span, b: &Span) -> bool {
+/// Whether two spans have keys in common.
+pub(super) fn overlap(a: &Span, b: &Span) -> bool {
     let below = |start: &Bytes, end: &Bytes| end.is_empty() || start < end;
     below(&a.start, &b.end) && below(&b.start, &a.end)
 }

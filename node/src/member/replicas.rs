@@ -36,17 +36,16 @@ impl Member {
         let mut tried = false;
         let (mut config_epoch, mut since) = (0, env::clock::now());
         loop {
-            let directory = self.directory();
-            let range = directory.ranges.iter().find(|range| range.range_id == wanted.range_id);
+            let range = self.range(wanted.range_id);
             let range = range.ok_or_else(|| {
                 let what = format!("there is no range {}", wanted.range_id);
                 Status::invalid_argument(format!("{what}: `nunatak admin ranges` lists those there are"))
             })?;
-            check_wanted(&wanted, range, &directory.nodes)?;
+            check_wanted(&wanted, &range, &self.nodes())?;
             if range.config_epoch != config_epoch {
                 (config_epoch, since) = (range.config_epoch, env::clock::now());
             }
-            let status = match self.ask_leader(&wanted, range).await {
+            let status = match self.ask_leader(&wanted, &range).await {
                 Ok(answer) => return Ok(ReplicasResponse { already: answer.already && !tried, ..answer }),
                 Err(status) => status,
             };
@@ -117,7 +116,7 @@ impl Member {
             Left::Lead(replica_id) => self.lead(replica, replica_id, wanted.lead_node_id).await,
             Left::Replicas { add, remove } => {
                 check_quorum(replica, &range, add, &remove)?;
-                let nodes = self.directory().nodes.into_iter();
+                let nodes = self.nodes().into_iter();
                 let add = nodes.filter(|node| Some(node.node_id) == add).collect();
                 let (range_id, config_epoch) = (range.range_id, range.config_epoch);
                 let carried_out = self.carry_out(ReplicaMove { range_id, config_epoch, add, remove }).await;

@@ -46,7 +46,7 @@ impl Member {
 
     async fn try_split(self: &Arc<Self>, request: SplitRequest) -> Result<SplitResponse, Status> {
         let key = request.key.clone();
-        let ranges = self.directory().ranges;
+        let ranges = self.ranges_at(&key);
         let holds = |range: &&RangeDescriptor| range.span.as_ref().is_some_and(|span| contains(span, &key));
         // Of two that the directory has for a moment the older one has given the key away.
         let holding = ranges.iter().filter(holds).max_by_key(|range| range.span_epoch);

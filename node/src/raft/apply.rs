@@ -193,6 +193,10 @@ pub trait Apply: Send + Sync + 'static {
     /// The replica is gone, and nothing of it is in the engine: nothing of it need be kept in memory.
     fn removed(&self, range_id: u64);
 
+    /// Whether the range, which this store leads, has nothing to do, so that its group may sleep: nothing is under way that only goes
+    /// on if somebody looks at it every now and then.
+    fn may_sleep(&self, range_id: u64) -> bool;
+
     /// A replica of the range that was unknown here came to be, because its leader sent a message for it.
     fn replica_added(&self, range_id: u64, replica_id: u64);
 }

@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 use super::acks::{Acks, Moment};
 use super::apply::{LogPoint, Membership, Replica, Store};
+use super::calling::Calling;
+use super::closed::{Closed, Closings};
 use super::fitness::Fitness;
 use super::group_log::GroupLog;
 use super::lease::Lease;
@@ -29,8 +31,10 @@ use super::options::RaftTiming;
 use super::progress::Progress;
 use super::responder::Settler;
 use super::role::{ChangeError, ProposeError, Proposed, Role};
+use super::rounds::Rounds;
 use super::sending::Sending;
-use super::types::{Command, Types, log_id, membership, point};
+use super::sleep::Slumber;
+use super::types::{Command, Types, Vote, log_id, membership, point};
 
 /// How long a new replica may get nothing, or its first snapshot, before it is given up.
 const CATCH_UP_MAX: Duration = Duration::from_secs(90);
@@ -53,6 +57,8 @@ pub struct Group {
     pub(super) neighbours: Arc<Neighbours>,
     pub(super) progress: Arc<Progress>,
     pub(super) acks: Arc<Acks>,
+    /// Up to when the range is closed.
+    pub(super) closings: Arc<Closings>,
     /// Whether the state machine still writes to the engine.
     pub(super) tenure: Arc<Tenure>,
     pub(super) lease: Lease,
@@ -61,6 +67,8 @@ pub struct Group {
     pub(super) timing: RaftTiming,
     /// Until then it does not vote: it was here before it was started, and may have granted a lease that is forgotten now.
     pub(super) fenced_until: Option<Instant>,
+    /// It was not here before, or its turn to campaign has come since it was started.
+    pub(super) has_turn: AtomicBool,
     /// The term whose leadership was last asked to be handed over, and when: from then on that term proposes nothing and
     /// sends no heartbeats.
     pub(super) transfer: Mutex<Option<(u64, Instant)>>,
@@ -70,6 +78,10 @@ pub struct Group {
     pub(super) fitness: Mutex<Fitness>,
     /// It is not, though others could be.
     pub(super) unfit: AtomicBool,
+    /// Whether it calls, as a leader that nobody answers.
+    pub(super) calling: Mutex<Calling>,
+    /// It sends no heartbeats, so that the others elect one of them.
+    pub(super) silenced: AtomicBool,
     /// Its node leads nothing new. What it leads it goes on leading until somebody has taken over.
     pub(super) draining: AtomicBool,
     /// Why it was given up, once it was.
@@ -78,6 +90,10 @@ pub struct Group {
     pub(super) receiving: AtomicBool,
     /// Counts the snapshots being sent.
     pub(super) sending: Arc<Sending>,
+    /// Whether it sleeps.
+    pub(super) slumber: Arc<Slumber>,
+    /// What its store hears of the others while it does.
+    pub(super) rounds: Arc<Rounds>,
 }
 
 impl std::fmt::Debug for Group {
@@ -128,7 +144,13 @@ impl Group {
         command: Bytes,
         settle: impl FnOnce(Result<Proposed, ProposeError>) + Send + 'static,
     ) -> Result<(), ProposeError> {
-        let settler = Settler::new(move |written| settle(written.map_or_else(|| Err(unknown()), outcome)));
+        // openraft takes nothing from a leader whose lease has run out.
+        self.rouse().await;
+        let following = self.log.followed().follow(&command);
+        let settler = Settler::new(move |written| {
+            drop(following);
+            settle(written.map_or_else(|| Err(unknown()), outcome));
+        });
         let mut request = self.raft.write(Command(command)).responder(settler);
         if let Some(term) = term {
             request = request.with_leader(term);
@@ -146,14 +168,25 @@ impl Group {
         self.role.clone()
     }
 
-    /// Whether this replica leads in `term` and may answer reads now without asking the others. Never waits.
+    /// Whether this replica leads in `term` and may answer reads now without asking the others. Never waits. It counts as a use.
     pub fn lease_valid(&self, term: u64) -> bool {
-        self.lease.is_valid(term)
+        self.slumber.note_use();
+        self.holds_lease(term)
+    }
+
+    /// As [`Group::lease_valid`], for who wants nothing of the range.
+    pub fn holds_lease(&self, term: u64) -> bool {
+        self.lease.is_valid(term) || (canary::sings(Canary::SleepsWithLease) && self.leads_unproven(term))
     }
 
     /// Proves by a round to a quorum that this replica leads still, and waits until all that was committed before the
     /// call is applied here. The term in which it was proven to lead.
     pub async fn read_index(&self) -> Result<u64, ProposeError> {
+        self.rouse().await;
+        if self.role().is_leader && !self.calls(env::clock::now()) {
+            // Nobody answers: who hears it would only elect nobody.
+            return Err(ProposeError::NotLeader { leader: None });
+        }
         let asked = self.acks.now();
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(read) => {
@@ -243,6 +276,28 @@ impl Group {
             .map_err(|_| stopped())
     }
 
+    /// This replica has closed a timestamp as the leader of `term`: the others hear of it.
+    pub fn close(&self, term: u64, closed: Closed) {
+        self.closings.close(term, closed);
+    }
+
+    /// What it has closed as the leader of `term`.
+    pub fn closed_in(&self, term: u64) -> Option<Closed> {
+        self.closings.told(term)
+    }
+
+    /// What is closed, whoever has done so, and applied here.
+    pub fn closed(&self) -> Option<Closed> {
+        self.closings.usable(self.applied_index())
+    }
+
+    /// The leader with `vote` says what it has closed.
+    pub(super) fn hear_closed(&self, vote: &Vote, closed: Closed) {
+        if self.metrics().borrow_watched().vote == *vote {
+            self.closings.hear(closed);
+        }
+    }
+
     /// Who replicates the range, by the newest entry in the log here, committed or not.
     pub fn membership(&self) -> Membership {
         membership(self.metrics().borrow_watched().membership_config.membership())
@@ -324,6 +379,9 @@ impl Group {
 
     /// The replicas that live and hold almost all of the log, this one among them, as far as their leader knows.
     pub fn near(&self) -> BTreeSet<u64> {
+        if self.leads_unproven(self.role().term) {
+            return self.near_asleep();
+        }
         let metrics = self.metrics();
         let now = metrics.borrow_watched();
         let last = now.last_log_index.unwrap_or(0);
@@ -346,6 +404,7 @@ impl Group {
     ) -> Result<LogPoint, ChangeError> {
         self.settled().await?;
         let on_condition = Precondition::LastMembershipLogId { last_membership_log_id: known.map(log_id) };
+        self.rouse().await;
         self.lease.restart();
         let changed = self.raft.change_membership_if(change, retain, [on_condition]).await;
         self.lease.restart();
@@ -389,6 +448,7 @@ impl Group {
         if !self.membership().is_voter(replica_id) {
             return Err(ChangeError::Refused(format!("replica {replica_id} does not vote")));
         }
+        self.rouse().await;
         self.check_fit(replica_id).await?;
         self.transfer(replica_id, &role).await
     }
@@ -399,6 +459,7 @@ impl Group {
         if !role.is_leader {
             return Err(ChangeError::NotLeader { leader: role.leader });
         }
+        self.rouse().await;
         for replica_id in self.successors().await {
             match self.transfer(replica_id, &role).await {
                 Ok(()) => return Ok(replica_id),
@@ -457,6 +518,7 @@ impl Group {
             return Err(ChangeError::Refused("leadership is being handed over already".to_owned()));
         }
         self.wait_matched(replica_id).await?;
+        self.wake();
         self.lease.revoke(role.term);
         *self.transfer.lock() = Some((role.term, env::clock::now()));
         self.raft.trigger().transfer_leader(replica_id).await.map_err(change_fatal)?;
@@ -474,6 +536,7 @@ impl Group {
 
     /// Waits until this leader has committed in its term: before that no change may begin.
     async fn settled(&self) -> Result<(), ChangeError> {
+        self.rouse().await;
         let role = self.role();
         if !role.is_leader {
             return Err(ChangeError::NotLeader { leader: role.leader });

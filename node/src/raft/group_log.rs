@@ -17,15 +17,17 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures::{Stream, stream};
 use lsm::log::Position;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use proto::v1::raft_record::Record;
 use tokio::sync::oneshot;
 
 use super::apply::LogPoint;
+use super::followed::Followed;
 use super::record::{EncodedEntry, Placed, Replayed, decode, encode};
 use super::shared_log::SharedLog;
 use super::types::{Entry, LogId, Types, Vote, log_id};
@@ -215,6 +217,11 @@ impl GroupLog {
     /// The range.
     pub(super) fn range_id(&self) -> u64 {
         self.range_id
+    }
+
+    /// The store's proposals that traces follow.
+    pub(super) fn followed(&self) -> &Arc<Followed> {
+        self.shared.followed()
     }
 
     /// This replica.
@@ -419,6 +426,14 @@ fn entry_of(bytes: &[u8]) -> io::Result<Entry> {
     }
 }
 
+/// What was proposed with an entry.
+fn command(entry: &Entry) -> Option<&Bytes> {
+    match &entry.payload {
+        EntryPayload::Normal(command) => Some(&command.0),
+        EntryPayload::Blank | EntryPayload::Membership(_) => None,
+    }
+}
+
 /// What openraft holds of a [`GroupLog`].
 #[derive(Clone)]
 pub(super) struct LogStore(pub(super) Arc<GroupLog>);
@@ -515,7 +530,11 @@ impl RaftLogStorage<Types> for LogStore {
                 )));
             }
         }
-        let positions = self.0.shared.append(&records, move |result| callback.io_completed(result))?;
+        let followers = self.0.followed().followers(entries.iter().filter_map(command));
+        let positions = self.0.shared.append(&records, move |result| {
+            followers.done("log");
+            callback.io_completed(result);
+        })?;
         for ((entry, record), position) in entries.into_iter().zip(&records).zip(positions) {
             let bytes = record.len() as u32;
             let term = **entry.log_id.committed_leader_id();

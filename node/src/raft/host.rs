@@ -21,7 +21,9 @@ use tokio::sync::Semaphore;
 
 use super::acks::Acks;
 use super::apply::{Apply, Replica};
+use super::calling::Calling;
 use super::claims::Claims;
+use super::closed::Closings;
 use super::fitness::Fitness;
 use super::group::Group;
 use super::group_log::{GroupLog, LogStore};
@@ -34,8 +36,10 @@ use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::reserved::Reserved;
 use super::role::{RaftError, Role};
+use super::rounds::Rounds;
 use super::sending::Sending;
 use super::shared_log::SharedLog;
+use super::sleep::Slumber;
 use super::types::Types;
 use crate::addresses::Addresses;
 
@@ -65,6 +69,8 @@ pub struct RaftHost {
     pub(super) claims: Arc<Claims>,
     /// So many snapshots are sent at a time.
     snapshot_turns: Arc<Semaphore>,
+    /// What the stores have told each other of what sleeps.
+    pub(super) rounds: Arc<Rounds>,
     /// What snapshots on their way will replace.
     pub(super) reserved: Arc<Reserved>,
     /// The store ends: no group comes any more.
@@ -73,6 +79,8 @@ pub struct RaftHost {
     pub(super) changing: tokio::sync::Mutex<()>,
     /// By range when its replica was last started again after it had stopped.
     pub(super) restarted: Mutex<BTreeMap<u64, Instant>>,
+    /// Nodes that give no sign of life, as the root range's leader says: no group waits for them to sleep.
+    silent: Mutex<BTreeSet<u64>>,
 }
 
 impl std::fmt::Debug for RaftHost {
@@ -134,10 +142,12 @@ impl RaftHost {
             groups: RwLock::default(),
             claims: Arc::new(claims),
             snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            rounds: Arc::new(Rounds::new(options.sleep_after, env::random::next_u64())),
             reserved: Arc::default(),
             stopping: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
             restarted: Mutex::default(),
+            silent: Mutex::default(),
         });
         let unlogged = host.forget_removed(&replay)?;
         let fence = env::clock::now() + timing.election_max + timing.restart_margin;
@@ -156,6 +166,7 @@ impl RaftHost {
         host.spawn(Self::raise_children(Arc::downgrade(&host), births));
         host.spawn(Self::tidy(Arc::downgrade(&host)));
         host.spawn(Self::watch_fitness(Arc::downgrade(&host)));
+        host.spawn(Self::go_rounds(Arc::downgrade(&host), timing.heartbeat));
         Ok(host)
     }
 
@@ -169,6 +180,14 @@ impl RaftHost {
         let term = term.await.map_err(|_| failed("stopped".to_owned()))?;
         group.wait_term_applied(term).await.map_err(|error| failed(error.to_string()))?;
         Ok(group)
+    }
+
+    /// What has been applied survives a crash from here on.
+    pub async fn flush(&self) -> Result<(), RaftError> {
+        let db = self.db.clone();
+        let failed = |message: String| RaftError::Group { range_id: 0, message };
+        env::task::blocking(move || db.flush()).await.map_err(|error| failed(error.to_string()))??;
+        Ok(())
     }
 
     /// An empty replica that waits for its leader; the one that is there, if it has the same id.
@@ -241,6 +260,7 @@ impl RaftHost {
         let failure = group.failure().or_else(|| group.damage()).unwrap_or_default();
         let draining = group.is_draining().then_some("its node is draining");
         let unfit = group.doubt().or(draining).unwrap_or_default().to_owned();
+        let asleep = group.is_asleep();
         Some(proto::v1::RangeStatus {
             term,
             applied_index: group.applied_index(),
@@ -250,6 +270,7 @@ impl RaftHost {
             sending,
             failure,
             unfit,
+            asleep,
             ..proto::v1::RangeStatus::default()
         })
     }
@@ -287,6 +308,26 @@ impl RaftHost {
         if let Err(error) = self.log.barrier().await {
             tracing::error!(%error, "the raft log could not be synced at shutdown");
         }
+    }
+
+    /// Whether nodes give a sign of life, as the root range's leader says: of `some` of them, or of all that there are.
+    pub fn note_living(&self, told: impl Iterator<Item = (u64, bool)>, some: bool) {
+        let mut silent = self.silent.lock();
+        if !some {
+            silent.clear();
+        }
+        for (node, lives) in told {
+            if lives {
+                silent.remove(&node);
+            } else {
+                silent.insert(node);
+            }
+        }
+    }
+
+    /// The nodes that give no sign of life.
+    pub(super) fn silent(&self) -> BTreeSet<u64> {
+        self.silent.lock().clone()
     }
 
     /// Whether the store ends.
@@ -388,6 +429,7 @@ impl RaftHost {
         let logged = log.bounds().1.map_or(0, |last| last.index());
         let (progress, tenure) = (machine.progress(), machine.tenure());
         let (sending, acks) = (Arc::new(Sending::default()), Arc::new(Acks::default()));
+        let closings = Arc::new(Closings::default());
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
             range_id,
@@ -395,6 +437,7 @@ impl RaftHost {
             network: Arc::clone(&self.network),
             addresses: Arc::clone(&self.addresses),
             acks: Arc::clone(&acks),
+            closings: Arc::clone(&closings),
             sending: Arc::clone(&sending),
             turns: Arc::clone(&self.snapshot_turns),
         };
@@ -413,17 +456,23 @@ impl RaftHost {
             neighbours: Arc::clone(&self.neighbours),
             progress,
             acks,
+            closings,
             tenure,
             timing: self.timing,
             fenced_until: fence,
+            has_turn: AtomicBool::new(fence.is_none()),
             transfer: Mutex::default(),
             heard: Mutex::new(env::clock::now()),
             fitness: Mutex::new(Fitness::new(logged)),
             unfit: AtomicBool::new(false),
+            calling: Mutex::new(Calling::new(env::clock::now())),
+            silenced: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             failure: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,
+            slumber: Arc::new(Slumber::new(env::clock::now())),
+            rounds: Arc::clone(&self.rounds),
         });
         if fence.is_some() {
             let sole = group
@@ -493,7 +542,8 @@ fn config(range_id: u64, timing: &RaftTiming, elect: bool) -> Result<Config, Str
         enable_pre_vote: Some(true),
         // What was applied and not flushed is applied again only once a leader has committed past it.
         enable_leader_restore: Some(false),
-        quorum_loss_probe_interval: Some(election_max * 2 + heartbeat),
+        // A leader that nobody answers falls silent as `calling` says.
+        quorum_loss_probe_interval: None,
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: 10_000,
         purge_batch_size: 256,

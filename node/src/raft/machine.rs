@@ -92,6 +92,8 @@ impl Applier {
         let entries: Vec<ApplyEntry> =
             entries.into_iter().map(|entry| observe(&mut applied, entry)).collect();
         let Some(last) = applied.id else { return Ok(applied) };
+        let commands = entries.iter().filter_map(|entry| entry.command.as_ref());
+        let followers = self.log.followed().followers(commands);
         let replies = self.tenure.write(|| {
             let mut batch = WriteBatch::new();
             // Who removes another range's replica, or brings its state from elsewhere, has done so before we look at that, or waits
@@ -120,6 +122,7 @@ impl Applier {
             Ok(replies)
         })?;
         self.log.applied(last.index());
+        followers.done("apply");
         for (responder, reply) in responders.into_iter().zip(replies) {
             if let Some(responder) = responder {
                 responder.send(reply);

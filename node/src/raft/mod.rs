@@ -7,6 +7,8 @@
 //!    on a quorum, then handed to [`Apply`] on every replica in the order of the log.
 //! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
 //!
+//! A group that nobody asks anything [sleeps](waking): it has no heartbeats and no timers, and whoever wants something of it wakes it.
+//!
 //! ```text
 //! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
 //!                           ├▶ peer ─▶ NodeService::raft_append ─▶ followers (serve)
@@ -19,8 +21,11 @@
 mod acks;
 mod apply;
 mod births;
+mod calling;
 mod claims;
+mod closed;
 mod fitness;
+mod followed;
 mod group;
 mod group_log;
 mod host;
@@ -35,6 +40,7 @@ mod requests;
 mod reserved;
 mod responder;
 mod role;
+mod rounds;
 mod runtime;
 mod send_snapshot;
 mod sender;
@@ -42,18 +48,22 @@ mod sending;
 mod sense;
 mod serve;
 mod shared_log;
+mod sleep;
 mod snapshot;
 mod sole;
 mod step_down;
 mod supervise;
+mod telling;
 mod tidy;
 mod types;
+mod waking;
 mod wire;
 
 pub use apply::{
     Apply, ApplyEntry, ApplyError, Child, LogPoint, Membership, Outcome, Replica, SnapshotSpan, Store,
     state_key,
 };
+pub use closed::Closed;
 pub use group::Group;
 pub use host::RaftHost;
 pub use options::{GroupSeed, RaftOptions, RaftTiming};

@@ -30,6 +30,8 @@ pub struct RaftOptions {
     pub timing: RaftTiming,
     /// Nodes that were given up, and ranges recovered without them: nothing is taken from them.
     pub lost: BTreeSet<u64>,
+    /// How long a group has had nothing to do before it sleeps; none: never.
+    pub sleep_after: Option<Duration>,
     /// The shared log's bound: segments past it are freed by rewriting what still lives in them.
     pub log_bytes_max: u64,
     /// The runtime for replication's own tasks, apart from SQL's; the caller's when absent.

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 
 use super::acks::Acks;
 use super::apply::Store;
+use super::closed::Closings;
 use super::requests::{Answers, InFlight, requests};
 use super::send_snapshot::{INSTALL_MAX, send_snapshot};
 use super::sending::Sending;
@@ -43,6 +44,8 @@ pub(super) struct Peers {
     pub(super) addresses: Arc<Addresses>,
     /// What the others have acknowledged.
     pub(super) acks: Arc<Acks>,
+    /// What this replica has closed.
+    pub(super) closings: Arc<Closings>,
     /// The snapshots being sent.
     pub(super) sending: Arc<Sending>,
     /// Whoever has none of these waits with its snapshot.
@@ -79,8 +82,10 @@ impl Peers {
             network: Arc::clone(&self.network),
             addresses: Arc::clone(&self.addresses),
             acks: Arc::clone(&self.acks),
+            closings: Arc::clone(&self.closings),
             sending: Arc::clone(&self.sending),
             turns: Arc::clone(&self.turns),
+            answered: metrics::counter!("nunatak_raft_messages_total"),
         }
     }
 }
@@ -95,8 +100,11 @@ pub(super) struct Peer {
     network: Arc<dyn Network>,
     addresses: Arc<Addresses>,
     acks: Arc<Acks>,
+    closings: Arc<Closings>,
     sending: Arc<Sending>,
     turns: Arc<Semaphore>,
+    /// Counts requests that were answered.
+    answered: metrics::Counter,
 }
 
 impl Peer {
@@ -280,7 +288,8 @@ impl NetStreamAppend<Types> for Peer {
             let Some(first) = input.next().await else { return Ok(futures::stream::empty().boxed()) };
             let input = futures::stream::once(std::future::ready(first)).chain(input);
             let (service, header) = self.reach()?;
-            let (requests, answers) = requests(input, header, Arc::clone(&self.acks));
+            let (acks, closings) = (Arc::clone(&self.acks), Arc::clone(&self.closings));
+            let (requests, answers) = requests(input, header, acks, closings);
             let opened = service.raft_append(Box::pin(requests));
             let responses = match in_time(opened, &answers, patience).await {
                 Some(opened) => opened.map_err(refused)?,
@@ -316,6 +325,7 @@ impl Peer {
             Some(Some(Err(status))) => Err(refused(status)),
             Some(Some(Ok(response))) => {
                 let request = answers.answered().ok_or_else(|| malformed("an answer to nothing"))?;
+                self.answered.increment(1);
                 self.result(request, response)
             }
         }

@@ -15,6 +15,7 @@
 //!   `BYTES_IN_FLIGHT_MAX` or more: what is proposed next stands behind no more than about that.
 //! - Answers come in the order of the requests.
 //! - A request is [sent](Acks::sent) when it leaves this stream, and was held by nobody here afterwards.
+//! - It says what the leader of its term has [closed](Closings) by then.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -31,8 +32,9 @@ use proto::v1;
 use tokio::sync::Notify;
 
 use super::acks::{Acks, Sent};
+use super::closed::{Closed, Closings};
 use super::types::{Entry, LogId, Types};
-use super::wire::{entry_to_wire, log_id_to_wire, vote_to_wire};
+use super::wire::{closed_to_wire, entry_to_wire, log_id_to_wire, vote_to_wire};
 
 /// Requests of a stream that may wait for an answer at a time.
 const IN_FLIGHT_MAX: usize = 32;
@@ -88,13 +90,19 @@ struct Shared<S> {
 pub(super) struct Requests<S> {
     shared: Arc<Shared<S>>,
     target: v1::RaftTarget,
+    closings: Arc<Closings>,
 }
 
 /// What the reader of the answers holds.
 pub(super) struct Answers<S>(Arc<Shared<S>>);
 
 /// The two ends of one stream.
-pub(super) fn requests<S>(input: S, target: v1::RaftTarget, acks: Arc<Acks>) -> (Requests<S>, Answers<S>) {
+pub(super) fn requests<S>(
+    input: S,
+    target: v1::RaftTarget,
+    acks: Arc<Acks>,
+    closings: Arc<Closings>,
+) -> (Requests<S>, Answers<S>) {
     let state = State {
         input: Some(input),
         sent_up_to: None,
@@ -106,7 +114,7 @@ pub(super) fn requests<S>(input: S, target: v1::RaftTarget, acks: Arc<Acks>) -> 
         waker: None,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), sent: Notify::new() });
-    (Requests { shared: Arc::clone(&shared), target }, Answers(shared))
+    (Requests { shared: Arc::clone(&shared), target, closings }, Answers(shared))
 }
 
 impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Stream for Requests<S> {
@@ -125,7 +133,8 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Stream for Requests<
         state.note_sent(&request);
         drop(state);
         self.shared.sent.notify_one();
-        Poll::Ready(Some(to_wire(self.target.clone(), request)))
+        let closed = self.closings.told(request.vote.leader_id.term);
+        Poll::Ready(Some(to_wire(self.target.clone(), request, closed)))
     }
 }
 
@@ -242,13 +251,18 @@ fn bytes(request: &AppendEntriesRequest<Types>) -> usize {
     request.entries.iter().map(entry).sum()
 }
 
-fn to_wire(target: v1::RaftTarget, request: AppendEntriesRequest<Types>) -> v1::RaftAppendRequest {
+fn to_wire(
+    target: v1::RaftTarget,
+    request: AppendEntriesRequest<Types>,
+    closed: Option<Closed>,
+) -> v1::RaftAppendRequest {
     v1::RaftAppendRequest {
         target: Some(target),
         vote: Some(vote_to_wire(&request.vote)),
         prev_log_id: request.prev_log_id.as_ref().map(log_id_to_wire),
         entries: request.entries.iter().map(entry_to_wire).collect(),
         leader_commit: request.leader_commit.as_ref().map(log_id_to_wire),
+        closed: closed.map(closed_to_wire),
     }
 }
 
@@ -283,7 +297,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_only_says_what_is_committed_waits_a_moment_for_what_says_more() {
         let (input, requested) = mpsc::unbounded();
-        let (mut sent, answers) = requests(requested, v1::RaftTarget::default(), Arc::default());
+        let closings = Arc::new(Closings::default());
+        let (mut sent, answers) =
+            requests(requested, v1::RaftTarget::default(), Arc::default(), closings.clone());
         let give = |request| input.unbounded_send(request).unwrap();
         // The first of a stream asks where the receiver stands.
         give(request(7, 7, 5));
@@ -309,5 +325,22 @@ mod tests {
         assert!(!answers.is_over());
         (0..5).for_each(|_| assert!(answers.answered().is_some()));
         assert!(answers.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_message_says_what_the_leader_of_its_term_has_closed() {
+        let (input, requested) = mpsc::unbounded();
+        let closings = Arc::new(Closings::default());
+        let (mut sent, _answers) =
+            requests(requested, v1::RaftTarget::default(), Arc::default(), closings.clone());
+        let mut closed = |prev, last| {
+            input.unbounded_send(request(prev, last, prev)).unwrap();
+            sent.next().now_or_never().unwrap().unwrap().closed.map(|closed| closed.timestamp)
+        };
+        assert_eq!(closed(7, 7), None);
+        closings.close(1, Closed { timestamp: 100, index: 7, span_epoch: 1 });
+        assert_eq!(closed(7, 8), Some(100));
+        closings.close(2, Closed { timestamp: 200, index: 8, span_epoch: 1 });
+        assert_eq!(closed(8, 9), None, "it is of another term");
     }
 }

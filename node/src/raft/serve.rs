@@ -28,7 +28,7 @@ use super::role::RaftError;
 use super::sense::{append_request, leader_vote, malformed, snapshot_meta, transfer_request, vote_request};
 use super::snapshot::{Incoming, ReceiveError, Receiver, SnapshotData};
 use super::types::{LogId, Types, Vote, point};
-use super::wire::{FORMAT, log_id_to_wire, vote_to_wire};
+use super::wire::{FORMAT, closed_from_wire, log_id_to_wire, vote_to_wire};
 
 /// Answers that wait for a slow sender of requests.
 const ANSWERS_MAX: usize = 64;
@@ -46,6 +46,14 @@ impl RaftHost {
             return Err(Status::unavailable("this store has just started and does not vote yet"));
         }
         self.check_candidate(&group, target, rpc.vote.leader_id.term).await?;
+        let is_kept = !request.leadership_transfer && group.is_kept(env::clock::now());
+        group.wake();
+        if is_kept {
+            self.rouse_leader(&group);
+            return Err(Status::unavailable(
+                "the range slept, and its leader lives: it is given the time to say so",
+            ));
+        }
         let response =
             if request.pre_vote { group.raft.pre_vote(rpc).await } else { group.raft.vote(rpc).await };
         let response = response.map_err(stopped)?;
@@ -90,18 +98,25 @@ impl RaftHost {
         let group = self.target_or_new(&target, &vote).await?;
         let refused = Arc::new(Mutex::new(None));
         let refusal = Arc::clone(&refused);
+        let hearing = Arc::clone(&group);
         let input = futures::stream::iter([first]).chain(requests).scan((), move |(), request| {
+            let closed = request.closed.as_ref().map(closed_from_wire);
             let checked = if request.target.as_ref() == Some(&target) {
                 append_request(vote, request)
             } else {
                 Err(malformed("a stream is for one replica"))
             };
+            if let (Ok(_), Some(closed)) = (&checked, closed) {
+                hearing.hear_closed(&vote, closed);
+            }
             futures::future::ready(checked.map_err(|status| *refusal.lock() = Some(status)).ok())
         });
         let mut results = std::pin::pin!(group.raft.stream_append(input));
         while let Some(result) = results.next().await {
             if matches!(result, Ok(Ok(_) | Err(StreamAppendError::Conflict(_)))) {
                 *group.heard.lock() = env::clock::now();
+                // Once it is done: whoever has just heard of a leader does not campaign.
+                group.note_append();
             }
             let answer = append_to_wire(result.map_err(stopped)?);
             if answers.send(Ok(answer)).await.is_err() {
@@ -149,6 +164,7 @@ impl RaftHost {
             .into_iter()
             .map(|span| SnapshotSpan { start: span.start, end: span.end, versioned: span.versioned })
             .collect();
+        group.wake();
         let _receiving =
             Receiving::begin(&group).ok_or_else(|| Status::aborted("a snapshot is on its way already"))?;
         // In this order: whoever has replaced what we are sent, or is about to, is found by one or the other.
@@ -176,6 +192,7 @@ impl RaftHost {
         let group = self.target(target)?.ok_or_else(|| Status::not_found("no such replica here"))?;
         let rpc = transfer_request(target, &request)?;
         self.check_leader(Some(&group), target, rpc.from_leader()).await?;
+        group.wake();
         if group.is_unfit() || group.is_draining() {
             return Err(Status::failed_precondition("the replica is not fit to lead"));
         }
@@ -265,7 +282,8 @@ struct Receiving<'a>(&'a AtomicBool);
 
 impl<'a> Receiving<'a> {
     fn begin(group: &'a Group) -> Option<Self> {
-        (!group.receiving.swap(true, Ordering::AcqRel)).then_some(Self(&group.receiving))
+        // Not made where there is one already: its end would end that one's time.
+        (!group.receiving.swap(true, Ordering::AcqRel)).then(|| Self(&group.receiving))
     }
 }
 

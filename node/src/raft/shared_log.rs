@@ -15,6 +15,8 @@ use env::disk::Disk;
 use lsm::log::{Log, LogOptions, LogRecord, LogStats, Position, SegmentInfo, Writer};
 use tokio::sync::{Notify, oneshot};
 
+use super::followed::Followed;
+
 /// See the module.
 pub(super) struct SharedLog {
     log: Log,
@@ -26,6 +28,10 @@ pub(super) struct SharedLog {
     begun: AtomicU64,
     /// Those of them that are done.
     done: Arc<AtomicU64>,
+    /// Proposals that traces follow.
+    followed: Arc<Followed>,
+    /// Counts the records that somebody waits for.
+    records: metrics::Counter,
 }
 
 impl SharedLog {
@@ -46,7 +52,8 @@ impl SharedLog {
             env::task::spawn(write_slowly(log.clone(), Arc::clone(&appended)));
         }
         let (caches_bytes, begun, done) = (Arc::default(), AtomicU64::new(0), Arc::default());
-        Ok(Arc::new(Self { log, appended, caches_bytes, begun, done }))
+        let (followed, records) = (Arc::default(), metrics::counter!("nunatak_raft_records_total"));
+        Ok(Arc::new(Self { log, appended, caches_bytes, begun, done, followed, records }))
     }
 
     /// Appends records; `done` is called when they are durable, or never will be. Calls come in order, and each says
@@ -62,9 +69,15 @@ impl SharedLog {
             done(result.map_err(io::Error::other));
         });
         self.begun.fetch_add(1, Ordering::Release);
+        self.records.increment(records.len() as u64);
         let positions = self.log.append_with(records, done).map_err(io::Error::other)?;
         self.appended.notify_one();
         Ok(positions)
+    }
+
+    /// Proposals that traces follow.
+    pub(super) fn followed(&self) -> &Arc<Followed> {
+        &self.followed
     }
 
     /// Appends a record that nobody waits for: it becomes durable with whatever comes next.

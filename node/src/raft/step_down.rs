@@ -11,20 +11,29 @@
 //!
 //! openraft never takes back that a leadership is to be handed over: a leader whose successor was not elected stays mute.
 //! It is started anew.
+//!
+//! A leader that no quorum answers falls silent every now and then, so that the others elect one of them: see [`super::calling`].
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use env::canary::{self, Canary};
 use env::clock::Instant;
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 
 use super::fitness::{Backlog, Fitness};
 use super::group::Group;
 use super::host::RaftHost;
+use super::role::Role;
 
 /// How often the store looks.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// So many replicas that were started again may campaign from one look to the next, if nobody asks for them. Of thousands that slept most
+/// are told by then who leads; all of them at once would keep their stores from everything else.
+const TURNS_MAX: usize = 128;
 
 /// What a leader has begun may take so long.
 const STUCK_MAX: Duration = Duration::from_secs(2);
@@ -72,6 +81,9 @@ impl Group {
     /// Whether its node leads nothing new from now on.
     pub fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Relaxed);
+        if draining && self.role().is_leader {
+            self.wake();
+        }
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -106,12 +118,14 @@ impl Group {
 
     /// Judges the replica, whose store's log is not synced since `unsynced`.
     fn judge(self: &Arc<Self>, host: &RaftHost, now: Instant, unsynced: Option<Instant>) {
+        let is_kept = self.is_kept(now);
         let committed = {
             let metrics = self.metrics();
             let metrics = metrics.borrow_watched();
             metrics.local_committed.as_ref().map_or(0, |id| id.index())
         };
         let role = self.role();
+        self.call_or_not(host, now, &role);
         let mut fitness = self.fitness.lock();
         let unapplied = fitness.observe(now, committed, self.applied_index());
         let unread = fitness.damage.as_ref().map(|_| "its data cannot be read");
@@ -135,7 +149,7 @@ impl Group {
             }
             (Some(_), None) => {
                 tracing::info!(range_id = self.range_id, replica_id = self.replica_id, "fit to lead again");
-                self.raft.runtime_config().heartbeat(true);
+                self.silence(false, now);
             }
             _ => {}
         }
@@ -153,11 +167,59 @@ impl Group {
         let others = why.is_some() && is_spare;
         self.unfit.store(others, Ordering::Relaxed);
         let gives_way = others || (self.is_draining() && is_spare);
-        self.raft.runtime_config().elect(!gives_way && !self.is_fenced());
+        let has_turn = self.has_turn.load(Ordering::Relaxed) || self.is_sole_voter();
+        self.raft.runtime_config().elect(!gives_way && !is_kept && has_turn && !self.is_fenced());
         if others && role.is_leader && !fitness.handing_over && !self.is_handing_over(&role) {
             fitness.handing_over = true;
             host.spawn(hand_over(Arc::clone(self), role.term));
         }
+    }
+
+    /// Has it call as a leader, or fall silent.
+    fn call_or_not(self: &Arc<Self>, host: &RaftHost, now: Instant, role: &Role) {
+        let needs_answers = role.is_leader && !self.is_sole_voter();
+        let acked = self.metrics().borrow_watched().last_quorum_acked;
+        let answered = match needs_answers {
+            true => acked.and_then(|acked| now.checked_sub(acked.elapsed())),
+            false => Some(now),
+        };
+        let begins = self.calling.lock().observe(now, role.term, answered, &self.timing);
+        self.set_heartbeats(now);
+        if begins && needs_answers && self.calls(now) {
+            let group = Arc::clone(self);
+            host.spawn(async move { group.raft.trigger().heartbeat().await });
+        }
+    }
+
+    /// It wakes: it calls, as if it had just been answered.
+    pub(super) fn begin_calling(&self, now: Instant) {
+        self.calling.lock().begin(now);
+        self.set_heartbeats(now);
+    }
+
+    /// Whether it may ask the others whether it leads.
+    pub(super) fn calls(&self, now: Instant) -> bool {
+        let is_mute = canary::sings(Canary::WakesMute) && !self.slumber.is_up();
+        !is_mute && self.calling.lock().calls(now, &self.timing)
+    }
+
+    /// Whether it sends no heartbeats from now on, though others would answer them.
+    fn silence(&self, silenced: bool, now: Instant) {
+        self.silenced.store(silenced, Ordering::SeqCst);
+        self.set_heartbeats(now);
+    }
+
+    fn set_heartbeats(&self, now: Instant) {
+        // It is looked at again only then; a turn in which it is silent is no shorter than it has to be.
+        let calls = !self.silenced.load(Ordering::SeqCst) && self.calls(now) && self.calls(now + LOOK);
+        self.raft.runtime_config().heartbeat(calls);
+    }
+
+    /// Whether its turn to campaign comes now.
+    fn take_turn(&self) -> bool {
+        !self.has_turn.load(Ordering::Relaxed)
+            && !self.is_fenced()
+            && !self.has_turn.swap(true, Ordering::Relaxed)
     }
 
     /// Whether it leads, and is mute: nobody has taken over what it was to hand over.
@@ -179,7 +241,12 @@ impl RaftHost {
             let now = env::clock::now();
             let (begun, done) = host.log.appends();
             let unsynced = syncing.observe(now, begun, done);
-            for group in host.groups() {
+            let mut turns = 0;
+            // Who sleeps is judged as soon as somebody wants something of it.
+            for group in host.groups().into_iter().filter(|group| !group.is_asleep()) {
+                if turns < TURNS_MAX && group.take_turn() {
+                    turns += 1;
+                }
                 group.judge(&host, now, unsynced);
                 if group.is_mute(now) && group.transfer.lock().take().is_some() {
                     host.spawn(start_anew(Arc::clone(&host), group));
@@ -223,9 +290,9 @@ async fn hand_over(group: Arc<Group>, term: u64) {
         let is_mute = group.is_handing_over(&group.role());
         if leads() && !is_mute {
             // The lease ends with the last acknowledgement, as the others' patience begins; so it need not be revoked.
-            group.raft.runtime_config().heartbeat(false);
+            group.silence(true, env::clock::now());
             env::clock::sleep(group.timing.election_max * 2).await;
-            group.raft.runtime_config().heartbeat(true);
+            group.silence(false, env::clock::now());
             if leads() {
                 tracing::warn!(range_id, replica_id, "nobody takes over: it does what it can");
                 group.fitness.lock().needed_until = Some(env::clock::now() + HAND_OVER_AGAIN);

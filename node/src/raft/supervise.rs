@@ -98,10 +98,12 @@ impl RaftHost {
         let _ = group.raft.shutdown().await;
         // What is in the log counts as durable from here on.
         self.log.barrier().await.map_err(RaftError::Log)?;
-        let (tenure, apply) = (Arc::clone(&group.tenure), Arc::clone(&self.apply));
+        let (tenure, apply, db) = (Arc::clone(&group.tenure), Arc::clone(&self.apply), self.db.clone());
         let failed = |message: String| RaftError::Group { range_id, message };
         let ended = env::task::blocking(move || {
             tenure.end();
+            // Who is started takes what the engine holds for flushed, and lets the log behind it go.
+            db.flush()?;
             apply.state_replaced(range_id)
         });
         ended.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;

@@ -6,6 +6,7 @@ use openraft::EntryPayload;
 use proto::v1;
 
 use super::apply::Store;
+use super::closed::Closed;
 use super::types::{Command, Entry, LogId, RaftMembership, StoredMembership, Vote};
 
 /// The version of entries, records, applied states and snapshots that this code writes, and the newest it reads.
@@ -38,6 +39,15 @@ pub(super) fn log_id_to_wire(id: &LogId) -> v1::RaftLogId {
 
 pub(super) fn log_id_from_wire(id: &v1::RaftLogId) -> LogId {
     LogId::new_term_index(id.term, id.index)
+}
+
+pub(super) fn closed_to_wire(closed: Closed) -> v1::RaftClosed {
+    let Closed { timestamp, index, span_epoch } = closed;
+    v1::RaftClosed { timestamp, index, span_epoch }
+}
+
+pub(super) fn closed_from_wire(closed: &v1::RaftClosed) -> Closed {
+    Closed { timestamp: closed.timestamp, index: closed.index, span_epoch: closed.span_epoch }
 }
 
 pub(super) fn membership_to_wire(membership: &RaftMembership) -> v1::RaftMembership {

@@ -248,10 +248,11 @@ pub(crate) fn apply(
             Kind::Root(command) => root.as_mut().map_or_else(Bytes::new, |root| root.apply(command, batch)),
         };
         if let Some(serving) = &serving
-            && serving.term == proposer_term
             && waits
         {
-            serving.applying(sequence, reply == APPLIED);
+            // What is ingested has nobody who stands for it: it is noticed all the same.
+            let is_own = serving.term == proposer_term;
+            serving.applying(if is_own { sequence } else { u64::MAX }, reply == APPLIED);
         }
         replies.push(reply);
     }

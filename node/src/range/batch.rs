@@ -45,6 +45,9 @@ impl Replica {
         results: &mut Vec<v1::OperationResult>,
     ) -> Result<(), Refusal> {
         let header = request.header.unwrap_or_default();
+        if header.from_follower && !self.leads() {
+            return self.follow(&header, request.operations, results).await;
+        }
         let state = self.cell.state();
         let serving = self.serving(&header, &state).await?;
         let commits = |operation: &v1::Operation| {
@@ -75,6 +78,30 @@ impl Replica {
         }
     }
 
+    /// Whether this replica serves now, as far as it knows without asking the others.
+    fn leads(&self) -> bool {
+        self.cell.serving().is_some_and(|serving| self.group.lease_valid(serving.term))
+    }
+
+    /// Answers a request that needs no leader.
+    async fn follow(
+        &self,
+        header: &Header,
+        operations: Vec<v1::Operation>,
+        results: &mut Vec<v1::OperationResult>,
+    ) -> Result<(), Refusal> {
+        let read = tokio::select! {
+            biased;
+            read = self.read_closed(header, operations, results) => read,
+            () = passes(deadline(header)) => Err(Refusal::Unavailable("the deadline passed".to_owned())),
+        };
+        self.group.note_follower_read(!matches!(read, Err(Refusal::NotClosed { .. })));
+        let metrics = &self.context.metrics;
+        let counter = if read.is_ok() { &metrics.follower_reads } else { &metrics.follower_refusals };
+        counter.increment(1);
+        read
+    }
+
     /// The term being served, its leadership proven after the request arrived.
     async fn serving(&self, header: &Header, state: &RangeState) -> Result<Arc<Serving>, Refusal> {
         let Some(serving) = self.cell.serving() else {
@@ -82,6 +109,7 @@ impl Replica {
             if role.is_leader {
                 return Err(Refusal::Unavailable("the range's leader is starting".to_owned()));
             }
+            self.group.note_asked();
             return Err(Refusal::NotLeader(role.leader));
         };
         if header.span_epoch != state.span_epoch {
@@ -91,6 +119,7 @@ impl Replica {
         if self.group.is_unfit() {
             return Err(Refusal::NotLeader(None));
         }
+        self.group.note_request();
         self.prove_leadership(serving.term).await?;
         Ok(serving)
     }
@@ -121,6 +150,18 @@ impl Evaluation<'_> {
             Operation::Scan(scan) => {
                 metrics.scans.increment(1);
                 OperationResult::Scan(self.scan(scan).await?)
+            }
+            Operation::Versions(versions) => {
+                metrics.scans.increment(1);
+                OperationResult::Versions(self.versions(versions).await?)
+            }
+            Operation::Changes(changes) => {
+                metrics.scans.increment(1);
+                OperationResult::Changes(self.changes(changes).await?)
+            }
+            Operation::Export(export) => {
+                metrics.scans.increment(1);
+                OperationResult::Export(self.export(export).await?)
             }
             Operation::Lock(lock) => {
                 metrics.locks.increment(lock.keys.len() as u64);
@@ -157,6 +198,8 @@ fn count(refusal: &Refusal, metrics: &Metrics) {
         Refusal::Conflict { .. } => &metrics.conflicts,
         Refusal::Deadlock { .. } => &metrics.deadlocks,
         Refusal::Ambiguous(_) | Refusal::Forgotten => &metrics.ambiguous,
+        // It was counted where it was answered.
+        Refusal::NotClosed { .. } => return,
         _ => &metrics.refusals,
     };
     counter.increment(1);

@@ -120,14 +120,20 @@ pub(crate) fn check(
         if Header::decode(stored).is_none_or(|header| header.start_timestamp != start_timestamp) {
             return Err(NoEffect::Wrong("is of another transaction than its commit"));
         }
-        if key.len() > KEY_BYTES_MAX || !contains(span, key) {
+        if key.len() > KEY_BYTES_MAX {
             return Err(NoEffect::Wrong("reaches out of the range"));
         }
         match before.replace(key) {
             Some(before) if key <= before => Err(NoEffect::Wrong("is not in the order of its keys")),
+            // Keys that ascend are inside where the first and the last are.
+            None if !contains(span, key) => Err(NoEffect::Wrong("reaches out of the range")),
             _ => Ok(()),
         }
-    })
+    })?;
+    match before {
+        Some(last) if !contains(span, last) => Err(NoEffect::Wrong("reaches out of the range")),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that a batch is what a command about intents within `span` does.
@@ -276,6 +282,8 @@ mod tests {
         refused(of_writes(&[a.clone(), a], 10, 20), "order");
         refused(of_writes(&[write("e", None)], 10, 20), "out of the range");
         refused(of_writes(&[write("c", Some("value"))], 10, 20), "out of the range");
+        refused(of_writes(&[write("c", None), write("da", None)], 10, 20), "out of the range");
+        refused(of_writes(&[write("da", None), write("e", None)], 10, 20), "out of the range");
         let mut batch = WriteBatch::new();
         batch.put_at(b"da", 20, b"short");
         refused(batch.clone(), "another transaction");

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! - A safe point never goes back, and `forgotten` is never below it.
+//! - A safe point never goes back, not that of a span that is kept for longer either, and `forgotten` is never below that of all.
 //! - Nothing is committed at or below the safe point after it is applied: a transaction that began at or below
 //!   `forgotten` is refused when its commit is applied, whenever it was evaluated.
 //! - A span is deleted only when no read can see it any more: it was given up at or below the safe point.
@@ -10,10 +10,15 @@
 use lsm::WriteBatch;
 use proto::v1::{RaiseSafePointCommand, RangeState, ReclaimCommand};
 
+use super::kept;
 use super::state::covers;
 
 /// Raises the safe point, and forgets transactions.
 pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand) {
+    // Of what was not kept for longer before, nothing is left below the safe point of all.
+    if let Some(wanted) = &command.kept {
+        state.kept = kept::replaced(state, &wanted.spans);
+    }
     state.safe_point = state.safe_point.max(command.safe_point);
     state.forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
 }
@@ -22,7 +27,8 @@ pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand) {
 pub(crate) fn reclaim(state: &RangeState, command: &ReclaimCommand, batch: &mut WriteBatch) -> bool {
     let (Some(own), Some(span)) = (&state.span, &command.span) else { return false };
     let bounded = !span.end.is_empty() && span.start < span.end;
-    if !bounded || !covers(own, &span.start, &span.end) || command.given_up > state.safe_point {
+    let is_early = || command.given_up > kept::safe_points_over(state, &span.start, &span.end).0;
+    if !bounded || !covers(own, &span.start, &span.end) || is_early() {
         return false;
     }
     batch.delete_range(&span.start, &span.end);
@@ -54,7 +60,7 @@ mod tests {
     fn a_safe_point_never_goes_back() {
         let mut state = state(10);
         for (safe_point, forgotten) in [(5, 7), (10, 10), (20, 15), (12, 30)] {
-            raise(&mut state, &RaiseSafePointCommand { safe_point, forgotten });
+            raise(&mut state, &RaiseSafePointCommand { safe_point, forgotten, kept: None });
             assert!(state.forgotten >= state.safe_point);
         }
         assert_eq!((state.safe_point, state.forgotten), (20, 30));

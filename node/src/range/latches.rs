@@ -3,6 +3,8 @@
 //! A commit latches the keys it writes exclusively and what it checks shared, all at once and in the order of
 //! arrival, and keeps them until it is applied. So its checks see every commit before it, and there are no deadlocks:
 //! a request only ever waits for requests that came earlier.
+//!
+//! Who writes few keys has each of them in a map; the list of who writes many ([`KeyList`]) is searched where it lies.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +16,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::inflight::TermEnded;
+use super::key_list::KeyList;
 
 /// What a commit touches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Footprint {
     /// Keys latched exclusively.
-    pub(crate) writes: Vec<Bytes>,
+    pub(crate) writes: KeyList,
     /// Spans latched shared; an empty end means the one key `start`.
     pub(crate) reads: Vec<(Bytes, Bytes)>,
 }
@@ -35,13 +38,22 @@ pub(crate) struct Latches {
 pub(crate) struct LatchGuard {
     latches: Arc<Latches>,
     id: u64,
+    writes: KeyList,
+}
+
+impl LatchGuard {
+    /// The keys latched exclusively.
+    pub(crate) fn writes(&self) -> &KeyList {
+        &self.writes
+    }
 }
 
 impl Latches {
     /// Waits until everything that came earlier and touches the same keys is gone.
     pub(crate) async fn acquire(self: &Arc<Self>, footprint: Footprint) -> Result<LatchGuard, TermEnded> {
+        let writes = footprint.writes.clone();
         let (id, granted) = self.table.lock().insert(footprint);
-        let guard = LatchGuard { latches: self.clone(), id };
+        let guard = LatchGuard { latches: self.clone(), id, writes };
         if let Some(granted) = granted {
             granted.await.map_err(|_| TermEnded)?;
         }
@@ -77,11 +89,14 @@ struct Request {
 /// # Invariants
 ///
 /// - A request with no blockers is granted; every blocker came earlier, so the waits have no cycle.
+/// - The keys of a request's writes are in `writers`, or, where they are many, its list is in `long_writers`.
 #[derive(Debug, Default)]
 struct Table {
     next_id: u64,
     requests: BTreeMap<u64, Request>,
     writers: BTreeMap<Bytes, Ids>,
+    /// Writers of many keys; few, so they are searched one by one.
+    long_writers: BTreeMap<u64, KeyList>,
     point_readers: BTreeMap<Bytes, Ids>,
     /// Readers of true spans; few, so they are searched one by one.
     span_readers: BTreeMap<u64, Vec<(Bytes, Bytes)>>,
@@ -97,8 +112,12 @@ impl Table {
                 blocker.dependents.push(id);
             }
         }
-        for key in &footprint.writes {
-            remember(&mut self.writers, key, id);
+        if footprint.writes.is_long() {
+            self.long_writers.insert(id, footprint.writes.clone());
+        } else {
+            for key in footprint.writes.iter() {
+                remember(&mut self.writers, key, id);
+            }
         }
         for (start, end) in &footprint.reads {
             if end.is_empty() {
@@ -120,15 +139,29 @@ impl Table {
 
     fn conflicting(&self, footprint: &Footprint) -> BTreeSet<u64> {
         let mut ids = BTreeSet::new();
-        for key in &footprint.writes {
-            ids.extend(self.writers.get(key).into_iter().flat_map(Ids::iter));
-            ids.extend(self.point_readers.get(key).into_iter().flat_map(Ids::iter));
-            for (id, spans) in &self.span_readers {
-                if spans.iter().any(|(start, end)| start <= key && key < end) {
-                    ids.insert(*id);
-                }
+        let writes = &footprint.writes;
+        if writes.is_long() {
+            ids.extend(of_any(&self.writers, writes));
+            ids.extend(of_any(&self.point_readers, writes));
+        } else {
+            for key in writes.iter() {
+                ids.extend(self.writers.get(key).into_iter().flat_map(Ids::iter));
+                ids.extend(self.point_readers.get(key).into_iter().flat_map(Ids::iter));
             }
         }
+        for (id, spans) in &self.span_readers {
+            if spans.iter().any(|(start, end)| writes.has_within(start, end)) {
+                ids.insert(*id);
+            }
+        }
+        let meets = |list: &KeyList| {
+            let reads = |(start, end): &(Bytes, Bytes)| match end.is_empty() {
+                true => list.has(start),
+                false => list.has_within(start, end),
+            };
+            list.meets(writes) || footprint.reads.iter().any(reads)
+        };
+        ids.extend(self.long_writers.iter().filter(|(_, list)| meets(list)).map(|(id, _)| *id));
         for (start, end) in &footprint.reads {
             if end.is_empty() {
                 ids.extend(self.writers.get(start).into_iter().flat_map(Ids::iter));
@@ -142,8 +175,10 @@ impl Table {
 
     fn remove(&mut self, id: u64) {
         let Some(request) = self.requests.remove(&id) else { return };
-        for key in &request.footprint.writes {
-            forget(&mut self.writers, key, id);
+        if self.long_writers.remove(&id).is_none() {
+            for key in request.footprint.writes.iter() {
+                forget(&mut self.writers, key, id);
+            }
         }
         for (start, end) in &request.footprint.reads {
             if end.is_empty() {
@@ -178,6 +213,15 @@ impl Ids {
     }
 }
 
+/// The requests that touch any key of a list.
+fn of_any<'a>(index: &'a BTreeMap<Bytes, Ids>, list: &'a KeyList) -> impl Iterator<Item = u64> + 'a {
+    let ends = list.first().zip(list.last());
+    let between =
+        ends.map(|(first, last)| index.range::<Bytes, _>((Bound::Included(first), Bound::Included(last))));
+    let touched = between.into_iter().flatten().filter(move |(key, _)| list.has(key));
+    touched.flat_map(|(_, ids)| ids.iter())
+}
+
 fn remember(index: &mut BTreeMap<Bytes, Ids>, key: &Bytes, id: u64) {
     match index.entry(key.clone()) {
         Entry::Vacant(entry) => {
@@ -208,7 +252,7 @@ mod tests {
 
     fn footprint(writes: &[&'static str], reads: &[(&'static str, &'static str)]) -> Footprint {
         Footprint {
-            writes: writes.iter().map(|key| Bytes::from_static(key.as_bytes())).collect(),
+            writes: KeyList::ascending(writes.iter().map(|key| Bytes::from_static(key.as_bytes()))),
             reads: reads
                 .iter()
                 .map(|(start, end)| {
@@ -272,7 +316,53 @@ mod tests {
         assert!(held(&latches, footprint(&["a"], &[("b", "c"), ("d", "")])).is_none());
         drop(first);
         let table = latches.table.lock();
-        assert!(table.requests.is_empty() && table.writers.is_empty());
+        assert!(table.requests.is_empty() && table.writers.is_empty() && table.long_writers.is_empty());
         assert!(table.point_readers.is_empty() && table.span_readers.is_empty());
+    }
+
+    /// Every key `a000`, `a002` and so on up to this number.
+    fn many(to: u32) -> KeyList {
+        let even = (0..to).step_by(2);
+        KeyList::ascending(even.map(|number| Bytes::from(format!("a{number:03}"))))
+    }
+
+    #[test]
+    fn many_writes_are_latched_like_few() {
+        let latches = Arc::new(Latches::default());
+        let bulk = |to| Footprint { writes: many(to), reads: vec![(Bytes::from_static(b"r"), Bytes::new())] };
+        assert!(bulk(400).writes.is_long());
+        let first = held(&latches, bulk(400)).unwrap();
+        let blocked = [
+            footprint(&["a200"], &[]),
+            footprint(&[], &[("a200", "")]),
+            footprint(&[], &[("a001", "a003")]),
+            footprint(&["r"], &[]),
+            bulk(800),
+        ];
+        for footprint in blocked {
+            assert!(held(&latches, footprint).is_none());
+        }
+        let free = [
+            footprint(&["a", "a201", "a400"], &[]),
+            footprint(&[], &[("a201", ""), ("r", "")]),
+            footprint(&[], &[("a201", "a202"), ("b", "c")]),
+        ];
+        for footprint in free {
+            assert!(held(&latches, footprint).is_some());
+        }
+        drop(first);
+        for standing in
+            [footprint(&["a200"], &[]), footprint(&[], &[("a200", "")]), footprint(&[], &[("a001", "a003")])]
+        {
+            let standing = held(&latches, standing).unwrap();
+            assert!(held(&latches, bulk(400)).is_none());
+            drop(standing);
+        }
+        let odd = footprint(&["a201"], &[("a203", ""), ("b", "c")]);
+        let odd = held(&latches, odd).unwrap();
+        assert!(held(&latches, bulk(400)).is_some());
+        drop(odd);
+        let table = latches.table.lock();
+        assert!(table.requests.is_empty() && table.writers.is_empty() && table.long_writers.is_empty());
     }
 }

@@ -7,6 +7,8 @@
 //!
 //! The `table` is the pure state machine, told the time; [`Locks`] puts it behind a mutex and lets waiters sleep.
 
+mod owner;
+mod runs;
 mod table;
 
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use parking_lot::Mutex;
 use proto::v1::Strength;
 use tokio::sync::oneshot;
 
+pub(crate) use self::owner::{Owner, TxnId};
 use self::table::Table;
-pub(crate) use self::table::{LOCKS_BYTES_MAX, Owner, Requested, TxnId, WaitEnd};
+pub(crate) use self::table::{LOCKS_BYTES_MAX, Requested, WaitEnd};
 
 /// The lock table of one term of a range.
 #[derive(Debug, Default)]
@@ -57,6 +60,11 @@ impl Locks {
         }
     }
 
+    /// See [`Table::request_run`].
+    pub(crate) fn request_run(&self, owner: Owner, keys: &[Bytes]) -> usize {
+        self.table.lock().request_run(env::clock::now(), owner, keys)
+    }
+
     /// A number for a wait that is in no queue, unique within the term.
     pub(crate) fn number_wait(&self) -> u64 {
         self.table.lock().number_wait()
@@ -68,7 +76,7 @@ impl Locks {
     }
 
     /// See [`Table::give_back`].
-    pub(crate) fn give_back(&self, txn: &TxnId, keys: &[Bytes]) {
+    pub(crate) fn give_back<'a>(&self, txn: &TxnId, keys: impl IntoIterator<Item = &'a Bytes>) {
         self.table.lock().give_back(env::clock::now(), txn, keys);
     }
 

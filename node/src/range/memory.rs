@@ -5,8 +5,8 @@
 //! reads share a fixed number of slots by the hash of their key, and spans are a step function over the key space
 //! whose lowest steps are folded into its floor when there are too many.
 //!
-//! The idea is CockroachDB's timestamp cache; the slots replace its per-key entries, so that a point read costs one
-//! atomic operation.
+//! The idea is CockroachDB's timestamp cache; the slots replace its per-key entries, so that a point read costs two
+//! atomic operations. They come to be as they are used ([`Sparse`]).
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::sparse::Sparse;
 
 /// How many slots point reads share; a power of two.
 pub(crate) const SLOTS: usize = 1 << 13;
@@ -46,22 +48,19 @@ impl Slot {
 ///   the floor that the memory was made with.
 /// - All operations on a slot are sequentially consistent: see [`super::inflight`] for the protocol they are part of.
 pub(crate) struct ReadMemory {
-    slots: Box<[AtomicU64]>,
+    slots: Sparse<AtomicU64>,
     spans: Mutex<Steps>,
 }
 
 impl ReadMemory {
     /// A memory in which everything was read at `floor`.
     pub(crate) fn new(floor: u64) -> Self {
-        Self {
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            spans: Mutex::new(Steps::new(floor, STEPS_MAX)),
-        }
+        Self { slots: Sparse::new(SLOTS), spans: Mutex::new(Steps::new(floor, STEPS_MAX)) }
     }
 
     /// Remembers that the key of `slot` was read at `at`.
     pub(crate) fn raise_slot(&self, slot: Slot, at: u64) {
-        if let Some(newest) = self.slots.get(slot.index()) {
+        if let Some(newest) = self.slots.make(slot.index()) {
             newest.fetch_max(at, Ordering::SeqCst);
         }
     }
@@ -71,10 +70,25 @@ impl ReadMemory {
         self.spans.lock().raise(start, end, at);
     }
 
+    /// Remembers that every key was read at `at`. It makes the memory smaller.
+    pub(crate) fn raise_all(&self, at: u64) {
+        self.spans.lock().raise_floor(at);
+    }
+
     /// The largest timestamp that `key` may have been read at.
     pub(crate) fn newest(&self, key: &[u8]) -> u64 {
         let point = self.slots.get(Slot::of(key).index()).map_or(0, |slot| slot.load(Ordering::SeqCst));
         point.max(self.spans.lock().at(key))
+    }
+
+    /// The largest of what these keys, which ascend, may have been read at.
+    pub(crate) fn newest_of(&self, keys: &[Bytes]) -> u64 {
+        /// So many keys are looked at among the spans before others have their turn.
+        const KEYS_AT_ONCE: usize = 1024;
+        let slots = keys.iter().filter_map(|key| self.slots.get(Slot::of(key).index()));
+        let points = slots.map(|slot| slot.load(Ordering::SeqCst)).max().unwrap_or(0);
+        let spans = keys.chunks(KEYS_AT_ONCE).map(|keys| self.spans.lock().at_any(keys)).max();
+        points.max(spans.unwrap_or(0))
     }
 }
 
@@ -99,6 +113,22 @@ impl Steps {
     fn at(&self, key: &[u8]) -> u64 {
         let below = self.steps.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
         below.map_or(self.floor, |(_, &value)| value.max(self.floor))
+    }
+
+    /// The largest that holds at one of these keys, which ascend.
+    fn at_any(&self, keys: &[Bytes]) -> u64 {
+        let Some(first) = keys.first() else { return 0 };
+        let mut value = self.at(first);
+        let mut newest = value;
+        let above = self.steps.range::<[u8], _>((Bound::Excluded(first.as_ref()), Bound::Unbounded));
+        let mut steps = above.peekable();
+        for key in keys {
+            while let Some((_, step)) = steps.next_if(|(start, _)| *start <= key) {
+                value = (*step).max(self.floor);
+            }
+            newest = newest.max(value);
+        }
+        newest
     }
 
     fn raise(&mut self, start: &[u8], end: &[u8], at: u64) {
@@ -144,12 +174,20 @@ impl Steps {
         }
     }
 
-    /// Raises the floor to the median step and drops the steps that it swallows.
+    /// Raises the floor to the median step.
     fn fold(&mut self) {
         let mut values: Vec<u64> = self.steps.values().copied().collect();
         let middle = values.len() / 2;
         let (_, &mut median, _) = values.select_nth_unstable(middle);
-        self.floor = self.floor.max(median);
+        self.raise_floor(median);
+    }
+
+    /// Raises the floor and drops the steps that it swallows.
+    fn raise_floor(&mut self, at: u64) {
+        if at <= self.floor {
+            return;
+        }
+        self.floor = at;
         let floor = self.floor;
         let mut last = floor;
         self.steps.retain(|_, value| {
@@ -183,6 +221,43 @@ mod tests {
         memory.raise_span(b"c", b"", 7);
         let read: Vec<u64> = [b"a", b"b", b"c", b"d"].iter().map(|key| memory.newest(*key)).collect();
         assert_eq!(read, [0, 10, 10, 7]);
+    }
+
+    #[test]
+    fn many_keys_were_read_when_one_of_them_was() {
+        let memory = ReadMemory::new(3);
+        let names = |names: &[&'static str]| -> Vec<Bytes> {
+            names.iter().map(|name| Bytes::from_static(name.as_bytes())).collect()
+        };
+        assert_eq!(memory.newest_of(&[]), 0);
+        assert_eq!(memory.newest_of(&names(&["a", "f"])), 3);
+        memory.raise_span(b"b", b"d", 10);
+        memory.raise_span(b"e", b"f", 20);
+        assert_eq!(memory.newest_of(&names(&["a", "d", "dz", "f"])), 3, "between them does not count");
+        assert_eq!(memory.newest_of(&names(&["a", "c", "d"])), 10);
+        assert_eq!(memory.newest_of(&names(&["b"])), 10);
+        assert_eq!(memory.newest_of(&names(&["c", "e", "f"])), 20);
+        memory.raise_slot(Slot::of(b"a"), 30);
+        assert_eq!(memory.newest_of(&names(&["a", "c"])), 30);
+        let many: Vec<Bytes> =
+            (0..5000_u32).map(|number| Bytes::copy_from_slice(&number.to_be_bytes())).collect();
+        memory.raise_span(&many[4321], &many[4322], 40);
+        let each = many.iter().map(|key| memory.newest(key)).max();
+        assert_eq!((memory.newest_of(&many), each), (40, Some(40)));
+    }
+
+    #[test]
+    fn what_counts_as_read_as_a_whole_takes_no_room() {
+        let memory = ReadMemory::new(5);
+        for key in 0..100u8 {
+            memory.raise_span(&[key], &[key + 1], 10 + u64::from(key));
+        }
+        memory.raise_slot(Slot::of(b"a"), 40);
+        memory.raise_all(60);
+        memory.raise_all(7);
+        assert_eq!((memory.newest(b"a"), memory.newest(&[49]), memory.newest(&[99])), (107, 60, 109));
+        assert_eq!((memory.newest(&[200]), memory.newest_of(&[Bytes::from_static(b"z")])), (60, 60));
+        assert_eq!(memory.spans.lock().steps.len(), 50, "49 steps above it, and where they end");
     }
 
     #[test]

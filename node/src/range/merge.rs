@@ -107,6 +107,7 @@ pub(crate) fn merge<'a>(
         span_epoch: state.span_epoch.max(right.span_epoch) + 1,
         safe_point: state.safe_point.max(right.safe_point),
         forgotten: state.forgotten.max(right.forgotten),
+        kept: [state.kept.as_slice(), &right.kept].concat(),
         merging: None,
         ..state.clone()
     };

@@ -96,7 +96,7 @@ fn taking_over() -> Kind {
 }
 
 fn raise(to: u64) -> Kind {
-    Kind::RaiseSafePoint(RaiseSafePointCommand { safe_point: to, forgotten: to })
+    Kind::RaiseSafePoint(RaiseSafePointCommand { safe_point: to, forgotten: to, kept: None })
 }
 
 #[test]

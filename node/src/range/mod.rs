@@ -12,25 +12,32 @@
 //!    entry of the log, or in several (`pieces`).
 //!    Of a transaction over several ranges it writes `intents`, which are made versions of later; what its coordinator has
 //!    left undone is settled by the ranges themselves (`recovery`).
-//! 5. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
+//! 5. The leader closes timestamps (`closing`): what is read at or below one of those any replica may answer.
+//! 6. Every replica applies the effect ([`apply`]); on the leader the marks, latches and locks go, and the
 //!    transaction's client is answered.
 
 mod admission;
 pub(crate) mod apply;
 #[cfg(test)]
 mod apply_tests;
+mod barren;
 mod batch;
+mod closing;
 mod divide;
 mod effect;
 mod evaluate;
+mod exports;
 mod garbage;
 mod gate;
 mod horizon;
 mod inflight;
 mod intents;
+pub(crate) mod kept;
+mod key_list;
 mod latches;
 mod load;
 mod locks;
+pub(crate) mod map;
 mod memory;
 pub(crate) mod merge;
 #[cfg(test)]
@@ -42,6 +49,7 @@ mod replica;
 mod reservations;
 mod room;
 mod serving;
+mod sparse;
 mod split;
 pub(crate) mod state;
 mod subsume;
@@ -51,6 +59,8 @@ mod version;
 pub(crate) use admission::Admission;
 pub(crate) use divide::{NewRange, reaches_over};
 pub(crate) use evaluate::bounds;
+pub(crate) use exports::Exports;
+pub(crate) use horizon::{WOKEN_AT_ONCE, in_turn};
 pub(crate) use intents::has_room;
 pub(crate) use load::divided_at;
 pub(crate) use locks::TxnId;

@@ -160,6 +160,17 @@ impl Replica {
         Ok(Settled::Done)
     }
 
+    /// Whether it is decided what becomes of a large transaction, as its primary's range tells who asks.
+    pub(super) async fn is_decided(&self, large: &Large, standing: &Standing) -> Result<bool, Refusal> {
+        let decided = match self.recover(standing, vec![standing.primary.clone()], false, 0).await? {
+            (Outcome::Committed, timestamp) => intents::Outcome::Committed(timestamp),
+            (Outcome::Aborted, _) => intents::Outcome::Aborted,
+            (Outcome::Pending | Outcome::Prewritten, _) => return Ok(false),
+        };
+        large.decided(decided);
+        Ok(true)
+    }
+
     /// Whether the primary of an intent lies in this range, too, and its intent stands.
     fn holds_primary(&self, serving: &Serving, standing: &Standing) -> Result<bool, Refusal> {
         let is_here = |span: &Span| contains(span, &standing.primary);

@@ -18,6 +18,15 @@ pub(crate) enum Refusal {
     /// Another replica leads.
     #[error("this replica does not lead the range")]
     NotLeader(Option<Replica>),
+    /// A replica that does not lead cannot answer that: what is read above this may not all be here yet, or a lock is in the
+    /// way.
+    #[error("this replica does not lead, and answers reads up to timestamp {closed} where nothing is locked")]
+    NotClosed {
+        /// Up to when it may answer; 0: it does not know.
+        closed: u64,
+        /// Who leads.
+        leader: Option<Replica>,
+    },
     /// Planned under another schema.
     #[error("the catalog has changed")]
     StaleCatalog {
@@ -115,6 +124,10 @@ impl Refusal {
                     leader_address: String::new(),
                 })
             }
+            Self::NotClosed { closed, leader } => Kind::NotClosed(v1::NotClosed {
+                closed_timestamp: closed,
+                leader_node_id: leader.map_or(0, |leader| leader.store.node_id),
+            }),
             Self::StaleCatalog { current } => Kind::StaleCatalog(v1::StaleCatalog { current }),
             Self::Conflict { key, timestamp } => Kind::Conflict(v1::Conflict { key, timestamp }),
             Self::LockNotAvailable { key } => Kind::LockNotAvailable(v1::LockNotAvailable { key }),

@@ -12,6 +12,7 @@ use proto::v1::operation_result::Result as Answer;
 use proto::v1::{RangeState, Span, WaitRequest, WaitResponse};
 
 use super::admission::Admission;
+use super::exports::Exports;
 use super::intents::{Intents, Look};
 use super::refusal::Refusal;
 use super::serving::Serving;
@@ -31,6 +32,9 @@ const QUORUM_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a leader makes sure that it leads still, on behalf of those who wait.
 const PROOF: Duration = Duration::from_millis(250);
+
+/// More often than this it does not.
+const TICK_MIN: Duration = Duration::from_millis(10);
 
 /// Where timestamps come from.
 #[async_trait]
@@ -96,6 +100,10 @@ pub(crate) struct Context {
     pub(crate) vitals: Arc<Vitals>,
     /// Lets commits in.
     pub(crate) admission: Admission,
+    /// How far the timestamps that are closed lie behind the newest.
+    pub(crate) closed_lag_ms: u64,
+    /// Lets files of backups be written.
+    pub(crate) exports: Exports,
 }
 
 /// One replica of a range.
@@ -153,6 +161,8 @@ impl Replica {
     async fn sweep_locks(&self, serving: &Arc<Serving>) {
         loop {
             env::clock::sleep(SWEEP).await;
+            // Who sleeps has nothing that expires.
+            self.group.awake().await;
             self.sweep_intents(serving);
             let expired = serving.locks.expire();
             if expired > 0 {
@@ -164,15 +174,33 @@ impl Replica {
     }
 
     /// Tells those who wait when this leader is cut off from its quorum: nobody else does, because it goes on believing
-    /// that it leads until it hears of another.
-    async fn notice_lapse(&self, serving: &Serving) {
+    /// that it leads until it hears of another. What proves that it leads serves to close timestamps, too.
+    async fn notice_lapse(&self, serving: &Arc<Serving>) {
+        // Timestamps that lie less far behind are to be closed more often.
+        let tick = PROOF.min(Duration::from_millis(self.context.closed_lag_ms / 2)).max(TICK_MIN);
+        let mut closing = None;
         loop {
-            env::clock::sleep(PROOF).await;
-            let proven = env::clock::timeout(PROOF * 2, self.prove_leadership(serving.term)).await;
-            if !matches!(proven, Ok(Ok(()))) {
+            env::clock::sleep(tick).await;
+            if self.group.is_asleep() {
+                // Nobody waits, and what is closed stands still.
+                closing = None;
+                self.group.awake().await;
+            }
+            closing = closing.or_else(|| self.begin_closing(serving));
+            // What is done here for itself does not keep the group awake.
+            let leads = self.group.holds_lease(serving.term) || self.proves_in_time(serving.term).await;
+            if !leads {
                 serving.lapse();
+            } else if closing.as_ref().is_some_and(|closing| self.finish_closing(serving, closing)) {
+                closing = None;
             }
         }
+    }
+
+    /// Whether it can be proven soon that this replica leads in `term`.
+    async fn proves_in_time(&self, term: u64) -> bool {
+        let proven = env::clock::timeout(PROOF * 2, self.prove_leadership(term)).await;
+        matches!(proven, Ok(Ok(())))
     }
 
     /// What a term begins with once its blank entry is applied: nothing of other terms is applied any more.
@@ -226,7 +254,12 @@ impl Replica {
         if self.group.lease_valid(term) {
             return Ok(());
         }
-        match env::clock::timeout(QUORUM_PATIENCE, self.group.read_index()).await {
+        let proving = async {
+            self.group.rouse().await;
+            // What wakes it gives the lease back.
+            if self.group.lease_valid(term) { Ok(term) } else { self.group.read_index().await }
+        };
+        match env::clock::timeout(QUORUM_PATIENCE, proving).await {
             // Leadership may have been lost and won again in between.
             Ok(Ok(proven)) if proven == term => return Ok(()),
             Ok(Ok(_)) => {}

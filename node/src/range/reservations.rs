@@ -13,22 +13,22 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::inflight::{InFlight, Mark};
+use super::key_list::KeyList;
 use super::latches::LatchGuard;
 use super::locks::TxnId;
 
 /// Keys that nobody else reads at or above a timestamp, or writes, as long as this is there.
 pub(crate) struct Reserved {
-    /// The keys, ascending.
-    keys: Vec<Bytes>,
+    keys: KeyList,
     mark: Arc<Mark>,
     latch: Option<LatchGuard>,
     inflight: Arc<InFlight>,
 }
 
 impl Reserved {
-    /// Keys that are latched for `owner`, ascending: marks them, undecided still.
-    pub(crate) fn new(owner: TxnId, keys: Vec<Bytes>, latch: LatchGuard, inflight: Arc<InFlight>) -> Self {
-        let mark = inflight.enter_as(Mark::owned(owner), keys.iter());
+    /// Keys that are latched for `owner`: marks them, undecided still.
+    pub(crate) fn new(owner: TxnId, keys: KeyList, latch: LatchGuard, inflight: Arc<InFlight>) -> Self {
+        let mark = inflight.enter_as(Mark::owned(owner), &keys);
         Self { keys, mark, latch: Some(latch), inflight }
     }
 
@@ -43,7 +43,7 @@ impl Reserved {
     }
 
     /// Keys, mark and latches, for whom they were reserved: that one gives them up.
-    pub(crate) fn into_parts(mut self) -> (Vec<Bytes>, Arc<Mark>, Option<LatchGuard>) {
+    pub(crate) fn into_parts(mut self) -> (KeyList, Arc<Mark>, Option<LatchGuard>) {
         let latch = self.latch.take();
         (std::mem::take(&mut self.keys), self.mark.clone(), latch)
     }
@@ -52,7 +52,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if !self.keys.is_empty() {
-            self.inflight.leave(self.keys.iter(), &self.mark);
+            self.inflight.leave(&self.keys, &self.mark);
         }
     }
 }
@@ -73,6 +73,11 @@ impl Reservations {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.reserved.lock().entry((txn, at)).or_default().push((number, reserved));
         number
+    }
+
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reserved.lock().is_empty()
     }
 
     /// What is kept for the transaction along with `key`.
@@ -129,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_reserved_key_is_read_below_and_waited_for_above() {
         let (inflight, latches) = (Arc::new(InFlight::new()), Arc::new(Latches::default()));
-        let keys = vec![Bytes::from_static(b"da")];
+        let keys = KeyList::ascending([Bytes::from_static(b"da")]);
         let footprint = Footprint { writes: keys.clone(), reads: Vec::new() };
         let latch = latches.acquire(footprint.clone()).await.unwrap();
         let reserved = Reserved::new([1; 16], keys.clone(), latch, inflight.clone());
@@ -155,7 +160,7 @@ mod tests {
         let (inflight, latches) = (Arc::new(InFlight::new()), Arc::new(Latches::default()));
         let reservations = Reservations::default();
         for (place, names) in [&["da"][..], &["db", "dy"], &["dz"]].into_iter().enumerate() {
-            let keys: Vec<Bytes> = names.iter().map(|name| Bytes::from_static(name.as_bytes())).collect();
+            let keys = KeyList::ascending(names.iter().map(|name| Bytes::from_static(name.as_bytes())));
             let footprint = Footprint { writes: keys.clone(), reads: Vec::new() };
             let latch = latches.acquire(footprint).await.unwrap();
             let reserved = Reserved::new([1; 16], keys, latch, inflight.clone());

@@ -3,20 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use env::clock::Instant;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::admission::Admitted;
+use super::barren::Barren;
 use super::gate::CatalogGate;
 use super::inflight::{InFlight, Mark, TermEnded};
 use super::intents::{Change, Intents};
+use super::key_list::KeyList;
 use super::latches::{LatchGuard, Latches};
 use super::locks::{Locks, TxnId};
 use super::memory::ReadMemory;
 use super::reservations::Reservations;
 use super::room::Room;
+
+/// Who watches what changes is expected to ask again within this.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// More than there are points up to which a range may forget: one, and one for each span that is kept for longer.
+const POINTS_MAX: u64 = 1024;
 
 /// One term of a range's leader, or a part of it: the range may freeze and thaw, or take another one over, and then the same
 /// term is served anew.
@@ -30,6 +40,8 @@ use super::room::Room;
 pub(crate) struct Serving {
     /// The term.
     pub(crate) term: u64,
+    /// A timestamp that everything counted as read at when it began.
+    pub(crate) began: u64,
     /// What was read.
     pub(crate) memory: ReadMemory,
     /// What is being committed.
@@ -38,6 +50,8 @@ pub(crate) struct Serving {
     pub(crate) latches: Arc<Latches>,
     /// Who locks.
     pub(crate) locks: Arc<Locks>,
+    /// Where there is nothing to read.
+    pub(crate) barren: Barren,
     /// What others have written provisionally.
     pub(crate) intents: Intents,
     /// Keys that are about to be prewritten.
@@ -52,6 +66,14 @@ pub(crate) struct Serving {
     staged: Arc<AtomicU64>,
     /// The safe point is being raised.
     pub(crate) raising: AtomicBool,
+    /// What the range was last woken for, of what may be forgotten.
+    followed: AtomicU64,
+    /// Until then no timestamp is closed.
+    closes_after: Mutex<Option<Instant>>,
+    /// Until then who watches what changes is told nothing.
+    tells_after: Mutex<Option<Instant>>,
+    /// Somebody watches what changes, as far as is known until then.
+    watched_until: Mutex<Option<Instant>>,
     /// Nothing of transactions that began at or below this is prewritten any more: they are about to be forgotten.
     barred: AtomicU64,
     proposals: Mutex<Proposals>,
@@ -78,7 +100,7 @@ struct Proposals {
 /// What stands while a commit is under way.
 pub(crate) struct Proposal {
     /// The keys that it writes.
-    pub(crate) keys: Vec<Bytes>,
+    pub(crate) keys: KeyList,
     /// Their mark.
     pub(crate) mark: Arc<Mark>,
     /// Their latches, held by being here.
@@ -108,10 +130,12 @@ impl Serving {
     pub(crate) fn with_intents(term: u64, floor: u64, intents: Intents) -> Self {
         Self {
             term,
+            began: floor,
             memory: ReadMemory::new(floor),
             inflight: Arc::new(InFlight::new()),
             latches: Arc::default(),
             locks: Arc::default(),
+            barren: Barren::default(),
             intents,
             reservations: Reservations::default(),
             gate: CatalogGate::new(),
@@ -119,6 +143,10 @@ impl Serving {
             giving: Giving::default(),
             staged: Arc::default(),
             raising: AtomicBool::new(false),
+            followed: AtomicU64::new(0),
+            closes_after: Mutex::default(),
+            tells_after: Mutex::default(),
+            watched_until: Mutex::default(),
             barred: AtomicU64::new(0),
             proposals: Mutex::default(),
             lapse: Notify::new(),
@@ -193,7 +221,7 @@ impl Serving {
         let mut proposals = self.proposals.lock();
         if proposals.ended {
             drop(proposals);
-            self.inflight.leave(proposal.keys.iter(), &proposal.mark);
+            self.inflight.leave(&proposal.keys, &proposal.mark);
             return Err(TermEnded);
         }
         let sequence = proposals.next;
@@ -217,13 +245,45 @@ impl Serving {
     /// The commit was certainly not proposed.
     pub(crate) fn abandon(&self, sequence: u64) {
         if let Some(proposal) = self.take(sequence) {
-            self.inflight.leave(proposal.keys.iter(), &proposal.mark);
+            self.inflight.leave(&proposal.keys, &proposal.mark);
         }
     }
 
     /// Apply has taken the commit, which had an effect or none.
     pub(crate) fn applying(&self, sequence: u64, took_effect: bool) {
         self.proposals.lock().applying.push((sequence, took_effect));
+    }
+
+    /// Until then no timestamp is closed.
+    pub(crate) fn hold_closing(&self, until: Instant) {
+        let mut held = self.closes_after.lock();
+        *held = (*held).max(Some(until));
+    }
+
+    /// Whether none is closed now.
+    pub(crate) fn holds_closing(&self) -> bool {
+        self.closes_after.lock().is_some_and(|until| env::clock::now() < until)
+    }
+
+    /// Until then who watches what changes is told nothing.
+    pub(crate) fn hold_watching(&self, until: Instant) {
+        let mut held = self.tells_after.lock();
+        *held = (*held).max(Some(until));
+    }
+
+    /// Whether nobody is told now.
+    pub(crate) fn holds_watching(&self) -> bool {
+        self.tells_after.lock().is_some_and(|until| env::clock::now() < until)
+    }
+
+    /// Somebody watches what changes.
+    pub(crate) fn note_watched(&self) {
+        *self.watched_until.lock() = Some(env::clock::now() + WATCHED);
+    }
+
+    /// Whether somebody has a moment ago.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched_until.lock().is_some_and(|until| env::clock::now() < until)
     }
 
     /// From now on no transaction that began at or below `start` is prewritten; false: one is being prewritten.
@@ -243,6 +303,7 @@ impl Serving {
         let finished = std::mem::take(&mut self.proposals.lock().applying);
         for (sequence, took_effect) in finished {
             let (changes, changes_catalog) = self.take_changes(sequence);
+            self.uncover(sequence, changes.is_empty());
             // Before its mark and its intents go, for who finds none looks at what the gate knows.
             if changes_catalog {
                 self.gate.forget();
@@ -250,10 +311,22 @@ impl Serving {
             // Before the proposal goes, for one of the two holds the safe point back.
             changes.into_iter().filter(|_| took_effect).for_each(|change| self.intents.change(change));
             let Some(proposal) = self.take(sequence) else { continue };
-            self.inflight.leave(proposal.keys.iter(), &proposal.mark);
+            self.inflight.leave(&proposal.keys, &proposal.mark);
             if proposal.releases {
                 self.locks.release_all(&proposal.txn);
             }
+        }
+    }
+
+    /// What the commit has written is not taken for empty any more.
+    fn uncover(&self, sequence: u64, knows_keys: bool) {
+        if !self.barren.is_noticed() {
+            return;
+        }
+        let keys = self.proposals.lock().standing.get(&sequence).map(|proposal| proposal.keys.clone());
+        match keys.filter(|_| knows_keys) {
+            Some(keys) => self.barren.written(&keys),
+            None => self.barren.clear(),
         }
     }
 
@@ -272,6 +345,28 @@ impl Serving {
         self.room.end();
         self.over.notify_waiters();
         drop(standing);
+    }
+
+    /// Whether nothing is under way, and nobody waits, or watches and is about to ask again.
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_still = {
+            let proposals = self.proposals.lock();
+            !proposals.ended && proposals.standing.is_empty() && proposals.applying.is_empty()
+        };
+        is_still
+            && !self.giving.active.load(Ordering::SeqCst)
+            && !self.raising.load(Ordering::SeqCst)
+            && self.locks.transactions() == 0
+            && self.intents.counts() == (0, 0)
+            && self.reservations.is_empty()
+            && !self.is_watched()
+    }
+
+    /// Whether the range, asleep, is to be woken so that it forgets: it has had so many requests so far, and is past so many of the points
+    /// up to which it may. Once for each.
+    pub(crate) fn wakes_for(&self, requests: u64, passed: u64) -> bool {
+        let now = requests.saturating_mul(POINTS_MAX).saturating_add(passed.min(POINTS_MAX - 1));
+        self.followed.fetch_max(now, Ordering::Relaxed) < now
     }
 
     /// Whether the term has ended.
@@ -327,6 +422,14 @@ impl Drop for ProposalGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_asleep_is_woken_once_for_each_point_until_it_is_asked_again() {
+        let serving = Serving::new(7, 1);
+        let woken = [(0, 1), (0, 1), (0, 2), (0, 1), (0, 2), (3, 1), (3, 1), (3, 2), (3, 5000), (4, 1)];
+        let woken = woken.map(|(requests, passed)| serving.wakes_for(requests, passed));
+        assert_eq!(woken, [true, false, true, false, false, true, false, true, true, true]);
+    }
 
     #[test]
     fn what_is_given_away_is_so_until_that_is_over() {

@@ -22,7 +22,8 @@ use bytes::Bytes;
 use prost::Message;
 use proto::v1::{RangeState, ReplicaDescriptor, Span, SplitCommand};
 
-use super::state::{FORMAT, contains, is_held, is_still, state_key};
+use super::kept::clipped;
+use super::state::{contains, format_of, is_held, is_still, state_key};
 use crate::raft::{Child, FIRST_INDEX, Membership, Store};
 
 /// Both halves of the range; nothing if it is not what the split was decided for.
@@ -44,15 +45,20 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
         let replica_id = *split.replicas.get(&replica.replica_id)?;
         Some(ReplicaDescriptor { replica_id, ..replica.clone() })
     };
+    let halves = (
+        Span { start: span.start.clone(), end: split.key.clone() },
+        Span { start: split.key.clone(), end: span.end.clone() },
+    );
     let left = RangeState {
-        span: Some(Span { start: span.start.clone(), end: split.key.clone() }),
+        kept: clipped(&state.kept, &halves.0),
+        span: Some(halves.0),
         span_epoch: state.span_epoch + 1,
         ..state.clone()
     };
     let right = RangeState {
-        format: FORMAT,
         range_id: split.range_id,
-        span: Some(Span { start: split.key.clone(), end: span.end.clone() }),
+        kept: clipped(&state.kept, &halves.1),
+        span: Some(halves.1),
         span_epoch: state.span_epoch + 1,
         config_epoch: FIRST_INDEX,
         replicas: state.replicas.iter().filter_map(heir).collect(),
@@ -61,6 +67,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
         by_hand: split.by_hand,
         ..RangeState::default()
     };
+    let right = RangeState { format: format_of(&right), ..right };
     Some((left, right))
 }
 
@@ -92,6 +99,7 @@ pub(crate) fn child(right: &RangeState, split: &SplitCommand) -> Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::range::state::FORMAT;
 
     fn state() -> RangeState {
         let replica = |replica_id, node_id, learner| ReplicaDescriptor {

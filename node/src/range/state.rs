@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -20,8 +20,12 @@ pub(crate) const FORMAT: u32 = 2;
 /// that serves must not read it. None is begun before all nodes can.
 pub(crate) const FORMAT_MERGES: u32 = 3;
 
+/// The format of what says that some history is kept for longer: a program that did not heed it would forget that. Nobody says
+/// so before all nodes can read it.
+pub(crate) const FORMAT_KEPT: u32 = 4;
+
 /// The newest format of commands and rows that this program reads.
-pub(crate) const FORMAT_NEWEST: u32 = FORMAT_MERGES;
+pub(crate) const FORMAT_NEWEST: u32 = FORMAT_KEPT;
 
 /// The oldest format of commands that it reads.
 pub(crate) const FORMAT_MIN: u32 = 2;
@@ -95,6 +99,8 @@ pub(crate) struct RangeCell {
     serving: RwLock<Option<Arc<Serving>>>,
     /// The safe point or the span has moved, and the engine was not told.
     raised: AtomicBool,
+    /// The index of the newest entry that was applied since the start and can be read.
+    applied: AtomicU64,
     /// What this replica is asked.
     pub(crate) load: Load,
 }
@@ -105,7 +111,8 @@ impl RangeCell {
         let state = load_state(range_id, db)?;
         let state = RwLock::new(Arc::new(state));
         let (coming, serving, raised) = (Mutex::default(), RwLock::new(None), AtomicBool::new(false));
-        Ok(Self { range_id, state, coming, serving, raised, load: Load::default() })
+        let applied = AtomicU64::new(0);
+        Ok(Self { range_id, state, coming, serving, raised, applied, load: Load::default() })
     }
 
     /// Reads the state anew.
@@ -150,7 +157,8 @@ impl RangeCell {
         let mut serving = self.serving.write();
         let ended = serving.take_if(|_| ends);
         let mut current = self.state.write();
-        if state.safe_point != current.safe_point || state.span != current.span {
+        let moved = state.safe_point != current.safe_point || state.kept != current.kept;
+        if moved || state.span != current.span {
             self.raised.store(true, Ordering::Release);
         }
         *current = Arc::new(state);
@@ -159,6 +167,17 @@ impl RangeCell {
         if let Some(ended) = ended {
             ended.end();
         }
+    }
+
+    /// All up to the entry at `index` can be read, and whoever waits for that is told next.
+    pub(crate) fn note_applied(&self, index: u64) {
+        self.applied.fetch_max(index, Ordering::AcqRel);
+    }
+
+    /// The newest entry of those; 0: none since the start. It is known here before those are told who wait for it, and so
+    /// before replication says so.
+    pub(crate) fn applied_index(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
     }
 
     /// Whether the safe point or the span has moved since this was asked.
@@ -197,7 +216,16 @@ impl RangeCell {
 
 /// A range's state as the engine has it; blank if there is none.
 pub(crate) fn load_state(range_id: u64, db: &lsm::Db) -> Result<RangeState, lsm::Error> {
-    match db.get(&state_key(range_id))? {
+    state_of(range_id, db.get(&state_key(range_id))?)
+}
+
+/// The same as a snapshot of the engine has it.
+pub(crate) fn load_state_of(range_id: u64, snapshot: &lsm::Snapshot) -> Result<RangeState, lsm::Error> {
+    state_of(range_id, snapshot.get(&state_key(range_id))?)
+}
+
+fn state_of(range_id: u64, row: Option<Bytes>) -> Result<RangeState, lsm::Error> {
+    match row {
         Some(row) => read_state(range_id, &row).map_err(lsm::Error::Invalid),
         None => Ok(RangeState { format: FORMAT, range_id, ..RangeState::default() }),
     }
@@ -210,7 +238,11 @@ pub(crate) fn is_held(state: &RangeState) -> bool {
 
 /// The least format that says all of a state.
 pub(crate) fn format_of(state: &RangeState) -> u32 {
-    if is_held(state) { FORMAT_MERGES } else { FORMAT }
+    match (state.kept.is_empty(), is_held(state)) {
+        (false, _) => FORMAT_KEPT,
+        (true, true) => FORMAT_MERGES,
+        (true, false) => FORMAT,
+    }
 }
 
 /// Whether the range serves nothing.

@@ -3,6 +3,7 @@
 //! Nothing that is told is remembered but for its pace: whoever has not heard it, or has failed, is told again by the same
 //! view of the cluster. What is done on condition of a configuration is not done to another.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,10 @@ use proto::v1::{LeaderMove, NodeRow, RangeDescriptor, RangeMerge, ReplicaDescrip
 
 use super::ROOT_RANGE;
 use super::placement::{ClusterView, Extent, NodeView, Plan, RangeView, Vanishing, plan, shrink};
-use super::registry::epochs;
 use super::roster::LIVE;
-use super::state::is_draining;
+use super::state::{epochs, is_draining};
 use super::term::RootTerm;
-use super::view::{Seen, View};
+use super::view::{Planned, Seen, View};
 use crate::range::state::FORMAT_MERGES;
 
 /// How long a plan holds at least, and as a multiple of what it took to find.
@@ -47,8 +47,10 @@ const TRANSFERS_MAX: usize = 1;
 impl RootTerm {
     /// What placement wants of the ranges that a node leads.
     pub(super) fn wanted_of(&self, node_id: u64) -> (Vec<ReplicaMove>, Vec<LeaderMove>) {
-        let plan = self.plan();
-        let nodes = self.nodes();
+        let planned = self.plan();
+        let Some(plan) = planned.by_leader.get(&node_id) else { return (Vec::new(), Vec::new()) };
+        let changes = || plan.repairs.iter().chain(&plan.balancing);
+        let nodes = self.nodes_of(&changes().flat_map(|found| found.add.iter().copied()).collect());
         let now = env::clock::now();
         let mut view = self.view.lock();
         let View { led, sent, handed_over, .. } = &mut *view;
@@ -99,14 +101,16 @@ impl RootTerm {
         };
         let now = env::clock::now();
         let mut view = self.view.lock();
-        if !self.all_can_merge(&view) {
+        let is_due = view.shrinking.is_none_or(|due| now >= due);
+        if !(is_due || view.vanishing.contains_key(&node_id)) || !self.all_can_merge(&view) {
             return Vec::new();
         }
-        if view.shrunk.is_none_or(|at| now.duration_since(at) >= SHRINKING) {
+        if is_due {
             view.merging.retain(|_, at| now.duration_since(*at) < rest.max(MERGING));
             let extents = self.extents(&view, now, rest);
             let found = shrink(extents, self.nodes.limits, &mut view.small, now, rest);
-            view.shrunk = Some(now);
+            let ended = env::clock::now();
+            view.shrinking = Some(now + SHRINKING.max(ended.duration_since(now) * PLAN_PART));
             view.vanishing.clear();
             for Vanishing { range_id, right_id, span_epoch, key } in found {
                 let leader = view.led.get(&range_id).map_or(0, |range| range.leader_node_id);
@@ -131,6 +135,7 @@ impl RootTerm {
 
     /// The ranges of data that are known as they are.
     fn extents(&self, view: &View, now: Instant, rest: Duration) -> Vec<Extent> {
+        self.note_walk();
         let state = self.state.lock();
         let serves = |node_id: u64| {
             let recent = |seen: &Seen| now.duration_since(seen.at) < LIVE;
@@ -163,14 +168,15 @@ impl RootTerm {
     }
 
     /// What placement wants, found not long ago.
-    pub(super) fn plan(&self) -> Arc<Plan> {
+    pub(super) fn plan(&self) -> Arc<Planned> {
         let now = env::clock::now();
         if let Some((until, plan)) = &self.view.lock().planned
             && now < *until
         {
             return plan.clone();
         }
-        let found = Arc::new(plan(&self.cluster_view()));
+        let view = self.cluster_view();
+        let found = Arc::new(Planned::new(plan(&view), &view));
         let ended = env::clock::now();
         let holds = PLAN.max(ended.duration_since(now) * PLAN_PART);
         self.view.lock().planned = Some((ended + holds, found.clone()));
@@ -179,8 +185,8 @@ impl RootTerm {
 
     /// The cluster as placement sees it.
     fn cluster_view(&self) -> ClusterView {
+        self.note_walk();
         let now = env::clock::now();
-        let nodes = self.nodes();
         let mut view = self.view.lock();
         view.sent.retain(|_, (at, _)| now.duration_since(*at) < BEGINNING);
         view.handed_over.retain(|_, at| now.duration_since(*at) < LEADER_REST);
@@ -190,26 +196,24 @@ impl RootTerm {
         bytes.retain(|range_id, _| state.range(*range_id).is_some());
         requests.retain(|range_id, _| state.range(*range_id).is_some());
         configured.retain(|range_id, _| state.range(*range_id).is_some());
-        let nodes: Vec<NodeView> = nodes
-            .iter()
-            .filter_map(|node| {
-                let row = state.node(node.node_id)?;
-                let disk = node.disk.as_ref();
-                Some(NodeView {
-                    node_id: node.node_id,
-                    // A new leader waits for a node's own word before it puts replicas there.
-                    live: node.live && view.seen.contains_key(&node.node_id),
-                    dead: self.is_dead(&view, node.node_id),
-                    draining: is_draining(row),
-                    leaving: row.decommissioning,
-                    // Twice what it is to keep free: nobody should have to stop writing soon after a replica came.
-                    room: disk.map_or(u64::MAX, |disk| {
-                        disk.bytes_available.saturating_sub(disk.bytes_reserved.saturating_mul(2))
-                    }),
-                    locality: node.locality.clone(),
-                })
-            })
-            .collect();
+        let nodes = state.nodes().map(|row| {
+            let seen = view.seen.get(&row.node_id);
+            let disk = seen.and_then(|seen| seen.disk);
+            NodeView {
+                node_id: row.node_id,
+                // A new leader waits for a node's own word before it puts replicas there.
+                live: seen.is_some_and(|seen| now.duration_since(seen.at) < LIVE),
+                dead: self.is_dead(&view, row.node_id),
+                draining: is_draining(row),
+                leaving: row.decommissioning,
+                // Twice what it is to keep free: nobody should have to stop writing soon after a replica came.
+                room: disk.map_or(u64::MAX, |disk| {
+                    disk.bytes_available.saturating_sub(disk.bytes_reserved.saturating_mul(2))
+                }),
+                locality: row.locality.clone(),
+            }
+        });
+        let nodes: Vec<NodeView> = nodes.collect();
         let mut settled = now.duration_since(self.started) > SETTLING;
         settled &= nodes.iter().all(|node| node.live || node.dead);
         let ranges = state.ranges().map(|row| {
@@ -236,5 +240,26 @@ impl RootTerm {
         let ranges: Vec<RangeView> = ranges.collect();
         settled &= ranges.iter().all(|range| range.known);
         ClusterView { nodes, ranges, settled }
+    }
+}
+
+impl Planned {
+    /// A plan, dealt out to those who lead the ranges.
+    fn new(plan: Plan, view: &ClusterView) -> Self {
+        let leader = |range_id: u64| {
+            let place = view.ranges.binary_search_by_key(&range_id, |range| range.range_id).ok();
+            place.and_then(|place| view.ranges.get(place)).map_or(0, |range| range.leader)
+        };
+        let mut by_leader: BTreeMap<u64, Plan> = BTreeMap::new();
+        for found in &plan.repairs {
+            by_leader.entry(leader(found.range_id)).or_default().repairs.push(found.clone());
+        }
+        for found in &plan.balancing {
+            by_leader.entry(leader(found.range_id)).or_default().balancing.push(found.clone());
+        }
+        for found in &plan.transfers {
+            by_leader.entry(leader(found.range_id)).or_default().transfers.push(found.clone());
+        }
+        Self { plan, by_leader }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use proto::v1::{
     AllocateIdsRequest, AllocateIdsResponse, AskGatewaysRequest, AskGatewaysResponse, AttendRequest,
     AttendResponse, DecommissionRequest, DirectoryRequest, DirectoryResponse, DrainRequest,
-    GatewayHeartbeatRequest, GatewayHeartbeatResponse, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodeStateResponse,
+    GatewayHeartbeatRequest, GatewayHeartbeatResponse, JoinRequest, JoinResponse, KeepHistoryRequest,
+    KeepHistoryResponse, NodeHeartbeatRequest, NodeHeartbeatResponse, NodeStateResponse,
 };
 use proto::{NodeService, Status};
 
@@ -48,7 +48,7 @@ impl RootLink {
     /// Where ranges and nodes are.
     pub(crate) async fn directory(&self, request: DirectoryRequest) -> Result<DirectoryResponse, Status> {
         if let Some(root) = self.local() {
-            return Ok(root.directory());
+            return Ok(root.directory_since(&request).unwrap_or_else(|| root.directory()));
         }
         let ask = |leader: Arc<dyn NodeService>| {
             let request = request.clone();
@@ -66,6 +66,19 @@ impl RootLink {
         let ask = |leader: Arc<dyn NodeService>| {
             let request = request.clone();
             async move { leader.gateway_heartbeat(request).await }
+        };
+        self.ask(ask).await
+    }
+
+    /// The same of what it wants kept for longer.
+    pub(crate) async fn keep_history(
+        &self,
+        request: KeepHistoryRequest,
+    ) -> Result<KeepHistoryResponse, Status> {
+        let request = KeepHistoryRequest { forward: false, ..request };
+        let ask = |leader: Arc<dyn NodeService>| {
+            let request = request.clone();
+            async move { leader.keep_history(request).await }
         };
         self.ask(ask).await
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use env::clock::Instant;
-use proto::v1::Horizon;
+use proto::v1::{Horizon, KeptHistory, KeptSpan};
 
 use crate::timestamp;
 
@@ -71,6 +71,8 @@ pub(crate) struct Holds {
     since: Instant,
     /// When the newest timestamp was what the horizon is measured from.
     measured: Option<(Instant, u64)>,
+    /// What the last horizon was counted back from.
+    newest: u64,
     /// Since when timestamps are too far ahead of that.
     jumped: Option<Instant>,
     gateways: BTreeMap<GatewayId, Hold>,
@@ -85,7 +87,7 @@ struct Hold {
 impl Holds {
     /// Of a term that begins now.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, measured: None, jumped: None, gateways: BTreeMap::new() }
+        Self { since: now, measured: None, newest: 0, jumped: None, gateways: BTreeMap::new() }
     }
 
     /// No transaction of a gateway began below `oldest`, or will.
@@ -111,6 +113,7 @@ impl Holds {
         }
         self.gateways.retain(|_, hold| now.duration_since(hold.heard) < lease);
         let newest = self.without_jumps(now, newest);
+        self.newest = newest;
         let forgotten = newest.saturating_sub(timestamp::from_ms(HELD_MS_MAX));
         let safe_point = match history_ms {
             0 => 0,
@@ -124,7 +127,21 @@ impl Holds {
             0 => STEP_MS_MAX,
             history_ms => (history_ms / STEPS).clamp(STEP_MS_MIN, STEP_MS_MAX),
         };
-        Some(Horizon { safe_point, forgotten: forgotten.max(safe_point), step_ms })
+        Some(Horizon { safe_point, forgotten: forgotten.max(safe_point), step_ms, kept: Vec::new() })
+    }
+
+    /// How far ranges may go in spans whose history is kept for longer, where the last horizon says how far elsewhere.
+    pub(crate) fn kept(&self, kept: &[KeptHistory]) -> Vec<KeptSpan> {
+        let forgotten = self.newest.saturating_sub(timestamp::from_ms(HELD_MS_MAX));
+        let held = self.held_from().saturating_sub(1).max(forgotten);
+        let safe_point = |kept: &KeptHistory| {
+            if kept.history_ms == 0 || timestamp::ms(self.newest) < kept.held_until_ms {
+                return 0;
+            }
+            self.newest.saturating_sub(timestamp::from_ms(kept.history_ms)).min(held)
+        };
+        let span = |kept: &KeptHistory| KeptSpan { span: kept.span.clone(), safe_point: safe_point(kept) };
+        kept.iter().map(span).collect()
     }
 
     /// The newest timestamp, as far as it is not further ahead than time that has passed explains.
@@ -247,6 +264,19 @@ mod tests {
         assert_eq!(safe_point(3_700, 25 * HOUR), at(NOW - HOUR + 3_700_000 + JUMP_MS_MAX));
         assert_eq!(safe_point(7_299, 25 * HOUR), at(NOW - HOUR + 7_299_000 + JUMP_MS_MAX));
         assert_eq!(safe_point(7_300, 25 * HOUR), at(NOW + 7_300_000 + 24 * HOUR));
+    }
+
+    #[test]
+    fn what_is_kept_for_longer_is_counted_back_from_the_same_moment() {
+        let (mut holds, now) = holds(&[at(NOW - 2 * HOUR)]);
+        holds.horizon(now, at(NOW), HOUR).unwrap();
+        let kept = |history_ms, held_until_ms| {
+            let kept = KeptHistory { history_ms, held_until_ms, ..KeptHistory::default() };
+            holds.kept(&[kept]).pop().unwrap().safe_point
+        };
+        assert_eq!((kept(DAY, 0), kept(0, 0)), (at(NOW - DAY), 0));
+        assert_eq!(kept(HOUR, 0), at(NOW - 2 * HOUR) - 1);
+        assert_eq!((kept(DAY, NOW + 1), kept(DAY, NOW)), (0, at(NOW - DAY)));
     }
 
     #[test]

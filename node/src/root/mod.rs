@@ -5,6 +5,7 @@
 
 mod assign;
 mod calls;
+mod changes;
 mod clocks;
 mod deadlock;
 mod history;
@@ -29,3 +30,6 @@ pub(crate) const ROOT_RANGE: u64 = 1;
 
 /// The id of the first range of data.
 pub(crate) const FIRST_DATA_RANGE: u64 = 2;
+
+#[cfg(test)]
+mod tests;

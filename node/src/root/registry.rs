@@ -11,27 +11,38 @@ use std::time::Duration;
 
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    HelloRequest, HelloResponse, JoinCommand, JoinRequest, JoinResponse, NodeHeartbeatRequest,
-    NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor, Span,
+    DirectoryRequest, DirectoryResponse, DiskRoom, HelloRequest, HelloResponse, JoinCommand, JoinRequest,
+    JoinResponse, NodeHeartbeatRequest, NodeHeartbeatResponse, NodeRow, PutRangeCommand, RangeDescriptor,
+    Span,
 };
 use proto::{Code, Status};
 
 use super::ROOT_RANGE;
-use super::state::{COUNTER_RANGE, COUNTER_REPLICA, RootState};
+use super::state::{COUNTER_RANGE, COUNTER_REPLICA, RootState, epochs};
 use super::term::RootTerm;
 use super::view::Seen;
 use crate::addresses::is_address;
+use crate::range::map::RangeMap;
 use crate::range::state::descriptor;
 use crate::store;
 
 /// How long a node may take to say who it is, or what it holds.
 const VISIT: Duration = Duration::from_secs(1);
 
-/// Ranges of one heartbeat that are asked about; the next heartbeat brings the others again.
+/// Ranges of one heartbeat that are asked about, and until when the next of them is begun with, so that the heartbeat is answered before
+/// its node waits for that no more; the next heartbeat brings the others again.
 const ASKED_MAX: usize = 64;
+const ASKING: Duration = Duration::from_millis(500);
 
-/// Ranges and replicas that one heartbeat may name.
-const NAMED_MAX: usize = 1 << 16;
+/// Ranges and replicas that one heartbeat may name: more than fit into a message. A node of an older program names all that it leads,
+/// which may be all that there are, and who is refused to say so counts as dead.
+const NAMED_MAX: usize = 1 << 20;
+
+/// In multiples of what a disk is to keep free: less room than that is little.
+const ROOM_LOW: u64 = 4;
+
+/// For how long it is told to all how much room a disk has that had little.
+const LOW_TOLD: Duration = Duration::from_secs(60);
 
 /// Replicas that a range may have while it changes.
 const REPLICAS_MAX: usize = 64;
@@ -44,7 +55,12 @@ impl RootTerm {
     /// A store joins, or says where it is now, and is visited there.
     pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinResponse, Status> {
         check_introduction(&request)?;
-        self.check_kept(&request.store_id)?;
+        {
+            let state = self.state.lock();
+            if let Some(node) = state.nodes().find(|node| node.store_id == request.store_id) {
+                self.check_kept(node)?;
+            }
+        }
         let registered = |node: &NodeRow| {
             (&node.store_id, &node.address, node.generation)
                 == (&request.store_id, &request.address, request.generation)
@@ -62,18 +78,15 @@ impl RootTerm {
         self.admit(request).await
     }
 
-    /// Refuses a store whose node an operator has given up.
-    fn check_kept(&self, store_id: &[u8]) -> Result<(), Status> {
-        let state = self.state.lock();
-        match state.nodes().find(|node| node.store_id == store_id) {
-            Some(node) if node.given_up || self.nodes.lost.contains(&node.node_id) => {
-                Err(Status::already_exists(format!(
-                    "node {} was given up, and ranges have been recovered without it: start it with an empty directory",
-                    node.node_id
-                )))
-            }
-            _ => Ok(()),
+    /// Refuses the store of a node that an operator has given up.
+    fn check_kept(&self, node: &NodeRow) -> Result<(), Status> {
+        if !node.given_up && !self.nodes.lost.contains(&node.node_id) {
+            return Ok(());
         }
+        Err(Status::already_exists(format!(
+            "node {} was given up, and ranges have been recovered without it: start it with an empty directory",
+            node.node_id
+        )))
     }
 
     /// A store joins, or says where it is now; it is known to be there.
@@ -94,7 +107,7 @@ impl RootTerm {
             cluster_id,
             node_id: reply.node_id,
             root: vec![self.root_descriptor()],
-            nodes: self.nodes(),
+            nodes: self.nodes_lately(),
         })
     }
 
@@ -113,7 +126,7 @@ impl RootTerm {
         let Some(known) = self.state.lock().node(request.node_id).cloned() else {
             return Err(Status::not_found("no such node"));
         };
-        self.check_kept(&known.store_id)?;
+        self.check_kept(&known)?;
         if (known.generation, &known.address) != (request.generation, &request.address) {
             let NodeRow { store_id, locality, version, .. } = known;
             let (address, generation) = (request.address.clone(), request.generation);
@@ -123,9 +136,16 @@ impl RootTerm {
         }
         self.clocks.lock().hear(env::clock::now(), request.node_id, request.wall_ms);
         let mut failed = BTreeSet::new();
-        let mut asked = self.news(&request.led);
-        asked.extend(request.failed.iter().map(|failure| failure.range_id));
-        for range_id in asked.into_iter().take(ASKED_MAX) {
+        let news = self.news(&request.led);
+        let failing: BTreeSet<u64> = request.failed.iter().map(|failure| failure.range_id).collect();
+        // What has failed is to be replaced, however much else there is to hear.
+        let asked = failing.iter().chain(news.difference(&failing)).copied().take(ASKED_MAX);
+        let asked: Vec<u64> = asked.collect();
+        let until = env::clock::now() + ASKING;
+        for range_id in asked {
+            if env::clock::now() >= until {
+                break;
+            }
             let answer = match self.ask(&request.address, range_id).await {
                 Ok(answer) => answer,
                 Err(status) => {
@@ -152,7 +172,11 @@ impl RootTerm {
     ) -> Result<NodeHeartbeatResponse, Status> {
         self.prove_leadership().await?;
         let news = self.news(&request.led);
+        let until = env::clock::now() + ASKING;
         for range in request.led.iter().filter(|range| news.contains(&range.range_id)) {
+            if env::clock::now() >= until {
+                break;
+            }
             self.take_range(range.clone(), request.node_id).await?;
         }
         let failed = request.failed.iter().map(|failure| (failure.range_id, failure.replica_id)).collect();
@@ -162,11 +186,7 @@ impl RootTerm {
     /// The ranges that are said to be newer than what is known of them.
     fn news(&self, led: &[RangeDescriptor]) -> BTreeSet<u64> {
         let state = self.state.lock();
-        let is_news = |range: &&RangeDescriptor| {
-            state.range(range.range_id).is_none_or(|known| epochs(known) < epochs(range))
-                && !state.is_past(range)
-        };
-        led.iter().filter(is_news).map(|range| range.range_id).collect()
+        led.iter().filter(|range| state.is_news(range)).map(|range| range.range_id).collect()
     }
 
     /// As [`RootTerm::put_range`]; what a range cannot be is left out: its node lives all the same.
@@ -194,22 +214,39 @@ impl RootTerm {
 
     /// Takes a heartbeat into the view; what the node should do.
     fn listen(&self, request: NodeHeartbeatRequest, failed: BTreeSet<(u64, u64)>) -> NodeHeartbeatResponse {
-        let node_id = request.node_id;
+        let (node_id, heard_by) = (request.node_id, request.heard_by);
         let oracle_ms = self.oracle_ms();
-        {
+        let again = {
             let mut view = self.view.lock();
             let (at, wall_ms) = (env::clock::now(), env::clock::wall_ms());
             let newest_format = request.newest_command_format;
-            view.seen.insert(node_id, Seen { at, wall_ms, oracle_ms, disk: request.disk, newest_format });
+            let (disk, data_keys) = (request.disk, request.data_keys);
+            view.seen.insert(node_id, Seen { at, wall_ms, oracle_ms, disk, newest_format, data_keys });
+            match disk {
+                Some(disk) if is_low(&disk) => {
+                    view.low.insert(node_id, at);
+                }
+                // That it has room again is to be heard by all whom it was told to be full.
+                _ if view.low.get(&node_id).is_some_and(|low| at.duration_since(*low) > LOW_TOLD) => {
+                    view.low.remove(&node_id);
+                }
+                _ => {}
+            }
             view.failed.insert(node_id, failed);
-            let state = self.state.lock();
+            let mut state = self.state.lock();
             for load in request.loads.iter().filter(|load| state.range(load.range_id).is_some()) {
                 view.bytes.insert(load.range_id, load.bytes);
                 view.requests.insert(load.range_id, load.requests_per_second);
             }
+            let again = request.led.iter().filter(|range| state.is_news(range)).map(|range| range.range_id);
+            let again: Vec<u64> = again.collect();
             for range in request.led {
                 if state.range(range.range_id).is_some_and(|known| epochs(known) == epochs(&range)) {
+                    let range = RangeDescriptor { leader_node_id: node_id, ..range };
                     let before = view.led.get(&range.range_id);
+                    let is_new = before != Some(&range);
+                    // A leader that has just begun hears of all ranges, most of them as their rows have them.
+                    let is_told = state.range(range.range_id).is_some_and(|row| view.told(row) == &range);
                     if before.is_some_and(|before| before.span_epoch != range.span_epoch) {
                         // What was measured is of another span.
                         view.bytes.remove(&range.range_id);
@@ -219,13 +256,36 @@ impl RootTerm {
                     if known.0 != range.config_epoch {
                         *known = configured;
                     }
-                    view.led.insert(range.range_id, RangeDescriptor { leader_node_id: node_id, ..range });
+                    if !is_told {
+                        state.note_change(range.range_id);
+                    }
+                    if is_new {
+                        view.led.insert(range.range_id, range);
+                    }
                 }
             }
-        }
+            again
+        };
         let (moves, transfers) = self.wanted_of(node_id);
         let merges = self.merges_of(node_id);
-        NodeHeartbeatResponse { nodes: self.nodes(), moves, transfers, merges, horizon: self.horizon() }
+        // It takes a timestamp.
+        let horizon = self.horizon();
+        let newest = self.newest_timestamp().unwrap_or(0);
+        let some_nodes = heard_by == self.number;
+        let nodes = if some_nodes { self.some_nodes(node_id) } else { self.nodes_lately() };
+        // What was told to another leader this one has not heard.
+        let heard_by = if some_nodes || heard_by == 0 { self.number } else { 0 };
+        NodeHeartbeatResponse {
+            nodes,
+            moves,
+            transfers,
+            merges,
+            horizon,
+            newest,
+            heard_by,
+            again,
+            some_nodes,
+        }
     }
 
     /// Who is at `address`, and what is held there of a range.
@@ -248,14 +308,69 @@ impl RootTerm {
 
     /// The ranges as this leader sees them.
     pub(crate) fn ranges(&self) -> Vec<RangeDescriptor> {
+        self.note_walk();
+        let root = self.root_descriptor();
         let view = self.view.lock();
         let state = self.state.lock();
-        let ranges = state.ranges().map(|range| match view.led.get(&range.range_id) {
-            _ if range.range_id == ROOT_RANGE => self.root_descriptor(),
-            Some(led) if epochs(led) >= epochs(range) => led.clone(),
-            _ => range.clone(),
+        let ranges = state.ranges().map(|range| match range.range_id {
+            ROOT_RANGE => root.clone(),
+            _ => view.told(range).clone(),
         });
         ranges.collect()
+    }
+
+    /// Some of them: those that `pick` names.
+    pub(crate) fn ranges_of(&self, pick: impl FnOnce(&RangeMap) -> Vec<u64>) -> Vec<RangeDescriptor> {
+        let root = self.root_descriptor();
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let rows = pick(state.range_map()).into_iter().filter_map(|range_id| state.range(range_id));
+        let ranges = rows.map(|row| match row.range_id {
+            ROOT_RANGE => root.clone(),
+            _ => view.told(row).clone(),
+        });
+        ranges.collect()
+    }
+
+    /// Whether it knows of any.
+    pub(crate) fn knows_ranges(&self) -> bool {
+        !self.state.lock().range_map().is_empty()
+    }
+
+    /// Where ranges and nodes are.
+    pub(crate) fn directory(&self) -> DirectoryResponse {
+        let (cluster_id, changes) = {
+            let state = self.state.lock();
+            (state.cluster_id().unwrap_or_default(), state.changes())
+        };
+        let (ranges, nodes, told_by) = (self.ranges(), self.nodes(), self.number);
+        DirectoryResponse { cluster_id, ranges, nodes, told_by, changes, ..DirectoryResponse::default() }
+    }
+
+    /// For whoever knows the ranges as this leader has told them: which of them have changed since, and what the root range is now;
+    /// none for anybody else.
+    pub(crate) fn directory_since(&self, known: &DirectoryRequest) -> Option<DirectoryResponse> {
+        let root = self.root_descriptor();
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let is_of_this = known.told_by == self.number;
+        let changed = is_of_this.then(|| state.changed_since(known.changes)).flatten()?;
+        let (mut ranges, mut gone) = (vec![root], Vec::new());
+        for range_id in changed.into_iter().filter(|range_id| *range_id != ROOT_RANGE) {
+            match state.range(range_id) {
+                Some(row) => ranges.push(view.told(row).clone()),
+                None => gone.push(range_id),
+            }
+        }
+        Some(DirectoryResponse {
+            cluster_id: state.cluster_id().unwrap_or_default(),
+            ranges,
+            nodes: Vec::new(),
+            told_by: self.number,
+            changes: state.changes(),
+            since: true,
+            gone,
+        })
     }
 
     pub(super) fn root_descriptor(&self) -> RangeDescriptor {
@@ -266,8 +381,9 @@ impl RootTerm {
     }
 }
 
-pub(super) fn epochs(range: &RangeDescriptor) -> (u64, u64) {
-    (range.span_epoch, range.config_epoch)
+/// Whether a disk has so little room that every answer tells of it: soon it may take no more writes.
+fn is_low(disk: &DiskRoom) -> bool {
+    disk.bytes_available < disk.bytes_reserved.saturating_mul(ROOM_LOW)
 }
 
 fn check_introduction(request: &JoinRequest) -> Result<(), Status> {

@@ -4,6 +4,7 @@
 //! silent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::Status;
@@ -13,10 +14,11 @@ use proto::v1::{
     RangeDescriptor, SetNodeCommand, SilenceCommand,
 };
 
+use super::ROOT_RANGE;
 use super::placement::REPLICAS;
 use super::state::is_draining;
 use super::term::RootTerm;
-use super::view::View;
+use super::view::{Holding, View};
 use crate::raft::ProposeError;
 
 /// After how long without a sign of life a node counts as not live.
@@ -28,43 +30,112 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Within what time every node that lives is heard by a new leader.
 const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
-/// What a node holds.
-#[derive(Clone, Copy, Default)]
-struct Holding {
-    replicas: u64,
-    leaders: u64,
-    bytes: u64,
-}
+/// For how long it counts what nodes hold at least, where that need not be exact, and as a multiple of what it took to find.
+const HELD: Duration = Duration::from_millis(500);
+const HELD_PART: u32 = 100;
+
+/// So many nodes each answer to a heartbeat tells of, in turn, whoever knows the others.
+const TOLD: u64 = 32;
 
 impl RootTerm {
     /// The nodes as this leader sees them.
     pub(crate) fn nodes(&self) -> Vec<NodeDescriptor> {
-        let ranges = self.ranges();
-        let now = env::clock::now();
-        let grace = now.duration_since(self.started) < LIVE;
+        let held = self.find_held();
+        self.describe_all(&held)
+    }
+
+    /// The same, but for what they hold, which may have been so a moment ago: it looks at no range.
+    pub(crate) fn nodes_lately(&self) -> Vec<NodeDescriptor> {
+        let held = self.held_lately();
+        self.describe_all(&held)
+    }
+
+    /// Some of the nodes, likewise, for one that knows the others: itself, those whose disks are almost full, and others in turn.
+    pub(super) fn some_nodes(&self, node_id: u64) -> Vec<NodeDescriptor> {
+        let held = self.held_lately();
+        let turns = env::clock::now().duration_since(self.started).as_secs();
         let view = self.view.lock();
-        let held = holdings(&ranges, &view);
         let state = self.state.lock();
-        let nodes = state.nodes().map(|node| {
-            let seen = view.seen.get(&node.node_id);
-            let held = held.get(&node.node_id).copied().unwrap_or_default();
-            NodeDescriptor {
-                node_id: node.node_id,
-                address: node.address.clone(),
-                locality: node.locality.clone(),
-                last_seen_ms: seen.map_or(0, |seen| seen.wall_ms),
-                live: seen.map_or(grace, |seen| now.duration_since(seen.at) < LIVE),
-                version: node.version.clone(),
-                generation: node.generation,
-                state: state_of(node, self.is_dead(&view, node.node_id), held).into(),
-                replicas: held.replicas,
-                leaders: held.leaders,
-                bytes: held.bytes,
-                disk: seen.and_then(|seen| seen.disk),
-                newest_command_format: seen.map_or(0, |seen| seen.newest_format),
+        let first = turns.wrapping_mul(TOLD) % state.newest_node().max(1);
+        let in_turn = state.nodes_from(first + 1).take(TOLD as usize).map(|node| node.node_id);
+        let told: BTreeSet<u64> = view.low.keys().copied().chain([node_id]).chain(in_turn).collect();
+        let told = told.into_iter().filter_map(|node_id| state.node(node_id));
+        told.map(|node| self.describe(&view, node, &held)).collect()
+    }
+
+    /// Some nodes.
+    pub(crate) fn nodes_of(&self, ids: &BTreeSet<u64>) -> Vec<NodeDescriptor> {
+        let held = self.held_lately();
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let nodes = ids.iter().filter_map(|node_id| state.node(*node_id));
+        nodes.map(|node| self.describe(&view, node, &held)).collect()
+    }
+
+    fn describe_all(&self, held: &BTreeMap<u64, Holding>) -> Vec<NodeDescriptor> {
+        let view = self.view.lock();
+        let state = self.state.lock();
+        state.nodes().map(|node| self.describe(&view, node, held)).collect()
+    }
+
+    fn describe(&self, view: &View, node: &NodeRow, held: &BTreeMap<u64, Holding>) -> NodeDescriptor {
+        let now = env::clock::now();
+        let seen = view.seen.get(&node.node_id);
+        let held = held.get(&node.node_id).copied().unwrap_or_default();
+        NodeDescriptor {
+            node_id: node.node_id,
+            address: node.address.clone(),
+            locality: node.locality.clone(),
+            last_seen_ms: seen.map_or(0, |seen| seen.wall_ms),
+            live: match seen {
+                Some(seen) => now.duration_since(seen.at) < LIVE,
+                None => now.duration_since(self.started) < LIVE,
+            },
+            version: node.version.clone(),
+            generation: node.generation,
+            state: state_of(node, self.is_dead(view, node.node_id), held).into(),
+            replicas: held.replicas,
+            leaders: held.leaders,
+            bytes: held.bytes,
+            disk: seen.and_then(|seen| seen.disk),
+            newest_command_format: seen.map_or(0, |seen| seen.newest_format),
+            data_keys: seen.and_then(|seen| seen.data_keys),
+        }
+    }
+
+    /// What nodes hold, found not long ago.
+    fn held_lately(&self) -> Arc<BTreeMap<u64, Holding>> {
+        let now = env::clock::now();
+        if let Some((until, held)) = &self.view.lock().held
+            && now < *until
+        {
+            return held.clone();
+        }
+        let held = Arc::new(self.find_held());
+        let ended = env::clock::now();
+        let counts = HELD.max(ended.duration_since(now) * HELD_PART);
+        self.view.lock().held = Some((ended + counts, held.clone()));
+        held
+    }
+
+    /// What nodes hold. It looks at all ranges.
+    fn find_held(&self) -> BTreeMap<u64, Holding> {
+        self.note_walk();
+        let root = self.root_descriptor();
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let mut holdings: BTreeMap<u64, Holding> = BTreeMap::new();
+        for row in state.ranges() {
+            let range = if row.range_id == ROOT_RANGE { &root } else { view.told(row) };
+            let bytes = view.bytes.get(&range.range_id).copied().unwrap_or(0);
+            for replica in &range.replicas {
+                let held = holdings.entry(replica.node_id).or_default();
+                held.replicas += 1;
+                held.leaders += u64::from(range.leader_node_id == replica.node_id);
+                held.bytes += bytes;
             }
-        });
-        nodes.collect()
+        }
+        holdings
     }
 
     /// Whether a node has said nothing for so long that its replicas count as lost.
@@ -188,7 +259,7 @@ impl RootTerm {
     /// How many replicas of a node that is to be taken away have nowhere to go; 0 as long as one of them goes.
     fn stuck(&self, node_id: u64) -> u64 {
         let plan = self.plan();
-        let moves: BTreeSet<u64> = plan.repairs.iter().map(|found| found.range_id).collect();
+        let moves: BTreeSet<u64> = plan.plan.repairs.iter().map(|found| found.range_id).collect();
         let is_here =
             |range: &RangeDescriptor| range.replicas.iter().any(|replica| replica.node_id == node_id);
         let goes = |range: &RangeDescriptor| {
@@ -210,20 +281,6 @@ fn known_nodes(status: Status) -> Status {
         )),
         _ => status,
     }
-}
-
-fn holdings(ranges: &[RangeDescriptor], view: &View) -> BTreeMap<u64, Holding> {
-    let mut holdings: BTreeMap<u64, Holding> = BTreeMap::new();
-    for range in ranges {
-        let bytes = view.bytes.get(&range.range_id).copied().unwrap_or(0);
-        for replica in &range.replicas {
-            let held = holdings.entry(replica.node_id).or_default();
-            held.replicas += 1;
-            held.leaders += u64::from(range.leader_node_id == replica.node_id);
-            held.bytes += bytes;
-        }
-    }
-    holdings
 }
 
 fn state_of(node: &NodeRow, is_dead: bool, held: Holding) -> NodeState {

@@ -10,13 +10,15 @@ use lsm::WriteBatch;
 use prost::Message;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    BootstrapCommand, ClusterRow, CounterRow, HistoryRow, JoinCommand, NodeRow, RangeDescriptor, RangeRow,
-    RootCommand, RootReply, SetNodeCommand, SilenceCommand, WindowRow,
+    BootstrapCommand, ClusterRow, CounterRow, HistoryRow, JoinCommand, KeepHistoryCommand, KeptHistory,
+    NodeRow, RangeDescriptor, RangeRow, RootCommand, RootReply, SetNodeCommand, SilenceCommand, WindowRow,
 };
 use xxhash_rust::xxh3::Xxh3;
 
+use super::changes::Changes;
 use super::history::HISTORY_MS_DEFAULT;
 use crate::range::apply::ApplyRoot;
+use crate::range::map::RangeMap;
 use crate::range::merge;
 use crate::range::state::FORMAT;
 
@@ -43,13 +45,18 @@ const COUNTER_NAME_MAX: usize = 64;
 pub(crate) struct RootState {
     cluster: Option<ClusterRow>,
     nodes: BTreeMap<u64, NodeRow>,
-    ranges: BTreeMap<u64, RangeDescriptor>,
+    ranges: RangeMap,
     counters: BTreeMap<String, u64>,
     window_end: u64,
     /// None: nobody has said.
     history_ms: Option<u64>,
+    /// What is kept for longer, and of which version that is.
+    kept: Vec<KeptHistory>,
+    kept_version: u64,
     /// Not rows: what this replica found at digest commands.
     digests: VecDeque<(u64, u128, u64)>,
+    /// Nor are these: which ranges have changed since this process began.
+    changes: Changes,
 }
 
 impl RootState {
@@ -69,7 +76,7 @@ impl RootState {
                 }
                 Some(b'd') => {
                     let range = RangeRow::decode(value).map_err(damaged)?.range.unwrap_or_default();
-                    state.ranges.insert(range.range_id, range);
+                    state.ranges.insert(range);
                 }
                 Some(b'i') => {
                     let name = String::from_utf8_lossy(key.get(2..).unwrap_or_default()).into_owned();
@@ -77,7 +84,9 @@ impl RootState {
                 }
                 Some(b'o') => state.window_end = WindowRow::decode(value).map_err(damaged)?.end,
                 Some(b'h') => {
-                    state.history_ms = Some(HistoryRow::decode(value).map_err(damaged)?.history_ms);
+                    let row = HistoryRow::decode(value).map_err(damaged)?;
+                    state.history_ms = Some(row.history_ms);
+                    (state.kept, state.kept_version) = (row.kept, row.kept_version);
                 }
                 _ => return Err(lsm::Error::Invalid("an unknown row of the root range".to_owned())),
             }
@@ -95,6 +104,16 @@ impl RootState {
         self.nodes.values()
     }
 
+    /// The nodes, ascending by id from one on, and then those before it.
+    pub(crate) fn nodes_from(&self, node_id: u64) -> impl Iterator<Item = &NodeRow> {
+        self.nodes.range(node_id..).chain(self.nodes.range(..node_id)).map(|(_, node)| node)
+    }
+
+    /// The largest id of a node; 0 if there is none.
+    pub(crate) fn newest_node(&self) -> u64 {
+        self.nodes.last_key_value().map_or(0, |(node_id, _)| *node_id)
+    }
+
     /// One node.
     pub(crate) fn node(&self, node_id: u64) -> Option<&NodeRow> {
         self.nodes.get(&node_id)
@@ -107,7 +126,27 @@ impl RootState {
 
     /// One range.
     pub(crate) fn range(&self, range_id: u64) -> Option<&RangeDescriptor> {
-        self.ranges.get(&range_id)
+        self.ranges.get(range_id)
+    }
+
+    /// The ranges, by what they hold.
+    pub(crate) fn range_map(&self) -> &RangeMap {
+        &self.ranges
+    }
+
+    /// Notes that a range is to be told anew to whoever knows it as it was: for what is not in its row, as who leads it.
+    pub(crate) fn note_change(&mut self, range_id: u64) {
+        self.changes.note(range_id);
+    }
+
+    /// How many changes of ranges there were in this process.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.newest()
+    }
+
+    /// The ranges that have changed after so many changes, those that are no more among them; none if that is not known.
+    pub(crate) fn changed_since(&self, seen: u64) -> Option<Vec<u64>> {
+        self.changes.since(seen)
     }
 
     /// The next free id of a counter; 0 if none was given yet.
@@ -123,6 +162,16 @@ impl RootState {
     /// How long history is kept, in ms; 0 = for ever.
     pub(crate) fn history_ms(&self) -> u64 {
         self.history_ms.unwrap_or(HISTORY_MS_DEFAULT)
+    }
+
+    /// The spans whose history is kept for longer, ascending.
+    pub(crate) fn kept(&self) -> &[KeptHistory] {
+        &self.kept
+    }
+
+    /// When those were said: a timestamp; 0: nobody has said any.
+    pub(crate) fn kept_version(&self) -> u64 {
+        self.kept_version
     }
 
     /// What was found at a digest command: the digest, how many rows.
@@ -247,36 +296,44 @@ impl RootState {
     fn put_range(&mut self, range: RangeDescriptor, batch: &mut WriteBatch) {
         let row = RangeRow { format: FORMAT, range: Some(range.clone()) };
         batch.put(&keys::root::directory(range.range_id), &row.encode_to_vec());
-        self.ranges.insert(range.range_id, range);
+        self.changes.note(range.range_id);
+        self.ranges.insert(range);
     }
 
     fn put_newer_range(&mut self, range: RangeDescriptor, batch: &mut WriteBatch) {
-        let epochs = |range: &RangeDescriptor| (range.span_epoch, range.config_epoch);
-        if self.is_past(&range) {
+        if !self.is_news(&range) {
             return;
         }
-        if self.ranges.get(&range.range_id).is_none_or(|known| epochs(known) < epochs(&range)) {
-            let is_past = |other: &&RangeDescriptor| {
-                let start = other.span.as_ref().map(|span| &span.start);
-                start.is_some_and(|start| merge::is_past(start, other.range_id, other.span_epoch, &range))
-            };
-            // What it has taken over goes with the news of that, so that nobody finds both, or neither.
-            let gone: Vec<u64> = self.ranges.values().filter(is_past).map(|other| other.range_id).collect();
-            for gone in gone {
-                batch.delete(&keys::root::directory(gone));
-                self.ranges.remove(&gone);
-            }
-            self.put_range(range, batch);
+        let is_past = |other: &&RangeDescriptor| {
+            let start = other.span.as_ref().map(|span| &span.start);
+            start.is_some_and(|start| merge::is_past(start, other.range_id, other.span_epoch, &range))
+        };
+        // What it has taken over goes with the news of that, so that nobody finds both, or neither.
+        let overtaken = range.span.iter().flat_map(|span| self.ranges.beginning_in(span)).filter(is_past);
+        let gone: Vec<u64> = overtaken.map(|other| other.range_id).collect();
+        for gone in gone {
+            batch.delete(&keys::root::directory(gone));
+            self.ranges.remove(gone);
+            self.changes.note(gone);
         }
+        self.put_range(range, batch);
+    }
+
+    /// Whether a range is newer than what is known of it, and has not been taken over.
+    pub(crate) fn is_news(&self, range: &RangeDescriptor) -> bool {
+        self.range(range.range_id).is_none_or(|known| epochs(known) < epochs(range)) && !self.is_past(range)
     }
 
     /// Whether a range is no more, because another one is known to have taken it over.
-    pub(crate) fn is_past(&self, range: &RangeDescriptor) -> bool {
+    ///
+    /// No row is past because of another one ([`RootState::put_newer_range`]). So of the others, from its first key down, what lies
+    /// behind one that is no newer than the range is not newer either where it reaches so far: it holds the first key of that one,
+    /// which would be past. The same is found as if all were looked at, as earlier programs do: replicas that run them agree.
+    fn is_past(&self, range: &RangeDescriptor) -> bool {
         range.span.as_ref().is_some_and(|span| {
-            let is_past = |other: &RangeDescriptor| {
-                merge::is_past(&span.start, range.range_id, range.span_epoch, other)
-            };
-            self.ranges.values().any(is_past)
+            let others = self.ranges.down_from(&span.start).filter(|other| other.range_id != range.range_id);
+            let mut newer = others.take_while(|other| other.span_epoch > range.span_epoch);
+            newer.any(|other| merge::is_past(&span.start, range.range_id, range.span_epoch, other))
         })
     }
 
@@ -286,8 +343,26 @@ impl RootState {
     }
 
     fn put_history(&mut self, history_ms: u64, batch: &mut WriteBatch) {
-        batch.put(&keys::root::history(), &HistoryRow { format: FORMAT, history_ms }.encode_to_vec());
         self.history_ms = Some(history_ms);
+        self.put_history_row(batch);
+    }
+
+    fn keep_history(&mut self, command: KeepHistoryCommand, batch: &mut WriteBatch) {
+        if command.version > self.kept_version {
+            (self.kept, self.kept_version) = (command.kept, command.version);
+            self.history_ms = Some(self.history_ms());
+            self.put_history_row(batch);
+        }
+    }
+
+    fn put_history_row(&self, batch: &mut WriteBatch) {
+        let row = HistoryRow {
+            format: FORMAT,
+            history_ms: self.history_ms(),
+            kept_version: self.kept_version,
+            kept: self.kept.clone(),
+        };
+        batch.put(&keys::root::history(), &row.encode_to_vec());
     }
 
     fn take_digest(&mut self, number: u64) {
@@ -307,12 +382,21 @@ impl RootState {
         }
         row(self.window_end.to_be_bytes().to_vec());
         row(self.history_ms().to_be_bytes().to_vec());
+        if self.kept_version > 0 {
+            row(self.kept_version.to_be_bytes().to_vec());
+            self.kept.iter().for_each(|kept| row(kept.encode_to_vec()));
+        }
         let digest = hash.digest128();
         self.digests.push_back((number, digest, rows));
         if self.digests.len() > DIGESTS_MAX {
             self.digests.pop_front();
         }
     }
+}
+
+/// What tells two states of a range apart, the newer one larger.
+pub(crate) fn epochs(range: &RangeDescriptor) -> (u64, u64) {
+    (range.span_epoch, range.config_epoch)
 }
 
 /// Whether the node's process is to lead nothing, as its operator wants: another process of it may.
@@ -342,6 +426,10 @@ impl ApplyRoot for RootState {
             Some(Kind::Allocate(command)) => self.allocate(&command.counter, command.count, batch),
             Some(Kind::SetHistory(command)) => {
                 self.put_history(command.history_ms, batch);
+                RootReply::default()
+            }
+            Some(Kind::KeepHistory(command)) => {
+                self.keep_history(command, batch);
                 RootReply::default()
             }
             Some(Kind::SetNode(command)) => self.set_node(command, batch),
@@ -481,6 +569,67 @@ mod tests {
             run(&mut state, Kind::PutRange(PutRangeCommand { range }));
         }
         assert_eq!(state.range(2).unwrap().config_epoch, 2);
+    }
+
+    #[test]
+    fn a_range_that_was_taken_over_goes_and_does_not_come_back() {
+        let range = |range_id, span_epoch, config_epoch, start: &'static str, end: &'static str| {
+            let span = Some(proto::v1::Span { start: start.into(), end: end.into() });
+            RangeDescriptor { range_id, span_epoch, config_epoch, span, ..RangeDescriptor::default() }
+        };
+        let put = |state: &mut RootState, range| {
+            run(state, Kind::PutRange(PutRangeCommand { range: Some(range) }));
+        };
+        let mut state = RootState::default();
+        put(&mut state, range(2, 4, 1, "d", "dm"));
+        put(&mut state, range(3, 4, 1, "dm", "e"));
+        let seen = state.changes();
+        put(&mut state, range(3, 4, 2, "dm", "e"));
+        assert_eq!(state.changed_since(seen), Some(vec![3]));
+        put(&mut state, range(2, 5, 1, "d", "e"));
+        assert_eq!(state.ranges().map(|range| range.range_id).collect::<Vec<_>>(), [2]);
+        assert_eq!(state.changed_since(seen), Some(vec![3, 2]));
+        put(&mut state, range(3, 4, 3, "dm", "e"));
+        assert!(state.range(3).is_none() && !state.is_news(&range(3, 4, 4, "dm", "e")));
+        assert_eq!(state.changed_since(state.changes()), Some(Vec::new()));
+    }
+
+    /// What becomes of the rows where all of them are looked at for each that comes.
+    fn put_among_all(rows: &mut BTreeMap<u64, RangeDescriptor>, range: &RangeDescriptor) {
+        let is_past = |one: &RangeDescriptor, other: &RangeDescriptor| {
+            let start = one.span.as_ref().map(|span| &span.start);
+            start.is_some_and(|start| merge::is_past(start, one.range_id, one.span_epoch, other))
+        };
+        let known = rows.get(&range.range_id);
+        if known.is_none_or(|known| epochs(known) < epochs(range))
+            && !rows.values().any(|other| is_past(range, other))
+        {
+            rows.retain(|_, other| !is_past(other, range));
+            rows.insert(range.range_id, range.clone());
+        }
+    }
+
+    #[test]
+    fn the_rows_are_those_of_a_program_that_looks_at_all_of_them() {
+        let below = env::random::below;
+        for _ in 0..300 {
+            let (mut state, mut rows) = (RootState::default(), BTreeMap::new());
+            for _ in 0..40 {
+                let start = below(20) as u8;
+                let end = vec![start + 1 + below(10) as u8];
+                let span = proto::v1::Span { start: vec![start].into(), end: end.into() };
+                let range = RangeDescriptor {
+                    range_id: 1 + below(8),
+                    span_epoch: below(8),
+                    config_epoch: below(4),
+                    span: (below(16) > 0).then_some(span),
+                    ..RangeDescriptor::default()
+                };
+                run(&mut state, Kind::PutRange(PutRangeCommand { range: Some(range.clone()) }));
+                put_among_all(&mut rows, &range);
+                assert!(state.ranges().eq(rows.values()), "{range:?}: {state:?}, {rows:?}");
+            }
+        }
     }
 
     #[test]

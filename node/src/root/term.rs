@@ -7,6 +7,7 @@ pub(crate) use keep::check_history;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use proto::Status;
 use proto::v1::range_command::Kind as CommandKind;
 use proto::v1::root_command::Kind;
 use proto::v1::{
-    AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, DirectoryResponse, RangeCommand,
+    AllocateCommand, AllocateIdsRequest, AllocateIdsResponse, DigestCommand, RangeCommand,
     ReserveWindowCommand, RootCommand, RootReply, WaitRequest, WaitResponse,
 };
 use tokio::sync::Notify;
@@ -32,7 +33,7 @@ use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, Ro
 use super::view::{Nodes, View};
 use crate::raft::{Group, ProposeError};
 use crate::range::RangeCell;
-use crate::range::state::FORMAT;
+use crate::range::state::{FORMAT, FORMAT_KEPT};
 use crate::timestamp;
 
 /// How long a leader whose lease has run out waits for its quorum.
@@ -47,9 +48,15 @@ const WINDOW_TICK: Duration = Duration::from_millis(500);
 /// Ids that one request may take: no honest one needs more, and there are fewer object ids than a u32 has values.
 const IDS_MAX: u64 = 1 << 16;
 
+/// The same of ids of rows, of which there are more: where tables are restored, those that their rows have are not given again.
+const ROW_IDS_MAX: u64 = 1 << 40;
+
 /// What ids are given for.
 pub(crate) const COUNTERS: [&str; 6] =
-    [COUNTER_NODE, COUNTER_REPLICA, COUNTER_RANGE, COUNTER_OID, "index", "row"];
+    [COUNTER_NODE, COUNTER_REPLICA, COUNTER_RANGE, COUNTER_OID, "index", COUNTER_ROW];
+
+/// The counter of row ids.
+const COUNTER_ROW: &str = "row";
 
 /// One term of the root range's leader.
 ///
@@ -60,6 +67,10 @@ pub(crate) const COUNTERS: [&str; 6] =
 pub(crate) struct RootTerm {
     /// The term.
     pub(crate) term: u64,
+    /// What this goes by for those who have told it something, and were told something. It is chosen by chance, so that nothing else
+    /// ever goes by it: not what serves the same term anew, and not what a replica has become that was recovered without the newest
+    /// of its log, whose terms and timestamps another has had before.
+    pub(super) number: u64,
     pub(super) group: Arc<Group>,
     pub(super) cell: Arc<RangeCell>,
     pub(super) state: Arc<Mutex<RootState>>,
@@ -77,6 +88,8 @@ pub(crate) struct RootTerm {
     window_reserved: Notify,
     /// Whether it serves no more.
     over: watch::Sender<bool>,
+    /// How often all ranges were looked at: never for a single heartbeat.
+    walks: AtomicU64,
 }
 
 impl RootTerm {
@@ -103,6 +116,7 @@ impl RootTerm {
         let silent = silent.collect();
         let root = Self {
             term,
+            number: env::random::next_u64().max(1),
             group,
             cell,
             state,
@@ -118,9 +132,21 @@ impl RootTerm {
             window_wanted: Notify::new(),
             window_reserved: Notify::new(),
             over: watch::Sender::new(false),
+            walks: AtomicU64::new(0),
         };
         root.reserve().await?;
         Ok(Arc::new(root))
+    }
+
+    /// All ranges are about to be looked at.
+    pub(super) fn note_walk(&self) {
+        self.walks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often they were.
+    #[cfg(test)]
+    pub(super) fn walks(&self) -> u64 {
+        self.walks.load(Ordering::Relaxed)
     }
 
     /// It serves no more: whoever is held here may go and ask the next leader.
@@ -202,20 +228,15 @@ impl RootTerm {
         self.group.lease_valid(self.term).then_some(newest)
     }
 
-    /// Where ranges and nodes are.
-    pub(crate) fn directory(&self) -> DirectoryResponse {
-        let cluster_id = self.state.lock().cluster_id().unwrap_or_default();
-        DirectoryResponse { cluster_id, ranges: self.ranges(), nodes: self.nodes() }
-    }
-
     /// Ids that are never given twice.
     pub(crate) async fn allocate_ids(
         &self,
         request: AllocateIdsRequest,
     ) -> Result<AllocateIdsResponse, Status> {
-        if !COUNTERS.contains(&request.counter.as_str()) || !(1..=IDS_MAX).contains(&request.count) {
+        let ids_max = if request.counter == COUNTER_ROW { ROW_IDS_MAX } else { IDS_MAX };
+        if !COUNTERS.contains(&request.counter.as_str()) || !(1..=ids_max).contains(&request.count) {
             return Err(Status::invalid_argument(format!(
-                "between 1 and {IDS_MAX} ids can be asked for, of {}",
+                "between 1 and {ids_max} ids can be asked for, of {}",
                 COUNTERS.join(", ")
             )));
         }
@@ -301,7 +322,7 @@ impl std::fmt::Debug for RootTerm {
 /// A command of the root range as it is logged.
 pub(crate) fn root_command(kind: Kind) -> Bytes {
     let command = RangeCommand {
-        format: FORMAT,
+        format: if matches!(kind, Kind::KeepHistory(_)) { FORMAT_KEPT } else { FORMAT },
         kind: Some(CommandKind::Root(RootCommand { kind: Some(kind) })),
         ..RangeCommand::default()
     };

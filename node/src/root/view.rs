@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use env::clock::Instant;
 use proto::Network;
-use proto::v1::{DiskRoom, RangeDescriptor, RangeMerge};
+use proto::v1::{DataKeys, DiskRoom, RangeDescriptor, RangeMerge};
 
 use super::placement::{Limits, Move, Plan, ReplicaView, Small};
+use super::state::epochs;
 use crate::addresses::Addresses;
 
 /// How the root range's leader reaches the nodes.
@@ -41,11 +42,15 @@ pub(super) struct View {
     /// Since when neighbours are small together.
     pub(super) small: Small,
     /// What placement has found, and until when that holds.
-    pub(super) planned: Option<(Instant, Arc<Plan>)>,
+    pub(super) planned: Option<(Instant, Arc<Planned>)>,
+    /// What nodes hold, and until when that counts where it need not be exact.
+    pub(super) held: Option<(Instant, Arc<BTreeMap<u64, Holding>>)>,
+    /// The nodes whose disks have little room left, or had so not long ago, and when that was.
+    pub(super) low: BTreeMap<u64, Instant>,
     /// By range, what its leader was told to do for balance, and when.
     pub(super) sent: BTreeMap<u64, (Instant, Move)>,
-    /// When it was last looked for borders that are to go, and those that are to be told to a node, each with the range on its right.
-    pub(super) shrunk: Option<Instant>,
+    /// When it is to be looked next for borders that are to go, and those that are to be told to a node, each with the range on its right.
+    pub(super) shrinking: Option<Instant>,
     pub(super) vanishing: BTreeMap<u64, Vec<(u64, RangeMerge)>>,
     /// By range, when it was last to take over its right neighbour, or to be taken over.
     pub(super) merging: BTreeMap<u64, Instant>,
@@ -53,6 +58,23 @@ pub(super) struct View {
     pub(super) configured: BTreeMap<u64, (u64, Instant)>,
     /// By range, when it was last to be led elsewhere for balance.
     pub(super) handed_over: BTreeMap<u64, Instant>,
+}
+
+/// What placement wants.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    /// All of it.
+    pub(super) plan: Plan,
+    /// By node, what of it is for the ranges that it leads.
+    pub(super) by_leader: BTreeMap<u64, Plan>,
+}
+
+/// What a node holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holding {
+    pub(super) replicas: u64,
+    pub(super) leaders: u64,
+    pub(super) bytes: u64,
 }
 
 /// A node's newest heartbeat.
@@ -64,9 +86,15 @@ pub(super) struct Seen {
     pub(super) oracle_ms: u64,
     pub(super) disk: Option<DiskRoom>,
     pub(super) newest_format: u32,
+    pub(super) data_keys: Option<DataKeys>,
 }
 
 impl View {
+    /// A range as its leader has told it, where that is not older than its row.
+    pub(super) fn told<'a>(&'a self, row: &'a RangeDescriptor) -> &'a RangeDescriptor {
+        self.led.get(&row.range_id).filter(|led| epochs(led) >= epochs(row)).unwrap_or(row)
+    }
+
     /// The replicas of a range as placement sees them.
     pub(super) fn replicas(&self, range: &RangeDescriptor) -> Vec<ReplicaView> {
         let replicas = range.replicas.iter().map(|replica| ReplicaView {

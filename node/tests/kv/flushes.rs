@@ -108,6 +108,48 @@ async fn put(client: &Client, name: &str, text: &str) {
 }
 
 #[test]
+fn what_is_flushed_again_in_other_company_is_there_as_a_whole() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let large = client.begin().await;
+        flush(&large, &["a", "c", "e"], "one", 1).await.unwrap();
+        // Of which of them nobody has heard: their ranges were another, and are asked anew, for more and for less.
+        let least = flush(&large, &["a", "b", "c"], "one", 1).await.unwrap();
+        flush(&large, &["d", "e", "f"], "one", 1).await.unwrap();
+        flush(&large, &["e"], "one", 1).await.unwrap();
+        // What comes late of an earlier flush changes nothing of a later one.
+        flush(&large, &["c", "g"], "two", 2).await.unwrap();
+        flush(&large, &["b", "c", "d"], "one", 1).await.unwrap();
+        let at = client.timestamp().await.max(least);
+        commit(&large, at).await.unwrap();
+        resolve(&large, "a", Outcome::Committed, at).await;
+        let texts = scanned(&large, at, false, false, 100).await;
+        assert_eq!(texts, ["one", "one", "two", "one", "one", "one", "two"]);
+    });
+}
+
+#[test]
+fn a_repeated_commit_is_no_conflict_with_what_a_large_one_has_committed_since() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let mut first = client.begin().await;
+        assert!(first.scan("a", "l").await.is_empty());
+        first.put("b", "mine");
+        let at = first.commit().await.unwrap();
+        let large = client.begin().await;
+        flush(&large, &["a", "k"], "large", 1).await.unwrap();
+        let later = client.timestamp().await;
+        commit(&large, later).await.unwrap();
+        // Of the second key nobody has made a version yet.
+        assert_eq!(first.commit().await.unwrap(), at);
+        let mut other = client.begin().await;
+        other.checks.push(Check { start: key("a"), end: key("l"), since: at });
+        other.put("b", "yours");
+        assert!(matches!(other.commit().await, Err(Kind::Conflict(_))));
+    });
+}
+
+#[test]
 fn a_reader_has_it_commit_later_and_reads_what_is_decided_before_it_is_resolved() {
     simulate(|| async {
         let cluster = Cluster::single_cut(&["m"]).await;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup::Places;
 use bytes::Bytes;
 use env::disk::{CrashMode, Disk, MemoryDisk};
 use env::task::Scope;
@@ -15,8 +16,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    BatchRequest, Check, Commit, DirectoryRequest, Get, Header, Lock, LockResult, Operation, Release, Scan,
-    ScanResult, Span, Strength, TimestampRequest, Validate, WaitPolicy, Write,
+    BatchRequest, Check, Commit, DirectoryRequest, Get, Header, Lock, LockResult, Operation, RangeDescriptor,
+    Release, Scan, ScanResult, Span, Strength, TimestampRequest, Validate, WaitPolicy, Write,
 };
 use proto::{Network, NodeService};
 
@@ -55,6 +56,10 @@ pub(crate) struct Cluster {
     pub(crate) disk_reserve_bytes: Option<u64>,
     /// Where the data is cut.
     pub(crate) borders: Vec<Bytes>,
+    /// How far what is closed lies behind, if not as far as usual.
+    pub(crate) closed_lag: Option<Duration>,
+    /// How long a range has had nothing to do before it sleeps, if not as long as usual.
+    pub(crate) sleep_after: Option<Duration>,
 }
 
 pub(crate) fn address(number: u64) -> String {
@@ -72,6 +77,8 @@ impl Cluster {
             places: BTreeMap::new(),
             disk_reserve_bytes: None,
             borders: Vec::new(),
+            closed_lag: None,
+            sleep_after: None,
         }
     }
 
@@ -118,6 +125,9 @@ impl Cluster {
         options.cache_bytes = 4 << 20;
         options.disk_reserve_bytes = self.disk_reserve_bytes.unwrap_or(options.disk_reserve_bytes);
         options.dead_after = Duration::from_secs(10);
+        options.closed_lag = self.closed_lag.unwrap_or(options.closed_lag);
+        options.backup_places = Places::of(["file:///backups"]).unwrap();
+        options.sleep_after = self.sleep_after.or(options.sleep_after);
         let scope = Scope::new();
         let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
         let node = started.await.unwrap().unwrap();
@@ -150,7 +160,7 @@ impl Cluster {
 
     /// Waits until every range has three voters, and no change of its replicas is under way.
     pub(crate) async fn replicated(&self) {
-        let enough = |range: &proto::v1::RangeDescriptor| {
+        let enough = |range: &RangeDescriptor| {
             !range.joint && range.replicas.iter().filter(|r| !r.learner).count() == 3
         };
         for _ in 0..600 {
@@ -169,6 +179,23 @@ impl Cluster {
         let range = directory.ranges.iter().find(|range| range.range_id == 2).unwrap();
         let replica = range.replicas.iter().find(|r| r.node_id == range.leader_node_id).unwrap();
         (1..=3).find(|number| address(*number) == replica.address).unwrap()
+    }
+
+    /// The range that holds a key, as the first node knows it, once somebody leads it.
+    pub(crate) async fn range_of(&self, name: &str) -> RangeDescriptor {
+        let key = key(name);
+        let holds = |range: &RangeDescriptor| {
+            range.span.as_ref().is_some_and(|span| span.start <= key && key < span.end)
+        };
+        for _ in 0..100 {
+            let directory = self.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
+            let holding = directory.ranges.into_iter().filter(holds).max_by_key(|range| range.span_epoch);
+            if let Some(range) = holding.filter(|range| range.leader_node_id != 0) {
+                return range;
+            }
+            env::clock::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nobody leads the range of {name}");
     }
 
     /// A client of whichever node leads.

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{GatewayHeartbeatRequest, HistoryRequest, HistoryResponse, Reclaim, Scan, Span};
+use proto::v1::{
+    GatewayHeartbeatRequest, HistoryRequest, HistoryResponse, KeepHistoryRequest, KeptHistory, Reclaim, Scan,
+    Span,
+};
 use proto::{Code, Status};
 
 use crate::harness::{Client, Cluster, key, simulate};
@@ -53,6 +56,77 @@ fn what_lies_below_the_safe_point_is_refused_and_the_rest_is_there() {
         old.put("x", "3");
         assert!(matches!(old.commit().await, Err(Kind::Ambiguous(unknown)) if unknown.settled));
         assert_eq!(client.read("x").await.as_deref(), Some("2"));
+    });
+}
+
+/// Has history of some spans kept for longer, once all nodes have said that they can.
+async fn keep(client: &Client, version: u64, kept: Vec<KeptHistory>) {
+    for _ in 0..20 {
+        let (cluster_id, kept) = (client.cluster_id.clone(), kept.clone());
+        let request = KeepHistoryRequest { cluster_id, version, kept, ..Default::default() };
+        match client.root.keep_history(request).await {
+            Ok(_) => return,
+            Err(status) => assert_eq!(status.code(), Code::Unavailable),
+        }
+        seconds(1).await;
+    }
+    panic!("history is not kept for longer");
+}
+
+fn kept(start: &str, end: &str, history_ms: u64) -> KeptHistory {
+    let span = Some(Span { start: key(start), end: key(end) });
+    KeptHistory { span, history_ms, held_until_ms: 0 }
+}
+
+#[test]
+fn what_is_kept_for_longer_is_read_below_the_safe_point() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        let version = client.timestamp().await;
+        keep(&client, version, vec![kept("b", "c", 0), kept("m", "n", 60_000)]).await;
+        for name in ["a", "b", "m"] {
+            client.put(name, "1").await;
+        }
+        let old = client.begin().await;
+        for name in ["a", "b", "m"] {
+            client.put(name, "2").await;
+        }
+        seconds(15).await;
+        assert!(matches!(old.try_get("a").await, Err(Kind::BelowSafePoint(_))));
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+        assert_eq!(old.try_get("m").await.unwrap().as_deref(), Some("1"));
+        let over_all =
+            Scan { span: Some(Span { start: key("a"), end: key("z") }), at: old.read_at, ..Scan::default() };
+        assert!(matches!(old.scan_raw(over_all).await, Err(Kind::BelowSafePoint(_))));
+        seconds(60).await;
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+        assert!(matches!(old.try_get("m").await, Err(Kind::BelowSafePoint(_))));
+        // What was said before does not come back; what is not kept any more is gone, and stays so.
+        keep(&client, version - 1, Vec::new()).await;
+        seconds(5).await;
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+        keep(&client, client.timestamp().await, Vec::new()).await;
+        seconds(5).await;
+        keep(&client, client.timestamp().await, vec![kept("b", "c", 0)]).await;
+        seconds(5).await;
+        assert!(matches!(old.try_get("b").await, Err(Kind::BelowSafePoint(_))));
+    });
+}
+
+#[test]
+fn spans_that_make_no_sense_are_not_kept() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        for wrong in [
+            vec![kept("b", "b", 0)],
+            vec![kept("b", "d", 0), kept("c", "e", 0)],
+            vec![KeptHistory::default()],
+        ] {
+            let (cluster_id, version) = (client.cluster_id.clone(), client.timestamp().await);
+            let request = KeepHistoryRequest { cluster_id, version, kept: wrong, ..Default::default() };
+            let refused = client.root.keep_history(request).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+        }
     });
 }
 

@@ -86,6 +86,26 @@ fn what_is_ingested_stands_below_what_was_written_since() {
 }
 
 #[test]
+fn what_is_ingested_among_deletions_is_found() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let at = client.timestamp().await;
+        let mut writer = client.begin().await;
+        for name in ["a", "b", "y", "z"] {
+            writer.writes.insert(entry(name), None);
+        }
+        writer.commit().await.unwrap();
+        // The leader takes the timestamps, and knows in the end that there is nothing.
+        for _ in 0..3 {
+            let asking = Txn { start: 0, read_at: 0, ..client.begin().await };
+            assert!(entries(&asking).await.is_empty());
+        }
+        ingest(&client, at, vec![write(entry("k"), "old")]).await.unwrap();
+        assert_eq!(entries(&client.begin().await).await, expected(&[("k", "old")]));
+    });
+}
+
+#[test]
 fn what_is_no_new_index_is_not_ingested() {
     simulate(|| async {
         let client = Cluster::single().await.client().await;

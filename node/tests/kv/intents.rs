@@ -9,8 +9,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    Check, Decide, DecideResult, Get, Header, Heartbeat, HistoryRequest, Outcome, Prewrite, RangesRequest,
-    Recover, Resolve, Unfinished, Validate, Write,
+    Check, Decide, DecideResult, Get, Header, Heartbeat, HistoryRequest, Lock, Outcome, Prewrite,
+    RangesRequest, Recover, Resolve, Unfinished, Validate, WaitPolicy, Write,
 };
 
 use crate::harness::{Client, Cluster, Txn, key, simulate, value};
@@ -433,5 +433,30 @@ fn history_stays_for_whoever_is_not_resolved_yet() {
             let late = prewrite(forgotten, "b", "b", &[]).await;
             assert!(matches!(late, Err(Kind::Ambiguous(_))), "{late:?}");
         }
+    });
+}
+
+#[test]
+fn who_skips_what_is_locked_waits_once_for_those_of_whom_nothing_is_heard() {
+    simulate(|| async {
+        let cluster = Cluster::single_cut(&["m"]).await;
+        let client = cluster.client().await;
+        // Their primaries lie in the other range, where nobody has written them.
+        let mut gone = Vec::new();
+        for (name, primary) in [("n", "a"), ("o", "b"), ("p", "c"), ("q", "d")] {
+            let txn = client.begin().await;
+            prewrite(&txn, name, primary, &[]).await.unwrap();
+            gone.push(txn);
+        }
+        let (other, begun) = (client.begin().await, env::clock::now());
+        let keys = ["n", "o", "p", "q", "r"].map(key).to_vec();
+        let skips = Lock { keys, wait: WaitPolicy::SkipLocked.into(), ..Lock::default() };
+        let Answer::Lock(locked) = ask(&other, "n", Op::Lock(skips)).await.unwrap() else { panic!() };
+        assert_eq!(
+            locked.keys.iter().map(|key| key.skipped).collect::<Vec<_>>(),
+            [true, true, true, true, false]
+        );
+        let waited = env::clock::now().duration_since(begun);
+        assert!(waited < Duration::from_millis(1500), "{waited:?}");
     });
 }

@@ -241,3 +241,43 @@ fn a_request_that_fails_takes_nothing_away_that_was_held_before() {
         c.lock_with(&["x"], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
     });
 }
+
+#[test]
+fn keys_in_a_row_are_locked_together_and_each_is_had_by_itself() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        let names: Vec<String> = (0..200).map(|number| format!("k{number:03}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        client.put("k050", "old").await;
+        let (mut a, mut b, mut c) = (client.begin().await, client.begin().await, client.begin().await);
+        b.lock(&["k150"]).await.unwrap();
+        // What a request has got is given back when it fails, whatever it has got it with.
+        let refused = a.lock_with(&all, Strength::Exclusive, WaitPolicy::Nowait, 0).await;
+        assert!(matches!(refused, Err(Kind::LockNotAvailable(_))), "{refused:?}");
+        let got = c.lock_with(&all[..40], Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
+        assert_eq!(got.keys.len(), 40);
+        c.release().await;
+        let got = a.lock_with(&all, Strength::Exclusive, WaitPolicy::SkipLocked, 0).await.unwrap();
+        let skipped: Vec<usize> = (0..200).filter(|place| got.keys[*place].skipped).collect();
+        assert_eq!(skipped, [150]);
+        assert_eq!(got.keys[50].newest.clone().unwrap().value.as_deref(), Some(b"old".as_ref()));
+        // One of many is waited for as any other, and had once all are committed.
+        for name in &all[50..100] {
+            a.put(name, "new");
+        }
+        let (committed, locked) = futures::join!(
+            async {
+                env::clock::sleep(Duration::from_millis(100)).await;
+                a.commit().await.unwrap()
+            },
+            c.lock(&["k010", "k070"])
+        );
+        let locked = locked.unwrap();
+        assert!(locked.waited && locked.locked_at >= committed);
+        assert_eq!(locked.keys[1].newest.clone().unwrap().value.as_deref(), Some(b"new".as_ref()));
+        let refused = b.lock_with(&all, Strength::Exclusive, WaitPolicy::Nowait, 0).await;
+        assert!(matches!(refused, Err(Kind::LockNotAvailable(_))), "{refused:?}");
+        c.release().await;
+        b.lock_with(&all, Strength::Exclusive, WaitPolicy::Nowait, 0).await.unwrap();
+    });
+}

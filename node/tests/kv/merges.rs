@@ -8,8 +8,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    Commit, Decide, DirectoryRequest, Get, Header, MergeRequest, MergeResponse, Outcome, Prewrite,
-    RangeDescriptor, Recover, Resolve, SplitRequest, Write,
+    Commit, Decide, DirectoryRequest, Get, Header, MergeRequest, MergeResponse, Outcome, Prewrite, Recover,
+    Resolve, SplitRequest, Write,
 };
 
 use crate::harness::{Client, Cluster, Txn, key, simulate, value};
@@ -18,26 +18,10 @@ async fn merge(cluster: &Cluster, at: &str) -> Result<MergeResponse, proto::Stat
     cluster.nodes[&1].merge(MergeRequest { key: key(at), passed_on: false }).await
 }
 
-/// The range that holds a key, as the first node knows it.
-async fn range_of(cluster: &Cluster, name: &str) -> RangeDescriptor {
-    let key = key(name);
-    let holds =
-        |range: &RangeDescriptor| range.span.as_ref().is_some_and(|span| span.start <= key && key < span.end);
-    for _ in 0..100 {
-        let directory = cluster.nodes[&1].directory(DirectoryRequest::default()).await.unwrap();
-        let holding = directory.ranges.into_iter().filter(holds).max_by_key(|range| range.span_epoch);
-        if let Some(range) = holding.filter(|range| range.leader_node_id != 0) {
-            return range;
-        }
-        env::clock::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("nobody leads the range of {name}");
-}
-
 /// Asks the leader of the range that holds a key; again as long as it begins its term.
 async fn ask(cluster: &Cluster, txn: &Txn, name: &str, operation: Op) -> Result<Answer, Kind> {
     for _ in 0..100 {
-        let range = range_of(cluster, name).await;
+        let range = cluster.range_of(name).await;
         let header = Header { range_id: range.range_id, span_epoch: range.span_epoch, ..txn.header() };
         let replica = range.replicas.iter().find(|replica| replica.node_id == range.leader_node_id);
         let data = proto::Network::connect(&cluster.network, &replica.unwrap().address);
@@ -123,7 +107,7 @@ fn one_range_holds_what_both_held() {
         let client = cluster.client().await;
         put(&cluster, &client, "a", "1").await;
         put(&cluster, &client, "z", "2").await;
-        let old = range_of(&cluster, "z").await;
+        let old = cluster.range_of("z").await;
         let merged = merge(&cluster, "m").await.unwrap();
         assert!(!merged.already);
         let range = merged.range.unwrap();
@@ -259,18 +243,18 @@ fn a_merge_that_cannot_come_about_is_undone() {
         cluster.kill(away).await;
         env::clock::sleep(Duration::from_secs(3)).await;
         let client = client_of(&cluster).await;
-        let before = range_of(&cluster, "z").await;
+        let before = cluster.range_of("z").await;
         assert!(merge(&cluster, "m").await.is_err(), "one of its stores cannot say that it has frozen");
-        assert_eq!(range_of(&cluster, "z").await.span_epoch, before.span_epoch, "it has not frozen in vain");
+        assert_eq!(cluster.range_of("z").await.span_epoch, before.span_epoch, "it has not frozen in vain");
         // Both serve again.
         put(&cluster, &client, "a", "3").await;
         put(&cluster, &client, "z", "4").await;
-        assert_ne!(range_of(&cluster, "a").await.range_id, range_of(&cluster, "z").await.range_id);
+        assert_ne!(cluster.range_of("a").await.range_id, cluster.range_of("z").await.range_id);
         cluster.start(away).await;
         cluster.nodes[&away].wait_ready(Duration::from_secs(20)).await.unwrap();
         env::clock::sleep(Duration::from_secs(5)).await;
         merge(&cluster, "m").await.unwrap();
-        assert_eq!(range_of(&cluster, "a").await.range_id, range_of(&cluster, "z").await.range_id);
+        assert_eq!(cluster.range_of("a").await.range_id, cluster.range_of("z").await.range_id);
         assert_eq!(read(&cluster, &client, "a").await.as_deref(), Some("3"));
         assert_eq!(read(&cluster, &client, "z").await.as_deref(), Some("4"));
         // All of them killed at once find it so.

@@ -18,7 +18,7 @@ fn replication_rises_to_three_as_nodes_join() {
         let second = cluster.start(2).await;
         second.wait_ready(Duration::from_secs(20)).await.unwrap();
         env::clock::sleep(Duration::from_secs(5)).await;
-        let ranges = second.ranges(RangesRequest {}).await.unwrap().ranges;
+        let ranges = second.ranges(RangesRequest::default()).await.unwrap().ranges;
         assert!(ranges.iter().all(|range| range.descriptor.as_ref().unwrap().replicas.len() == 1));
         cluster.start(3).await.wait_ready(Duration::from_secs(20)).await.unwrap();
         cluster.replicated().await;
@@ -84,7 +84,7 @@ fn a_dead_nodes_replicas_are_replaced_and_do_not_come_back() {
         let third = cluster.start(3).await;
         env::clock::sleep(Duration::from_secs(10)).await;
         third.wait_ready(Duration::from_secs(20)).await.unwrap();
-        let ranges = third.ranges(RangesRequest {}).await.unwrap().ranges;
+        let ranges = third.ranges(RangesRequest::default()).await.unwrap().ranges;
         assert!(before.len() == 2 && ranges.iter().all(|range| !before.contains(&own(range))), "{ranges:?}");
         cluster.kill(2).await;
         env::clock::sleep(Duration::from_secs(40)).await;

@@ -115,6 +115,8 @@ async fn a_real_node_on_a_real_disk_serves_stops_and_serves_again() {
             places: [(1, "node1:1".to_owned())].into(),
             disk_reserve_bytes: None,
             borders: Vec::new(),
+            closed_lag: None,
+            sleep_after: None,
             scopes: [].into(),
             disks: [].into(),
         };

@@ -13,9 +13,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::stream::Calls;
+use super::tls::{MutualTls, Opening};
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KEEPALIVE_TIMEOUT_BULK,
-    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES, Tls, mark,
+    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES, mark,
 };
 use crate::calls::calls;
 use crate::lane::Lane;
@@ -35,13 +36,13 @@ const ADDRESSES_MAX: usize = 256;
 /// Reaches nodes over gRPC. Clones share the connections.
 #[derive(Clone, Default)]
 pub struct GrpcNetwork {
-    tls: Option<Tls>,
+    tls: Option<MutualTls>,
     nodes: Arc<Mutex<BTreeMap<String, Arc<Channels>>>>,
 }
 
 impl GrpcNetwork {
     /// A network in plain text, or with mutual TLS.
-    pub fn new(tls: Option<Tls>) -> Self {
+    pub fn new(tls: Option<MutualTls>) -> Self {
         Self { tls, nodes: Arc::default() }
     }
 
@@ -83,7 +84,7 @@ impl std::fmt::Debug for GrpcNetwork {
 /// The connections to one remote node. Each channel is one HTTP/2 connection at a time.
 struct Channels {
     address: String,
-    tls: Option<Tls>,
+    tls: Option<MutualTls>,
     control: OnceLock<Channel>,
     requests: OnceLock<Channel>,
     bulk: OnceLock<Channel>,
@@ -96,7 +97,7 @@ struct Channels {
 }
 
 impl Channels {
-    fn new(address: &str, tls: Option<Tls>) -> Self {
+    fn new(address: &str, tls: Option<MutualTls>) -> Self {
         Self {
             address: address.to_owned(),
             tls,
@@ -139,9 +140,7 @@ impl Channels {
     }
 
     fn open(&self, lane: Lane) -> Result<Channel, tonic::transport::Error> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))?
-            .connect_timeout(CONNECT_TIMEOUT)
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(match lane {
@@ -152,10 +151,12 @@ impl Channels {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(mark::of(lane));
-        if let Some(tls) = &self.tls {
-            endpoint = endpoint.tls_config(tls.client())?;
-        }
-        Ok(endpoint.connect_lazy())
+        let Some(tls) = self.tls.clone() else {
+            return Ok(endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy());
+        };
+        // Requests tell that they came encrypted; what encrypts them is not the endpoint's, which has it for good.
+        let origin = Endpoint::from_shared(format!("https://{}", self.address))?.uri().clone();
+        Ok(endpoint.origin(origin).connect_with_connector_lazy(Opening { tls, tcp: CONNECT_TIMEOUT }))
     }
 }
 
@@ -173,11 +174,14 @@ impl GrpcNode {
     }
 
     fn cluster(&self, lane: Lane) -> Result<ClusterClient<Channel>, Status> {
-        Ok(ClusterClient::new(self.channels.get(lane)?))
+        let client = ClusterClient::new(self.channels.get(lane)?);
+        // The directory of many ranges is large.
+        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     fn admin(&self, lane: Lane) -> Result<AdminClient<Channel>, Status> {
-        Ok(AdminClient::new(self.channels.get(lane)?))
+        let client = AdminClient::new(self.channels.get(lane)?);
+        Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     fn raft(&self, lane: Lane) -> Result<RaftClient<Channel>, Status> {

@@ -20,7 +20,8 @@ use std::time::Duration;
 pub use apart::serve_apart;
 pub use connect::GrpcNetwork;
 pub use serve::{ServeError, ServeOptions, serve};
-pub use tls::Tls;
+pub use served::{Admission, Ending, Ends, Served};
+pub use tls::{MutualTls, Tls, TlsError};
 
 /// The largest message that is taken or sent: the largest transaction, and room around it.
 pub const MESSAGE_BYTES_MAX: usize = 80 << 20;

@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use env::watch;
+use futures::future::Either;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use super::aborting::run_on;
+use super::callers;
+use super::served::Ends;
 use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
+use super::tls::MutualTls;
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT_BULK, MESSAGE_BYTES_MAX,
-    STREAM_WINDOW_BYTES, Tls,
+    STREAM_WINDOW_BYTES,
 };
-use super::{callers, served};
 use crate::calls::calls;
 use crate::lane::Lane;
 use crate::service::{NodeService, RequestStream, ResponseStream};
@@ -51,7 +55,7 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 1 << 16;
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
     /// Mutual TLS; `None`: plain text.
-    pub tls: Option<Tls>,
+    pub tls: Option<MutualTls>,
     /// Where batches of reads and writes are answered; `None`: where the connections are served.
     pub batches: Option<Handle>,
     /// Where connections that carry replication alone are served, by [`serve_apart`](super::serve_apart); `None`: with all
@@ -65,9 +69,6 @@ pub enum ServeError {
     /// There are no threads for it, or the listener cannot be handed to them.
     #[error("starting to serve gRPC: {0}")]
     Start(#[source] std::io::Error),
-    /// The certificates are unusable.
-    #[error("TLS: {0}")]
-    Tls(#[source] tonic::transport::Error),
     /// What the port speaks cannot be described.
     #[error("describing what the port speaks: {0}")]
     Describe(#[source] ReflectionError),
@@ -94,33 +95,34 @@ pub(super) async fn serve_connections(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (closing, closed) = watch::channel(false);
-    let port = Port {
-        service,
-        closed: closed.clone(),
-        batches: options.batches.clone(),
-        asks_who_calls: options.tls.is_some(),
-    };
+    let asks_who_calls = options.tls.is_some();
+    let port = Port { service, closed: closed.clone(), batches: options.batches.clone(), asks_who_calls };
+    let admits = move |request| if asks_who_calls { callers::check_any(request) } else { Ok(request) };
     let mut server = Server::builder()
+        .layer(InterceptorLayer::new(admits))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT_BULK))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
-    if let Some(tls) = &options.tls {
-        server = server.tls_config(tls.server()).map_err(ServeError::Tls)?;
-    }
     let reflection = Reflection::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1();
     let router = server
         .add_service(reflection.map_err(ServeError::Describe)?)
         .add_service(CallsServer::new(port.clone()).max_decoding_message_size(STREAM_MESSAGE_BYTES_MAX))
         .add_service(KvServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(ClusterServer::new(port.clone()))
+        // A node of an older program names all ranges that it leads.
+        .add_service(ClusterServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(AdminServer::new(port.clone()))
         .add_service(RaftServer::new(port).max_decoding_message_size(MESSAGE_BYTES_MAX));
-    let serves = served::Server::default();
+    let serves = Ends::default();
     let admission = serves.admission();
     let connections = connections.map_ok(move |connection| admission.admit(connection));
-    let serving = router.serve_with_incoming_shutdown(connections, wait(closed));
+    let serving = match options.tls {
+        None => Either::Left(router.serve_with_incoming_shutdown(connections, wait(closed))),
+        Some(tls) => {
+            Either::Right(router.serve_with_incoming_shutdown(tls.encrypt(connections), wait(closed)))
+        }
+    };
     // Beside the serving: that waits for the end of its connections, and no longer for the shutdown, once no more come.
     let ending = async {
         shutdown.await;

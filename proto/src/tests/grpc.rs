@@ -15,7 +15,7 @@ use tonic::Code;
 use super::echo::{Echo, append, appended, get, value};
 use crate::grpc::{GrpcNetwork, MESSAGE_BYTES_MAX, ServeError, ServeOptions, serve, serve_apart};
 use crate::service::Network as _;
-use crate::v1::{DirectoryRequest, RaftVoteRequest};
+use crate::v1::{DirectoryRequest, NodeHeartbeatRequest, RaftVoteRequest, RangeDescriptor, Span};
 
 struct Server {
     address: SocketAddr,
@@ -93,6 +93,20 @@ async fn large_messages_pass_and_too_large_ones_are_refused_by_name() {
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert!(status.message().contains("too large"), "{status:?}");
     node.batch(get("still there")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_that_names_many_ranges_passes() {
+    let server = start("127.0.0.1:0").await;
+    let node = GrpcNetwork::new(None).connect(&server.address.to_string());
+    let span = Some(Span { start: vec![b'x'; 100].into(), end: vec![b'y'; 100].into() });
+    let range = |range_id| RangeDescriptor { range_id, span: span.clone(), ..RangeDescriptor::default() };
+    let led = (0..100_000).map(range).collect();
+    let status = node
+        .node_heartbeat(NodeHeartbeatRequest { led, ..NodeHeartbeatRequest::default() })
+        .await
+        .unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unimplemented, "node_heartbeat"));
 }
 
 /// Sends bytes as they are; what came back until the server closed the connection.

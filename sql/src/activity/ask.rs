@@ -9,8 +9,8 @@ use env::clock;
 use expr::Datum;
 
 use super::roster::{Everyone, Roster};
-use crate::catalog::CatalogSnapshot;
 use crate::catalog::access::{Access, PG_SIGNAL_BACKEND_OID, Powers};
+use crate::catalog::{CatalogSnapshot, Oid};
 use crate::error::{Error, Notice, Result};
 
 /// How often it is looked whether a session has ended.
@@ -27,6 +27,8 @@ pub(crate) enum Question {
     BlockingPids(i32),
     /// pg_stat_statements_reset
     ResetStatements,
+    /// pg_stat_reset; pg_stat_reset_single_table_counters of this table or index
+    ResetUsage(Option<Oid>),
 }
 
 /// Who asks, and where.
@@ -60,14 +62,27 @@ impl Asking<'_> {
             }
             Question::Terminate(pid, timeout_ms) => self.signal(*pid, Some(*timeout_ms)).await,
             Question::ResetStatements => {
-                if !self.acting().is_some_and(|acting| acting.is_superuser) {
-                    let message = "permission denied for function pg_stat_statements_reset";
-                    return Err(Error::new("42501", message));
-                }
+                self.check_superuser("pg_stat_statements_reset")?;
                 self.roster.all_statements(self.client, true).await?;
                 Ok((Datum::text(""), None))
             }
+            Question::ResetUsage(of) => {
+                self.check_superuser(match of {
+                    None => "pg_stat_reset",
+                    Some(_) => "pg_stat_reset_single_table_counters",
+                })?;
+                self.roster.forget_usage(self.client, self.catalog.database_oid(), *of).await?;
+                Ok((Datum::text(""), None))
+            }
         }
+    }
+
+    /// 42501 unless the acting role is a superuser.
+    fn check_superuser(&self, function: &str) -> Result<()> {
+        if self.acting().is_some_and(|acting| acting.is_superuser) {
+            return Ok(());
+        }
+        Err(Error::new("42501", format!("permission denied for function {function}")))
     }
 
     /// Cancels what a session runs, or ends it and waits for so many milliseconds.

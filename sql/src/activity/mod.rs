@@ -1,19 +1,23 @@
 //! What sessions are doing, here and at other gateways, for those who look into the cluster by SQL.
 //!
 //! ```text
-//!   session ──▶ Activity ─┐                            ┌─ pg_stat_activity, pg_locks, nunatak.sessions
+//!   session ──▶ Activity ─┐                            ┌─ pg_stat_activity, pg_locks, nunatak.sessions, nunatak.jobs
 //!                         ├─ Roster ─▶ here, others' ──┤
 //!   session ──▶ Activity ─┘   (client::ask_gateways)   └─ pg_cancel_backend, pg_blocking_pids, …
 //! ```
 //!
 //! A session says what it does in its [`Activity`]; the [`Roster`] of a gateway knows all of them, answers for them when
-//! other gateways ask, and asks those. [`ask`] is what functions want of it, [`statements`] what statements have taken.
+//! other gateways ask, and asks those. [`ask`] is what functions want of it, [`statements`] what statements have taken, [`usage`] what
+//! they have done to tables.
 
 pub(crate) mod ask;
+mod job;
 mod roster;
 mod session;
 pub(crate) mod statements;
+pub(crate) mod usage;
 
+pub(crate) use job::Job;
 pub(crate) use roster::{Enlisted, Everyone, Roster};
 pub(crate) use session::{Activity, SessionState};
 

@@ -9,13 +9,16 @@ use bytes::Bytes;
 use client::Client;
 use client::gateways::{
     GatewayAnswer, GatewayQuestion, Kind, NotifiedQuestion, SessionInfo, SessionsQuestion, SignalQuestion,
-    StatementCounts, StatementsQuestion,
+    StatementCounts, StatementsQuestion, UsageCounts, UsageQuestion,
 };
 use env::watch;
 use parking_lot::Mutex;
 
+use super::job::Job;
 use super::session::Activity;
 use super::statements::{Statements, merge};
+use super::usage::{self, Counts, Usage, UsedObject};
+use crate::catalog::Oid;
 use crate::error::Result;
 
 /// After how long a gateway attends again whom nobody heard.
@@ -29,6 +32,7 @@ const ANSWERS_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Roster {
     sessions: Mutex<BTreeMap<i32, Arc<Activity>>>,
     statements: Statements,
+    usage: Arc<Usage>,
     /// Rises when another gateway says that there are notifications.
     notified: Arc<watch::Sender<u64>>,
 }
@@ -102,6 +106,13 @@ impl Roster {
         Enlisted { roster: self.clone(), activity }
     }
 
+    /// Something that takes long begins, of the session of this number.
+    pub(crate) fn begin_job(&self, pid: i32, kind: &'static str) -> Job {
+        let jobs = self.sessions.lock().get(&pid).map(|activity| activity.jobs.clone());
+        // Of a session that nobody knows nobody sees what it is at.
+        jobs.unwrap_or_default().begin(kind)
+    }
+
     /// Rises when another gateway says that there are notifications.
     pub(crate) fn notified(&self) -> &Arc<watch::Sender<u64>> {
         &self.notified
@@ -110,6 +121,32 @@ impl Roster {
     /// What statements have taken here.
     pub(crate) fn statements(&self) -> &Statements {
         &self.statements
+    }
+
+    /// What was done to tables here.
+    pub(crate) fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
+    /// What was done to tables, indexes and databases in the whole cluster.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked.
+    pub(crate) async fn all_usage(&self, client: &Client) -> Result<BTreeMap<UsedObject, Counts>> {
+        let heard = client.ask_gateways(Kind::Usage(UsageQuestion::default())).await?;
+        let others = heard.answers.into_iter().flat_map(|answer| answer.usage);
+        Ok(usage::merge(self.usage.counts().into_iter().chain(others)))
+    }
+
+    /// Has all gateways begin anew to count what is done in a database, or to one object of it.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked.
+    pub(crate) async fn forget_usage(&self, client: &Client, database: Oid, of: Option<Oid>) -> Result<()> {
+        let question = UsageQuestion { reset: true, database, oid: of.unwrap_or(0) };
+        self.used(&question);
+        client.ask_gateways(Kind::Usage(question)).await?;
+        Ok(())
     }
 
     /// All sessions of the cluster.
@@ -180,6 +217,7 @@ impl Roster {
                 Some(
                     Kind::Signal(_)
                         | Kind::Statements(StatementsQuestion { reset: true })
+                        | Kind::Usage(UsageQuestion { reset: true, .. })
                         | Kind::Notified(NotifiedQuestion {})
                 )
             );
@@ -198,6 +236,7 @@ impl Roster {
             Some(Kind::Sessions(SessionsQuestion {})) => GatewayAnswer { sessions: self.here(), ..answer },
             Some(Kind::Signal(signal)) => GatewayAnswer { signalled: self.signal_here(signal), ..answer },
             Some(Kind::Statements(asked)) => GatewayAnswer { statements: self.counts(asked), ..answer },
+            Some(Kind::Usage(asked)) => GatewayAnswer { usage: self.used(asked), ..answer },
             Some(Kind::Notified(NotifiedQuestion {})) => {
                 self.notified.send_modify(|count| *count = count.wrapping_add(1));
                 answer
@@ -220,6 +259,14 @@ impl Roster {
         self.statements.counts()
     }
 
+    fn used(&self, asked: &UsageQuestion) -> Vec<UsageCounts> {
+        if asked.reset {
+            self.usage.reset(asked.database, asked.oid);
+            return Vec::new();
+        }
+        self.usage.counts()
+    }
+
     fn signal_here(&self, signal: &SignalQuestion) -> bool {
         let sessions = self.sessions.lock();
         let found = sessions.get(&signal.pid).filter(|session| session.started_us == signal.started_us);
@@ -238,5 +285,6 @@ fn size(answer: &GatewayAnswer) -> usize {
     const REST: usize = 256;
     let sessions = answer.sessions.iter().map(|session| session.query.len().saturating_add(REST));
     let statements = answer.statements.iter().map(|statement| statement.query.len().saturating_add(REST));
-    sessions.chain(statements).fold(0, usize::saturating_add)
+    let usage = answer.usage.len().saturating_mul(size_of::<UsageCounts>());
+    sessions.chain(statements).fold(usage, usize::saturating_add)
 }

@@ -10,6 +10,7 @@ use expr::session::now_micros;
 use parking_lot::Mutex;
 
 use super::Signals;
+use super::job::Jobs;
 
 /// So much of a query is shown (`track_activity_query_size`).
 const QUERY_BYTES_MAX: usize = 1024;
@@ -25,6 +26,7 @@ pub(crate) struct Activity {
     client: Option<SocketAddr>,
     pub(super) signals: Box<dyn Signals>,
     transaction: ShownId,
+    pub(super) jobs: Arc<Jobs>,
     now: Mutex<Now>,
 }
 
@@ -50,7 +52,8 @@ impl Activity {
     ) -> Arc<Self> {
         let started_us = now_micros();
         let now = Mutex::new(Now { state_changed_us: started_us, ..Now::default() });
-        Arc::new(Self { pid, started_us, user, database, client, signals, transaction, now })
+        let jobs = Arc::default();
+        Arc::new(Self { pid, started_us, user, database, client, signals, transaction, jobs, now })
     }
 
     /// A query has arrived, which began at this moment, in a transaction that began then.
@@ -107,6 +110,7 @@ impl Activity {
             waits: now.state == SessionState::Active && self.signals.waits(),
             transaction_id: self.transaction.get(),
             gateway_id: bytes::Bytes::new(),
+            jobs: self.jobs.infos(),
         }
     }
 }

@@ -13,7 +13,7 @@ impl Binder<'_> {
         &mut self,
         statement: &AccessStatement,
     ) -> Result<(Plan, Option<Vec<OutputColumn>>)> {
-        let (mut tables, mut types) = (Vec::new(), Vec::new());
+        let (mut tables, mut types, mut functions) = (Vec::new(), Vec::new(), Vec::new());
         match statement {
             AccessStatement::Rights(grant) => {
                 if let GrantObjects::Tables(names) | GrantObjects::Sequences(names) = &grant.objects {
@@ -27,6 +27,14 @@ impl Binder<'_> {
                         tables.push(found);
                     }
                 }
+                if let GrantObjects::Functions(names) = &grant.objects {
+                    for name in names {
+                        functions.push(self.function_named(name)?.oid);
+                    }
+                }
+            }
+            AccessStatement::FunctionOwner { function, .. } => {
+                functions.push(self.function_named(function)?.oid);
             }
             AccessStatement::Owner { object, .. } if object.kind == ObjectKind::Schema => {
                 self.schema(&object.name.name)?;
@@ -50,7 +58,7 @@ impl Binder<'_> {
             | AccessStatement::DefaultPrivileges(_)
             | AccessStatement::Membership(_) => {}
         }
-        let change = AccessChange { statement: statement.clone(), tables, types };
+        let change = AccessChange { statement: statement.clone(), tables, types, functions };
         Ok((Plan::Ddl(Box::new(Ddl::Access(change))), None))
     }
 }

@@ -1,4 +1,4 @@
-//! `SET array[1] = …`, `SET document['key'] = …`: the column's value with a part of it replaced.
+//! `SET array[1] = …`, `SET document['key'] = …`, `SET composite.field = …`: the column's value with a part of it replaced.
 
 use expr::casts::CastContext;
 use expr::functions::subscript_assign;
@@ -7,7 +7,7 @@ use expr::{Datum, Expr, Type, TypeKind, resolve};
 use super::Binder;
 use crate::catalog::Column;
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ExprKind};
+use crate::parse::ast::{self, ExprKind, Name};
 
 impl Binder<'_> {
     /// The value of a column that was `before`, with a part of it replaced.
@@ -19,6 +19,9 @@ impl Binder<'_> {
         value: &ast::Expr,
     ) -> Result<Expr> {
         let at = target.column.at;
+        if let Some(field) = &target.field {
+            return self.assigned_field(column, before, (target, field), value);
+        }
         if matches!(value.kind, ExprKind::Default) {
             return Err(Error::new("0A000", "cannot set an array element to DEFAULT").at(at));
         }
@@ -34,6 +37,75 @@ impl Binder<'_> {
             }
         };
         self.assign(whole, column.ty, &column.name, value.at)
+    }
+
+    /// The value of a column of a composite type that was `before`, with one of its fields replaced. Of a NULL all others
+    /// are NULL from then on.
+    fn assigned_field(
+        &mut self,
+        column: &Column,
+        before: Expr,
+        (target, field): (&ast::AssignmentTarget, &Name),
+        value: &ast::Expr,
+    ) -> Result<Expr> {
+        let at = target.column.at;
+        let place = self.field_target(column, field, at)?;
+        if matches!(value.kind, ExprKind::Default) {
+            return Err(Error::new("0A000", "cannot set a subfield to DEFAULT").at(at));
+        }
+        if !target.subscripts.is_empty() {
+            return Err(Error::unsupported("an assignment to a part of a field").at(at));
+        }
+        let attributes = self.shape_of(column.ty).unwrap_or_default();
+        let mut fields = match before {
+            // Others were replaced before.
+            Expr::Row { fields, .. } => fields,
+            before => {
+                let mut fields = Vec::with_capacity(attributes.len());
+                for place in 0..attributes.len() {
+                    self.budget.take_copy(&before)?;
+                    fields.push(self.field_at(before.clone(), place)?);
+                }
+                fields
+            }
+        };
+        let (Some(own), Some(ty)) = (fields.get_mut(place), attributes.types().get(place)) else {
+            return Err(Error::internal("a field that is not there"));
+        };
+        *own = self.fitting_field(value, *ty, field, at)?;
+        Ok(Expr::Row { fields, shape: attributes, ty: column.ty })
+    }
+
+    /// Which field of a column is meant.
+    pub(super) fn field_target(&self, column: &Column, field: &Name, at: usize) -> Result<usize> {
+        let what = format!("cannot assign to field \"{}\" of column \"{}\"", field.value, column.name);
+        let shown = column.ty.kind.display_name();
+        if !column.ty.kind.is_composite() {
+            let message = format!("{what} because its type {shown} is not a composite type");
+            return Err(Error::new("42804", message).at(at));
+        }
+        self.shape_of(column.ty).and_then(|attributes| attributes.place(&field.value)).ok_or_else(|| {
+            let message = format!("{what} because there is no such column in data type {shown}");
+            Error::new("42703", message).at(at)
+        })
+    }
+
+    /// The new value of a field.
+    fn fitting_field(&mut self, value: &ast::Expr, ty: Type, field: &Name, at: usize) -> Result<Expr> {
+        let bound = self.expression_as(value, ty, CastContext::Assignment, value.at)?;
+        let from = bound.ty().kind;
+        if !resolve::can_coerce(from, ty.kind, CastContext::Assignment) {
+            let message = format!(
+                "subfield \"{}\" is of type {} but expression is of type {}",
+                field.value,
+                ty.kind.display_name(),
+                from.display_name()
+            );
+            return Err(Error::new("42804", message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(at));
+        }
+        self.coerce(bound, ty, CastContext::Assignment, value.at)
     }
 
     fn array_part(
@@ -87,11 +159,9 @@ impl Binder<'_> {
                     return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
                 }
             };
-            let key = self.expression(index)?;
-            let is_number = key.ty().kind == TypeKind::Int4;
+            let (key, is_number) = self.json_key(index)?;
             begins_with_number |= keys.is_empty() && is_number;
-            let context = if is_number { CastContext::Explicit } else { CastContext::Assignment };
-            keys.push(self.coerce(key, TypeKind::Text.into(), context, index.at)?);
+            keys.push(key);
         }
         let value = self.fitting(value, TypeKind::Jsonb.into(), target)?;
         let path = Expr::Array { items: keys, ty: TypeKind::TextArray.into() };

@@ -35,6 +35,8 @@ pub(super) struct CommonTable {
     pub(super) bound: BoundQuery,
     /// What a mention of it adds to the plan.
     pub(super) size: PlanSize,
+    /// How many of its columns, the last ones, `*` sees in the query alone that has it.
+    pub(super) hidden: usize,
     /// It is being bound, and may read itself.
     pub(super) recursion: Option<Recursion>,
 }
@@ -93,6 +95,7 @@ impl CommonTables {
             materialized: None,
             bound: BoundQuery { node: Node::Values(Values::one_row()), columns: Vec::new() },
             size: PlanSize::default(),
+            hidden: 0,
             recursion: Some(recursion),
         });
     }
@@ -158,6 +161,8 @@ pub(super) struct Recursion {
     pub(super) phase: Phase,
     pub(super) columns: Vec<QueryColumn>,
     pub(super) types: Vec<Type>,
+    /// How many of the columns, the last ones, are found by name alone.
+    pub(super) hidden: usize,
     /// How often it was named.
     pub(super) references: usize,
 }

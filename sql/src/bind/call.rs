@@ -8,7 +8,10 @@ use expr::{Expr, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
-use super::level::{Aggregates, Clause, PutAside, Windows};
+use super::given::refuse_other_places;
+use super::inlined::MadeCall;
+use super::level::{Clause, PutAside, Windows};
+use super::outer_aggregate;
 use super::placeholder::{AGGREGATE, ARGUMENTS, SUBQUERY};
 use super::select::check_columns;
 use super::types::comparable;
@@ -26,14 +29,23 @@ impl Binder<'_> {
     }
 
     fn called(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
+        let given = match self.made_call(call, at)? {
+            MadeCall::Value(made) => return Ok(made),
+            MadeCall::Other(given) => given,
+        };
         let name = call.name.name.value.as_str();
         self.check_schema(call)?;
+        let has_places = call.named.is_empty() && call.variadic.is_none();
         if call.name.schema.is_none()
+            && has_places
             && let Some(special) = self.special(name, call, at)?
         {
             return Ok(special);
         }
         let known = functions::by_name(name);
+        if call.over.is_some() || known.iter().any(|function| function.kind == FunctionKind::Aggregate) {
+            refuse_other_places(call)?;
+        }
         let is_ordered = known.iter().any(|function| matches!(function.body, Body::OrderedSet(_)));
         if call.within_group.is_some() || is_ordered && call.over.is_none() {
             return self.ordered_set(call, at);
@@ -51,15 +63,27 @@ impl Binder<'_> {
             (call.filter.is_some(), "FILTER"),
         ] {
             if there {
+                let arguments = self.arguments(&call.arguments)?;
+                let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+                resolve::function(name, &kinds).map_err(placed(at))?;
                 let message = format!("{what} specified, but {name} is not an aggregate function");
                 return Err(Error::new("42809", message).at(at));
             }
         }
-        let arguments = self.arguments(&call.arguments)?;
-        self.call_by_name(name, arguments, at)
+        let arguments = match given {
+            Some(arguments) => arguments,
+            None => self.arguments(&call.arguments)?,
+        };
+        match call.variadic {
+            Some(word_at) => self.spread_call(call, arguments, word_at, at),
+            None => {
+                let arguments = self.in_their_places(call, arguments, at)?;
+                self.call_by_name(name, arguments, at)
+            }
+        }
     }
 
-    /// There are no functions but PostgreSQL's own.
+    /// There are no other functions than PostgreSQL's own and those that were made.
     pub(super) fn check_schema(&self, call: &ast::Function) -> Result<()> {
         match &call.name.schema {
             Some(given) if self.catalog.objects().schema_oid(&given.value).is_none() => {
@@ -113,9 +137,11 @@ impl Binder<'_> {
             },
             Callee::Function(resolved) => {
                 let args = self.fit(&resolved, arguments)?;
+                let args = self.described(&resolved, args)?;
                 match resolved.function.kind {
                     FunctionKind::Scalar => {
-                        Ok(Expr::Call { function: resolved.function, args, ty: resolved.result.into() })
+                        let ty = self.result_type(&resolved, &args);
+                        Ok(Expr::Call { function: resolved.function, args, ty })
                     }
                     FunctionKind::Set => self.rows_in_select(&resolved, args, at),
                     FunctionKind::Aggregate => Err(Error::internal("an aggregate called as a function")),
@@ -168,21 +194,31 @@ impl Binder<'_> {
             let hint = "You might be able to move the set-returning function into a LATERAL FROM item.";
             return Err(if is_conditional { error.hint(hint) } else { error });
         }
-        let shape = self.shape_of_function(resolved);
+        let shape = match resolved.result {
+            TypeKind::Record => self.shape_of(self.result_type(resolved, &args)),
+            _ => None,
+        };
+        let shape = shape.or_else(|| self.shape_of_function(resolved));
         if shape.is_none() && resolved.result == TypeKind::Record {
             let message = format!("could not determine row type for result of {}", resolved.function.name);
             return Err(Error::new("0A000", message).hint(
                 "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
             ));
         }
-        let ty = shape.as_ref().map_or(resolved.result.into(), |shape| self.record_type(shape));
+        let anonymous = shape.as_ref().filter(|_| !resolved.result.is_composite());
+        let ty = anonymous.map_or(resolved.result.into(), |shape| self.record_type(shape));
         let called = TableFunction::Series(resolved.function, shape.clone().unwrap_or_default());
         let function = SetFunction { function: called, arguments: args, ty, shape };
         // (f(x)).a and (f(x)).b are of the same rows.
         let level = self.level()?;
+        let before = &level.argument_subqueries;
+        let is_own =
+            |known: &PutAside| matches!(known, PutAside::Rows(known) if is_same_rows(known, &function));
         let known = level.subqueries.iter().position(|aside| match aside {
-            PutAside::Rows(known) => is_same_rows(known, &function),
-            PutAside::Subquery(_) | PutAside::Moved(_) => false,
+            PutAside::Moved(number) => {
+                number.checked_sub(ARGUMENTS).and_then(|place| before.get(place)).is_some_and(is_own)
+            }
+            aside => is_own(aside),
         });
         if let Some(known) = known {
             let number = level.asides_from.saturating_add(known);
@@ -193,8 +229,9 @@ impl Binder<'_> {
 
     fn aggregate(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
         let name = call.name.name.value.as_str();
-        let nested = self.within_aggregate(at)?;
-        let (arguments, filter, order_by) = self.before_grouping(nested, |binder| {
+        let (nested, refused) = self.within_any_aggregate(at)?;
+        let noted = self.noted();
+        let (mut arguments, mut filter, mut order_by) = self.before_grouping(nested, |binder| {
             let arguments = binder.arguments(&call.arguments)?;
             let filter = binder.aggregate_filter(call, nested)?;
             let mut order_by = Vec::with_capacity(call.order_by.len());
@@ -206,6 +243,13 @@ impl Binder<'_> {
             }
             Ok((arguments, filter, order_by))
         })?;
+        let keys = order_by.iter_mut().map(|key| &mut key.expression);
+        let parts = arguments.iter_mut().map(|(argument, _)| argument).chain(filter.as_mut()).chain(keys);
+        let parts: Vec<&mut Expr> = parts.collect();
+        let around = self.moved_out(&noted, parts, at)?;
+        if let (None, Some(refused)) = (around, refused) {
+            return Err(refused);
+        }
         if call.star != arguments.is_empty() || call.star && name != "count" {
             let shown = if call.star { "*" } else { "" };
             if name == "count" {
@@ -220,7 +264,6 @@ impl Binder<'_> {
             return Err(Error::internal("an aggregate that is a cast"));
         };
         let arguments = self.fit(&resolved, arguments)?;
-        let mut order_by = order_by;
         if call.distinct {
             order_distinct(call, &arguments, &mut order_by)?;
             for (argument, written) in arguments.iter().zip(&call.arguments) {
@@ -233,29 +276,33 @@ impl Binder<'_> {
         let arguments = self.prepared(&function, arguments, at)?;
         let ty = resolved.result.into();
         let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
-        self.add_aggregate(call, at)
+        match around {
+            None => self.add_aggregate(call, at),
+            Some(place) => {
+                let value = self.add_aggregate_to(place, call, at)?;
+                Ok(self.outer(place, value))
+            }
+        }
     }
 
     /// What may stand within an aggregate, if one may stand here.
     pub(super) fn within_aggregate(&mut self, at: usize) -> Result<Clause> {
         let clause = self.level()?.clause;
-        match clause.aggregates {
-            Aggregates::Allowed => {}
-            Aggregates::Refused => {
-                let message = format!("aggregate functions are not allowed in {}", clause.name);
-                return Err(Error::new("42803", message).at(at));
-            }
-            Aggregates::Nested => {
-                return Err(Error::new("42803", "aggregate function calls cannot be nested").at(at));
-            }
-        }
-        Ok(Clause { aggregates: Aggregates::Nested, windows: Windows::Aggregated, ..clause })
+        outer_aggregate::may_aggregate(clause, at)?;
+        Ok(outer_aggregate::within(clause))
     }
 
     /// An aggregate of this level, computed once however often it is called.
     pub(super) fn add_aggregate(&mut self, call: AggregateCall, at: usize) -> Result<Expr> {
+        let own = self.levels.len().saturating_sub(1);
+        self.add_aggregate_to(own, call, at)
+    }
+
+    /// The same of the level at this place.
+    fn add_aggregate_to(&mut self, place: usize, call: AggregateCall, at: usize) -> Result<Expr> {
         let ty = call.ty;
-        let level = self.level()?;
+        let level = self.levels.get_mut(place);
+        let level = level.ok_or_else(|| Error::internal("an aggregate outside of any query"))?;
         level.aggregate_at.get_or_insert(at);
         let calls = &mut level.aggregates;
         let known = calls.iter().position(|known| alike(known, &call));
@@ -282,14 +329,26 @@ impl Binder<'_> {
             };
             let argument = self.settle(argument, at)?;
             prepared.push(match wanted {
-                Prepared::Text => self.coerce(argument, TypeKind::Text.into(), CastContext::Explicit, at)?,
+                Prepared::Text => {
+                    let kind = argument.ty().kind;
+                    let is_json = matches!(kind.base(), TypeKind::Json | TypeKind::Jsonb);
+                    let key = match is_json || kind.is_record() || kind.element().is_some() {
+                        // It says what is wrong with such a key.
+                        true => {
+                            let value = Expr::null(TypeKind::Text);
+                            self.call_by_name("json_build_object", vec![(argument, at), (value, at)], at)?
+                        }
+                        false => argument,
+                    };
+                    self.coerce(key, TypeKind::Text.into(), CastContext::Explicit, at)?
+                }
                 Prepared::Called(oid) => {
                     let called = FunctionId::from_oid(*oid)
                         .ok_or_else(|| Error::internal("an aggregate over a function that is not there"))?;
                     let kind = argument.ty().kind;
                     let made = Expr::call(called, vec![argument], called.result);
                     // Documents that are made of others stand in lines of their own.
-                    let is_large = kind == TypeKind::Record || kind.element().is_some();
+                    let is_large = kind.is_record() || kind.element().is_some();
                     if is_large && function.function().name == "json_agg" {
                         let text = self.coerce(made, TypeKind::Text.into(), CastContext::Explicit, at)?;
                         let line = Expr::literal(expr::accumulate::JSON_LINE, TypeKind::Text);
@@ -401,7 +460,7 @@ fn is_of_information(name: &str) -> bool {
 }
 
 /// Whether two functions make the same rows.
-fn is_same_rows(left: &SetFunction, right: &SetFunction) -> bool {
+pub(super) fn is_same_rows(left: &SetFunction, right: &SetFunction) -> bool {
     let (TableFunction::Series(one, _), TableFunction::Series(other, _)) = (&left.function, &right.function)
     else {
         return false;

@@ -38,14 +38,20 @@ pub(crate) fn default_of(
     apart(catalog, |binder| binder.default_of(table, column))
 }
 
-/// Binds what means the same in every session.
+/// Binds what is kept, which means the same in every session.
 pub(super) fn apart<T>(
     catalog: &CatalogSnapshot,
     bind: impl FnOnce(&mut Binder<'_>) -> Result<T>,
 ) -> Result<T> {
     let (search_path, context) = (SearchPath::default(), catalog.plain_session());
-    let settings = SessionSettings { search_path: &search_path, context: &context, row_security: true };
-    bind(&mut Binder::new(catalog, &settings))
+    let settings = SessionSettings {
+        search_path: &search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
+    Binder::new(catalog, &settings).of_kept(bind)
 }
 
 impl Binder<'_> {
@@ -56,6 +62,7 @@ impl Binder<'_> {
         columns: &[Column],
         condition: &ast::Expr,
     ) -> Result<Expr> {
+        self.columns_given.clear();
         let clause = Clause::without_queries("check constraints", "check constraint");
         let level = Level::query(self.own_row(table, columns), clause, false);
         let bound = self.without_parameters(|binder| {
@@ -79,6 +86,18 @@ impl Binder<'_> {
         columns: &[Column],
         definition: &ast::CheckDefinition,
     ) -> Result<Check> {
+        match definition.is_kept {
+            true => self.of_kept(|binder| binder.check_as_kept(table, columns, definition)),
+            false => self.check_as_kept(table, columns, definition),
+        }
+    }
+
+    fn check_as_kept(
+        &mut self,
+        table: &str,
+        columns: &[Column],
+        definition: &ast::CheckDefinition,
+    ) -> Result<Check> {
         let condition = &definition.condition;
         let bound = self.check_condition(table, columns, &condition.expr)?;
         let expression = self.kept_condition(table, columns, columns, condition)?;
@@ -86,7 +105,7 @@ impl Binder<'_> {
             oid: 0,
             name: definition.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
             expression,
-            columns: named_columns(&bound, columns),
+            columns: named_columns(&bound, &self.columns_given, columns),
             validated: !definition.not_valid,
             no_inherit: definition.no_inherit,
         })

@@ -21,20 +21,38 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     }
 }
 
+/// The same of what an expression becomes: what a literal says is read where it stands, be it out of range.
+fn placed_in(expr: &Expr, at: usize) -> impl Fn(expr::Error) -> Error + use<> {
+    let is_read = expr.is_unknown() && at > 0;
+    move |error| {
+        let is_beyond = error.sqlstate == "22003" && error.message.ends_with(" out of range");
+        let error = placed(at)(error);
+        if is_read && is_beyond && error.position.is_none() { error.at(at) } else { error }
+    }
+}
+
 /// Whether it hangs on the session, the catalog or the clock what a text means as a value of a type.
 fn hangs_on_session(kind: TypeKind) -> bool {
-    let is_of_time = |kind| {
-        matches!(
-            kind,
-            TypeKind::Date | TypeKind::Time | TypeKind::Timetz | TypeKind::Timestamp | TypeKind::Timestamptz
-        )
-    };
-    kind == TypeKind::Regclass || is_of_time(kind.element().unwrap_or(kind))
+    matches!(
+        kind.innermost(),
+        TypeKind::Regclass
+            | TypeKind::Date
+            | TypeKind::Time
+            | TypeKind::Timetz
+            | TypeKind::Timestamp
+            | TypeKind::Timestamptz
+    )
 }
 
 impl Binder<'_> {
     /// The value of `$number`.
     pub(super) fn parameter(&mut self, number: usize, at: usize) -> Result<Expr> {
+        if !self.frames.is_empty() {
+            return self.argument_numbered(number, at);
+        }
+        if let Some(given) = number.checked_sub(1).and_then(|index| self.given.get(index)) {
+            return Ok(given.clone());
+        }
         if !self.has_parameters {
             return Err(Error::new("42P02", format!("there is no parameter ${number}")).at(at));
         }
@@ -58,7 +76,8 @@ impl Binder<'_> {
     pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
         let expr = self.learn(expr, to.kind, at)?;
         let is_pinned = expr.is_unknown() && hangs_on_session(to.kind);
-        let bound = self.convert(expr, to, context).map_err(placed(at))?;
+        let place = placed_in(&expr, at);
+        let bound = self.convert(expr, to, context).map_err(place)?;
         if is_pinned {
             self.note_pinned(&bound, at);
         }
@@ -74,6 +93,9 @@ impl Binder<'_> {
     }
 
     pub(super) fn convert(&self, expr: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
+        if to.kind.is_composite() && expr.ty().kind == TypeKind::Record {
+            return self.as_composite(expr, to, context);
+        }
         if to.kind != to.kind.base() && expr.ty() != to {
             return self.as_domain(expr, to, context, self.written.is_some());
         }
@@ -147,7 +169,8 @@ impl Binder<'_> {
                 .hint("You will need to rewrite or cast the expression.")
                 .at(at));
         }
-        self.convert(expr, to, CastContext::Assignment).map_err(placed(at))
+        let place = placed_in(&expr, at);
+        self.convert(expr, to, CastContext::Assignment).map_err(place)
     }
 
     /// The common type of expressions, all coerced to it.
@@ -181,7 +204,9 @@ impl Binder<'_> {
         at: usize,
     ) -> Result<Expr> {
         let left_kind = left.as_ref().map(|(expr, _)| expr.ty().kind);
-        let (_, resolved) = resolve::operator(name, left_kind, right.0.ty().kind).map_err(placed(at))?;
+        let right_kind = right.0.ty().kind;
+        self.check_in_sight(name, (left_kind, right_kind)).map_err(|error| error.at(at))?;
+        let (_, resolved) = resolve::operator(name, left_kind, right_kind).map_err(placed(at))?;
         let mut args = Vec::with_capacity(2);
         for ((operand, at), kind) in left.into_iter().chain([right]).zip(&resolved.args) {
             args.push(self.implicit(operand, *kind, at)?);

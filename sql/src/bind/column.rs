@@ -6,6 +6,7 @@ use super::Binder;
 use super::like::Liked;
 use super::new_names::{NewNames, check_column_name, check_distinct_name};
 use super::object::serial;
+use super::types::collatable;
 use crate::catalog::{Column, ColumnId, ROW_ID_COLUMN, RowExpression};
 use crate::error::{Error, Result};
 use crate::parse::ast;
@@ -77,6 +78,15 @@ impl Binder<'_> {
                 format!("multiple identity specifications for column \"{name}\" of table \"{table}\"");
             return Err(Error::new("42601", message).at(again.at));
         }
+        if definition.conflict_at.is_some() || serial.is_some() && definition.nullable {
+            let message =
+                format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+            let error = Error::new("42601", message);
+            return Err(match definition.conflict_at {
+                Some(at) => error.at(at),
+                None => error,
+            });
+        }
         if serial.is_some() && definition.ty.array {
             return Err(Error::new("0A000", "array of serial is not implemented").at(definition.ty.at));
         }
@@ -84,6 +94,9 @@ impl Binder<'_> {
             Some(kind) => Type::plain(kind),
             None => self.column_type(&definition.ty, name)?,
         };
+        if let Some(at) = definition.collated_at {
+            collatable(ty, at)?;
+        }
         let identity = definition.identities.first();
         self.check_generation(table, definition)?;
         let makes_values = serial.is_some() || identity.is_some();
@@ -103,7 +116,7 @@ impl Binder<'_> {
             None => None,
             Some(default) => {
                 self.default_expression(&default.expr, ty, name)?;
-                self.kept_default(default, ty, name)
+                self.kept_default(default, ty, name)?
             }
         };
         Ok(Column {

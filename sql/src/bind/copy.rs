@@ -8,7 +8,9 @@ use crate::catalog::access::Right;
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, Name, QualifiedName};
-use crate::plan::{Assignment, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project};
+use crate::plan::{
+    Assignment, CopyColumns, CopyFrom, CopyOptions, CopyTo, Modify, Node, OutputColumn, Plan, Project,
+};
 
 impl Binder<'_> {
     /// COPY.
@@ -23,8 +25,11 @@ impl Binder<'_> {
             ast::Copy::QueryTo { query, options } => {
                 let bound = self.query(query)?;
                 let bound = self.settle_outputs(bound)?;
-                let names = bound.columns.into_iter().map(|column| column.name).collect();
-                Modify::CopyTo(CopyTo { source: bound.node, names, options: options.clone() })
+                let names: Vec<String> = bound.columns.into_iter().map(|column| column.name).collect();
+                let quoted = among(&names, &options.force_quote, "FORCE_QUOTE", |name| {
+                    Err(Error::new("42703", format!("column \"{}\" does not exist", name.value)).at(name.at))
+                })?;
+                Modify::CopyTo(CopyTo { source: bound.node, names, options: options.clone(), quoted })
             }
         };
         Ok((Plan::Modify(Box::new(modify)), None))
@@ -49,6 +54,13 @@ impl Binder<'_> {
             return Err(Error::new("0A000", "COPY FROM not supported with row-level security")
                 .hint("Use INSERT statements instead."));
         }
+        let named = |option: &CopyColumns, called: &str| {
+            let names = columns.iter().filter_map(|place| table.columns.get(*place));
+            let names: Vec<String> = names.map(|column| column.name.clone()).collect();
+            among(&names, option, called, |name| self.place(&table, name).map(drop))
+        };
+        let not_null = named(&options.force_not_null, "FORCE_NOT_NULL")?;
+        let forced = not_null.into_iter().zip(named(&options.force_null, "FORCE_NULL")?).collect();
         let mut defaults = Vec::new();
         for (place, column) in table.visible() {
             let makes_values = self.makes_values(&table, column) || column.ty.kind.is_domain();
@@ -64,7 +76,8 @@ impl Binder<'_> {
                 false => judges(column.ty.kind, self.catalog)?,
             });
         }
-        Ok(Modify::CopyFrom(CopyFrom { table, columns, types, defaults, rules, options: options.clone() }))
+        let options = options.clone();
+        Ok(Modify::CopyFrom(CopyFrom { table, columns, types, defaults, rules, options, forced }))
     }
 
     fn copy_table_to(
@@ -91,14 +104,41 @@ impl Binder<'_> {
         self.needs.add(&table, Right::Select);
         self.needs.read_places(&table, &places);
         let named = places.iter().filter_map(|place| table.columns.get(*place));
-        let names = named.map(|column| column.name.clone()).collect();
+        let names: Vec<String> = named.map(|column| column.name.clone()).collect();
+        let quoted =
+            among(&names, &options.force_quote, "FORCE_QUOTE", |name| self.place(&table, name).map(drop))?;
         let source = self.scan(table.clone(), places, None, None)?.node;
         let source = self.seen_rows(source, &table)?;
         let types = source.types().into_iter().enumerate();
         let expressions = types.map(|(index, ty)| Expr::Column { index, ty }).collect();
         let source = Node::Project(Project { input: Box::new(source), expressions });
-        Ok(Modify::CopyTo(CopyTo { source, names, options: options.clone() }))
+        Ok(Modify::CopyTo(CopyTo { source, names, options: options.clone(), quoted }))
     }
+}
+
+/// Which of the columns that COPY moves an option is about. `unknown`: the error of a name that no column has, if none has.
+fn among(
+    names: &[String],
+    option: &CopyColumns,
+    called: &str,
+    unknown: impl Fn(&Name) -> Result<()>,
+) -> Result<Vec<bool>> {
+    let chosen = match option {
+        CopyColumns::None => return Ok(vec![false; names.len()]),
+        CopyColumns::All => return Ok(vec![true; names.len()]),
+        CopyColumns::These(chosen) => chosen,
+    };
+    let mut is_among = vec![false; names.len()];
+    for name in chosen {
+        let place = names.iter().position(|own| *own == name.value);
+        let Some(slot) = place.and_then(|place| is_among.get_mut(place)) else {
+            unknown(name)?;
+            let message = format!("{called} column \"{}\" not referenced by COPY", name.value);
+            return Err(Error::new("42P10", message));
+        };
+        *slot = true;
+    }
+    Ok(is_among)
 }
 
 /// The columns that COPY moves unless told otherwise.

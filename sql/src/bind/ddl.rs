@@ -193,6 +193,9 @@ impl Binder<'_> {
         }
         self.check_row_type_name(&schema, &name)?;
         let (bound, materialised) = self.query_of_table(create)?;
+        if !create.with_data {
+            self.needs.only_names();
+        }
         if create.columns.len() > bound.columns.len() {
             return Err(Error::new("42601", "too many column names were specified"));
         }

@@ -1,11 +1,14 @@
 //! Expressions.
 
+use std::sync::Arc;
+
 use expr::casts::CastContext;
 use expr::tree::Subscript;
 use expr::{Datum, Expr, Type, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::{number, placed};
+use super::types::collatable;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, PatternForm};
 
@@ -95,21 +98,23 @@ impl Binder<'_> {
             ExprKind::Exists(_) | ExprKind::Subquery(_) | ExprKind::ArrayQuery(_) => {
                 self.query_as_value(expr)
             }
-            ExprKind::RowQuery { query, place, count } => {
-                let record = self.row_subquery(query, *count, at)?;
+            ExprKind::RowQuery { query, place, count, compared } => {
+                let record = self.row_subquery(query, *count, *compared, at)?;
                 self.field_at(record, *place)
             }
             ExprKind::Array(items) => self.array(items, at),
             ExprKind::Subscript { array, subscripts } => self.subscript(array, subscripts),
             ExprKind::Row(items) => self.row_value(items, at),
             ExprKind::Collate { operator_at: collate_at, operand, collation } => {
+                let operand = self.expression(operand)?;
+                collatable(operand.ty(), *collate_at)?;
                 let known = collation.schema.as_ref().is_none_or(|schema| schema.value == "pg_catalog");
                 if !known || !matches!(collation.name.value.as_str(), "default" | "C" | "POSIX") {
                     let name = &collation.name.value;
                     let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
                     return Err(Error::new("42704", message).at(*collate_at));
                 }
-                self.expression(operand)
+                Ok(operand)
             }
         }
     }
@@ -165,7 +170,7 @@ impl Binder<'_> {
         for item in items {
             bound.push(match &item.kind {
                 ExprKind::Array(inner) => self.array_as(inner, element, to)?,
-                _ => self.expression(item)?,
+                _ => self.expression_as(item, element, CastContext::Explicit, item.at)?,
             });
         }
         let has_arrays = bound.iter().any(|item| item.ty().kind.element().is_some());
@@ -180,13 +185,16 @@ impl Binder<'_> {
     }
 
     fn cast(&mut self, operand: &ast::Expr, ty: &ast::TypeName, at: usize) -> Result<Expr> {
+        if let Some(row) = self.no_row(operand, ty)? {
+            return Ok(row);
+        }
         let to = self.type_of(ty)?;
         if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.element())
             && !to.kind.is_domain()
         {
             return self.array_as(items, element, to);
         }
-        let bound = self.expression(operand)?;
+        let bound = self.expression_as(operand, to, CastContext::Explicit, at)?;
         let at = if bound.is_unknown() { operand.at } else { at };
         self.coerce(bound, to, CastContext::Explicit, at)
     }
@@ -195,9 +203,33 @@ impl Binder<'_> {
         if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
             return self.row_comparison(operator, lefts, rights);
         }
+        if let (ExprKind::Row(lefts), ExprKind::Subquery(query)) = (&left.kind, &right.kind) {
+            return self.row_query_comparison(operator, lefts, query);
+        }
         let bound_left = self.expression(left)?;
         let bound_right = self.expression(right)?;
         self.operator(&operator.name, Some((bound_left, left.at)), (bound_right, right.at), operator.at)
+    }
+
+    /// `(a, b) = (SELECT c, d …)`
+    fn row_query_comparison(
+        &mut self,
+        operator: &ast::Operator,
+        lefts: &[ast::Expr],
+        query: &ast::Query,
+    ) -> Result<Expr> {
+        let (query, count) = (Arc::new(query.clone()), lefts.len());
+        let field = |place| ast::Expr {
+            kind: ExprKind::RowQuery { query: query.clone(), place, count, compared: true },
+            at: operator.at,
+        };
+        let rights: Vec<ast::Expr> = (0..count).map(field).collect();
+        // The texts of views have places of their own, which may be the same.
+        let outside = self.row_queries.remove(&operator.at);
+        let compared = self.row_comparison(operator, lefts, &rights);
+        self.row_queries.remove(&operator.at);
+        self.row_queries.extend(outside.map(|record| (operator.at, record)));
+        compared
     }
 
     /// `(a, b) = (c, d)`
@@ -501,19 +533,49 @@ impl Binder<'_> {
         Ok(Expr::Subscript { array: Box::new(bound), subscripts: places, ty })
     }
 
-    /// `document['key'][0]`: an integer leads to an element, and, as everything else, to the key of its text.
+    /// `document['key'][0]`: each leads to a key of its text, or to the element of its number.
     fn json_subscript(&mut self, document: Expr, subscripts: &[ast::Subscript], at: usize) -> Result<Expr> {
         let mut bound = document;
         for subscript in subscripts {
-            let ast::Subscript::Index(index) = subscript else {
-                return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
+            let index = match subscript {
+                ast::Subscript::Index(index) => index,
+                ast::Subscript::Slice(from, to) => {
+                    let at = to.as_ref().or(from.as_ref()).map_or(at, |bound| bound.at);
+                    return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
+                }
             };
-            let key = self.expression(index)?;
-            let kind = if key.ty().kind == TypeKind::Int4 { TypeKind::Int4 } else { TypeKind::Text };
-            let key = self.coerce(key, kind.into(), CastContext::Assignment, index.at)?;
-            bound = self.operator("->", Some((bound, at)), (key, index.at), at)?;
+            let (key, _) = self.json_key(index)?;
+            let is_name = matches!(&key, Expr::Literal { value: Datum::Text(text), .. }
+                if text.trim().parse::<i64>().is_err());
+            bound = match is_name {
+                true => self.operator("->", Some((bound, at)), (key, index.at), at)?,
+                false => {
+                    let path = Expr::Array { items: vec![key], ty: TypeKind::TextArray.into() };
+                    self.operator("#>", Some((bound, at)), (path, index.at), at)?
+                }
+            };
         }
         Ok(bound)
+    }
+
+    /// What stands between the brackets behind a document, as text, and whether it is a number. 42804 if it is neither.
+    pub(super) fn json_key(&mut self, index: &ast::Expr) -> Result<(Expr, bool)> {
+        let key = self.expression(index)?;
+        let kind = key.ty().kind;
+        let fits = |to| expr::resolve::can_coerce(kind, to, CastContext::Implicit);
+        let is_number = kind != TypeKind::Unknown && fits(TypeKind::Int4);
+        if kind != TypeKind::Unknown && is_number == fits(TypeKind::Text) {
+            let which = if is_number { "only one type," } else { "either" };
+            let message = format!("subscript type {} is not supported", kind.display_name());
+            return Err(Error::new("42804", message)
+                .hint(format!("jsonb subscript must be coercible to {which} integer or text."))
+                .at(index.at));
+        }
+        let (key, context) = match is_number {
+            true => (self.implicit(key, TypeKind::Int4, index.at)?, CastContext::Explicit),
+            false => (key, CastContext::Implicit),
+        };
+        Ok((self.coerce(key, TypeKind::Text.into(), context, index.at)?, is_number))
     }
 
     /// 54000 if there are more subscripts than an array may have dimensions.
@@ -538,62 +600,5 @@ impl Binder<'_> {
                 _ => Error::new("42804", "array subscript must have type integer").at(index.at),
             }
         })
-    }
-
-    /// An expression without columns, parameters and queries, as a default is.
-    pub(super) fn closed_expression(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        use super::level::{Clause, Level};
-        use super::scope::Scope;
-        let clause = Clause::without_queries("DEFAULT expressions", "DEFAULT expression");
-        let level = Level::query(Scope::default(), clause, false);
-        let bound =
-            self.without_parameters(|binder| binder.at_level(level, |binder| binder.expression(expr)));
-        let (bound, level) = bound.map_err(|error| {
-            let is_column = error.sqlstate == "42703" || error.sqlstate == "42P01";
-            if is_column {
-                let message = "cannot use column reference in DEFAULT expression";
-                return Error::new("0A000", message).at(error.position.unwrap_or(expr.at));
-            }
-            error
-        })?;
-        if !level.subqueries.is_empty() {
-            return Err(Error::new("0A000", "cannot use subquery in DEFAULT expression").at(expr.at));
-        }
-        Ok(bound)
-    }
-
-    /// A default's value, of the column's type.
-    pub(super) fn default_expression(&mut self, expr: &ast::Expr, ty: Type, column: &str) -> Result<Expr> {
-        let bound = self.closed_expression(expr)?;
-        let from = bound.ty().kind;
-        if !resolve::can_coerce(from, ty.kind, CastContext::Assignment) {
-            let message = format!(
-                "column \"{column}\" is of type {} but default expression is of type {}",
-                ty.kind.display_name(),
-                from.display_name()
-            );
-            return Err(Error::new("42804", message).hint("You will need to rewrite or cast the expression."));
-        }
-        self.convert(bound, ty, CastContext::Assignment).map_err(placed(expr.at))
-    }
-
-    /// The value of a column that is given none: its default, or NULL.
-    pub(super) fn default_of(
-        &mut self,
-        table: &crate::catalog::TableDescriptor,
-        column: &crate::catalog::Column,
-    ) -> Result<Expr> {
-        if let Some((_, sequence)) = self.catalog.objects().identity(table.oid, column.id) {
-            let sequence = sequence.oid;
-            return self.identity_value(sequence, column.ty);
-        }
-        match &column.default {
-            None if column.ty.kind.is_domain() => self.domain_default(column.ty),
-            None => Ok(Expr::Literal { value: Datum::Null, ty: column.ty }),
-            Some(sql) => {
-                let parsed = crate::parse::parse_expression(sql)?;
-                self.of_kept(|binder| binder.default_expression(&parsed, column.ty, &column.name))
-            }
-        }
     }
 }

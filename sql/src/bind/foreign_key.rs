@@ -1,5 +1,6 @@
 //! FOREIGN KEY: what a definition refers to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use expr::{TypeKind, resolve};
@@ -56,9 +57,7 @@ impl Binder<'_> {
             let message = format!("cannot have more than {COLUMNS_MAX} keys in a foreign key");
             return Err(Error::new("54011", message));
         }
-        let is_own = definition.parent.name.value == own.name
-            && definition.parent.schema.as_ref().is_none_or(|schema| schema.value == own.schema);
-        let parent = match is_own {
+        let parent = match self.is_itself(own, &definition.parent) {
             true => None,
             false => Some(self.table(&definition.parent).map_err(unplaced)?),
         };
@@ -110,7 +109,7 @@ impl Binder<'_> {
         if let Some(parent) = &parent {
             self.needs.refer(parent, &referenced);
         }
-        let set_columns = column_ids(own.columns, &definition.set_columns)?;
+        let mut set_columns = column_ids(own.columns, &definition.set_columns)?;
         for (column, name) in set_columns.iter().zip(&definition.set_columns) {
             if !columns.contains(column) {
                 let message = format!(
@@ -120,6 +119,9 @@ impl Binder<'_> {
                 return Err(Error::new("42P10", message));
             }
         }
+        // Named twice they count once.
+        let mut named = BTreeSet::new();
+        set_columns.retain(|column| named.insert(*column));
         let names: Vec<String> = definition.columns.iter().map(|name| name.value.clone()).collect();
         let name = match &definition.name {
             Some(name) => name.value.clone(),
@@ -141,6 +143,25 @@ impl Binder<'_> {
             deferred: definition.deferred,
             validated: !definition.not_valid,
         })
+    }
+
+    /// Whether a name means the table that declares: without a schema the first of its name along the search path, which it may
+    /// not be.
+    fn is_itself(&self, own: &Declaring<'_>, named: &QualifiedName) -> bool {
+        if named.name.value != own.name {
+            return false;
+        }
+        let objects = self.catalog.objects();
+        match &named.schema {
+            Some(schema) => schema.value == own.schema,
+            None => {
+                let mut along =
+                    self.settings.search_path.lookup(objects).map(|name| objects.kept_schema(name));
+                let meant = along
+                    .find(|schema| *schema == own.schema || self.catalog.table(schema, own.name).is_some());
+                meant == Some(own.schema)
+            }
+        }
     }
 
     /// The foreign keys of these names; 42809 if one cannot be deferred.

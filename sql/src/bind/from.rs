@@ -87,9 +87,18 @@ impl Binder<'_> {
 
     fn bare_item(&mut self, item: &TableExpr) -> Result<Source> {
         match item {
-            TableExpr::Table { name, alias, sample: None } => self.named_table(name, alias.as_ref()),
-            TableExpr::Table { name, alias, sample: Some(sample) } => {
-                self.sampled_table(name, alias.as_ref(), sample)
+            TableExpr::Table { name, system_time, alias, sample } => {
+                let bind = |binder: &mut Self| match sample {
+                    None => binder.named_table(name, alias.as_ref()),
+                    Some(sample) => binder.sampled_table(name, alias.as_ref(), sample),
+                };
+                let Some(system_time) = system_time else { return bind(self) };
+                if sample.is_none()
+                    && let Some(item) = self.numbered(name, system_time, alias.as_ref())?
+                {
+                    return self.bare_item(&item);
+                }
+                self.at_system_time(name, system_time, bind)
             }
             TableExpr::Subquery { query, alias, lateral, at } => {
                 let bound = self.query_in(query, *lateral)?;
@@ -122,31 +131,50 @@ impl Binder<'_> {
             return self.working_rows(place, &name.name, alias);
         }
         if name.schema.is_none()
+            && let Some(place) = self.common_tables.place(&name.name.value)
             && let Some(common) = self.common_tables.find(&name.name.value)
         {
             if common.returns_nothing() {
                 let message = format!("WITH query \"{}\" does not have a RETURNING clause", name.name.value);
                 return Err(Error::new("0A000", message).at(name.name.at));
             }
-            let columns = common.bound.scope_columns();
+            let mut columns = common.bound.scope_columns();
+            let hidden = if self.has_with(place) { 0 } else { common.hidden };
+            let unseen = columns.split_off(columns.len().saturating_sub(hidden));
             self.budget.take_plan(common.size)?;
             let node = common.mention();
             let called = alias.map_or(&name.name.value, |alias| &alias.name.value);
-            return Ok(Source { node, scope: relation(called, None, columns, None, alias)?.into_scope() });
+            let relation = Relation { unseen, ..relation(called, None, columns, None, alias)? };
+            return Ok(Source { node, scope: relation.into_scope() });
+        }
+        // It is meant before a table of its name.
+        let is_behind = |(unready, recursive): &(String, bool)| *recursive && *unready == name.name.value;
+        if name.schema.is_none() && self.unready.iter().any(is_behind) {
+            let what = format!("a reference to WITH query \"{}\", which stands behind,", name.name.value);
+            return Err(Error::unsupported(what).at(name.name.at));
         }
         let table = self.table(name)?;
         self.needs.add(&table, Right::Select);
-        self.needs.name(&table, name.schema.as_ref().unwrap_or(&name.name).at);
+        if self.frames.is_empty() {
+            self.needs.name(&table, name.schema.as_ref().unwrap_or(&name.name).at);
+        }
         self.note_viewed(name, &table);
         self.note_item(name, alias);
         if table.kind == TableKind::View {
             return self.view(&table, alias);
         }
         self.check_populated(&table)?;
-        let places = self.seen_places(name, &table);
         let alias = alias.map(|alias| (&alias.name.value, Some(alias)));
-        let source = self.scan(table.clone(), places, alias, None)?;
-        Ok(Source { node: self.seen_rows(source.node, &table)?, ..source })
+        let at = name.schema.as_ref().unwrap_or(&name.name).at;
+        if let Some(then) = self.with_columns_then(&table, at)? {
+            let mut source = self.scan_then(&then, self.seen_places(name, &then), alias)?;
+            // Its rows are of no type that has a name.
+            source.scope.relations.iter_mut().for_each(|relation| relation.table = None);
+            return Ok(Source { node: self.seen_then(source.node, &then)?, ..source });
+        }
+        let places = self.seen_places(name, &table);
+        let source = self.scan_then(&table, places, alias)?;
+        Ok(Source { node: self.seen_then(source.node, &table)?, ..source })
     }
 
     fn view(&mut self, table: &Arc<TableDescriptor>, alias: Option<&ast::Alias>) -> Result<Source> {
@@ -177,7 +205,7 @@ impl Binder<'_> {
             return Err(Error::new("42809", format!("\"{}\" is an index", name.name.value)).at(at));
         }
         let error = Error::new("42P01", format!("relation \"{shown}\" does not exist")).at(at);
-        if name.schema.is_none() && self.unready.contains(&name.name.value) {
+        if name.schema.is_none() && self.unready.iter().any(|(unready, _)| *unready == name.name.value) {
             return Err(error
                 .detail(format!(
                     "There is a WITH item named \"{}\", but it cannot be referenced from this part of the query.",
@@ -219,6 +247,7 @@ impl Binder<'_> {
                 lock,
                 passing: false,
                 shielded: false,
+                veiled: false,
                 recheck: None,
                 reverse: false,
                 ordered: false,
@@ -427,5 +456,14 @@ pub(super) fn relation(
             column.name.clone_from(&name.value);
         }
     }
-    Ok(Relation { name: name.to_owned(), schema, columns, table, nullable: false, is_working: false })
+    Ok(Relation {
+        name: name.to_owned(),
+        schema,
+        columns,
+        beside: Vec::new(),
+        unseen: Vec::new(),
+        table,
+        nullable: false,
+        is_working: false,
+    })
 }

@@ -4,6 +4,7 @@ use expr::functions::ordered_set;
 use expr::{Expr, Type};
 
 use super::Binder;
+use super::call::is_same_rows;
 use super::group_keys::{GroupKey, Grouping, marked};
 use super::level::{Clause, PutAside};
 use super::object::WithinView;
@@ -38,8 +39,8 @@ impl Binder<'_> {
             },
             None => {
                 let clause = Clause { sets: true, ..Clause::plain("GROUP BY") };
-                let shown = self.before_grouping(clause, |binder| binder.settled_expression(key))?;
-                GroupKey { computed: shown.clone(), shown }
+                let computed = self.before_grouping(clause, |binder| binder.settled_expression(key))?;
+                GroupKey { shown: self.as_in_list(computed.clone())?, computed }
             }
         };
         if let Some(place) = keys.iter().position(|known| same(&known.shown, &expr.shown)) {
@@ -49,6 +50,33 @@ impl Binder<'_> {
         keys.push(expr);
         check_columns(keys.len())?;
         Ok(keys.len().saturating_sub(1))
+    }
+
+    /// An expression over rows before they are grouped as result columns have it: functions that make the same rows there as
+    /// here are computed here.
+    fn as_in_list(&mut self, mut expr: Expr) -> Result<Expr> {
+        let level = self.level()?;
+        let (listed, before) = (&mut level.subqueries, &level.argument_subqueries);
+        expr.rewrite(&mut |part| {
+            if let Expr::Column { index, .. } = part
+                && let Stands::Subquery(number) = Stands::of(*index)
+                && let Some(PutAside::Rows(own)) =
+                    number.checked_sub(ARGUMENTS).and_then(|place| before.get(place))
+            {
+                let is_own = |aside: &PutAside| match aside {
+                    PutAside::Rows(known) => is_same_rows(known, own),
+                    PutAside::Moved(moved) => *moved == number,
+                    PutAside::Subquery(_) => false,
+                };
+                if let Some(place) = listed.iter().position(is_own) {
+                    if let Some(aside) = listed.get_mut(place) {
+                        *aside = PutAside::Moved(number);
+                    }
+                    *index = SUBQUERY.saturating_add(place);
+                }
+            }
+        });
+        Ok(expr)
     }
 
     /// What a result column computes, over rows before they are grouped.

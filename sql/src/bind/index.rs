@@ -1,6 +1,6 @@
 //! Indexes: CREATE INDEX, REINDEX, and what their keys and predicates are made of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use expr::volatility::Volatility;
@@ -211,7 +211,7 @@ impl Binder<'_> {
             None => None,
             Some(name) => operator_class(&name.name.value, ty.kind, method)?,
         };
-        check_key(ty, method, at)?;
+        check_key(ty, method, self.catalog, at)?;
         Ok(IndexColumn {
             part,
             class,
@@ -231,7 +231,8 @@ impl Binder<'_> {
             return Err(Error::new("42P17", message));
         }
         let text = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
-        let kept = RowExpression { text, columns: named_columns(&bound, &table.columns) };
+        let kept =
+            RowExpression { text, columns: named_columns(&bound, &self.columns_given, &table.columns) };
         Ok(IndexExpression { kept, ty: bound.ty(), bound: None })
     }
 
@@ -246,7 +247,8 @@ impl Binder<'_> {
             return Err(Error::new("42P17", "functions in index predicate must be marked IMMUTABLE"));
         }
         let text = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
-        let kept = RowExpression { text, columns: named_columns(&bound, &table.columns) };
+        let kept =
+            RowExpression { text, columns: named_columns(&bound, &self.columns_given, &table.columns) };
         Ok(IndexExpression { kept, ty: Type::plain(TypeKind::Bool), bound: None })
     }
 
@@ -297,7 +299,7 @@ impl Binder<'_> {
             let mut predicate = index.options.predicate.take();
             for expression in index.expressions_mut() {
                 any |= self.retype_key((&name, &columns), expression, changed, "expression")?;
-                check_key(expression.ty, method, 0).map_err(unplaced)?;
+                check_key(expression.ty, method, self.catalog, 0).map_err(unplaced)?;
             }
             if let Some(predicate) = &mut predicate
                 && self.retype_key((&name, &columns), predicate, changed, "predicate")?
@@ -421,8 +423,42 @@ fn included(columns: &[Column], names: &[Name], of: &str) -> Result<Vec<ColumnId
     names.iter().map(find).collect()
 }
 
+/// Whether values of a type can stand in a key, with all that they are made of.
+fn is_possible(kind: TypeKind, catalog: &CatalogSnapshot) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut left = vec![kind];
+    while let Some(kind) = left.pop() {
+        if !expr::key::is_possible(kind) {
+            return false;
+        }
+        let own = kind.element().unwrap_or(kind);
+        if own.is_composite() && seen.insert(own.oid()) {
+            let attributes = catalog.objects().attributes(own).unwrap_or_default();
+            left.extend(attributes.types().iter().map(|ty| ty.kind));
+        }
+    }
+    true
+}
+
+impl Binder<'_> {
+    /// Whether values of a type can stand in a key, with all that they are made of.
+    pub(super) fn can_be_key(&self, kind: TypeKind) -> bool {
+        is_possible(kind, self.catalog)
+    }
+}
+
+/// 0A000 of a column that cannot be part of a primary key: what is there is told from what is not by `IS NOT NULL`, which asks
+/// about the fields of a composite value.
+pub(super) fn check_primary(ty: Type, at: usize) -> Result<()> {
+    if !ty.kind.is_record() {
+        return Ok(());
+    }
+    let what = format!("a primary key over a column of type {}", ty.kind.display_name());
+    Err(Error::unsupported(what).at(at))
+}
+
 /// Whether a column of the type may be part of an index.
-pub(super) fn check_key(ty: Type, method: IndexMethod, at: usize) -> Result<()> {
+pub(super) fn check_key(ty: Type, method: IndexMethod, catalog: &CatalogSnapshot, at: usize) -> Result<()> {
     let shown = ty.kind.display_name();
     if !has_default_class(ty.kind, method) {
         let method = method.name();
@@ -431,7 +467,7 @@ pub(super) fn check_key(ty: Type, method: IndexMethod, at: usize) -> Result<()> 
         return Err(Error::new("42704", message)
             .hint("You must specify an operator class for the index or define a default operator class for the data type."));
     }
-    if expr::key::is_possible(ty.kind) {
+    if is_possible(ty.kind, catalog) {
         return Ok(());
     }
     Err(Error::unsupported(format!("an index over a column of type {shown}")).at(at))
@@ -453,7 +489,10 @@ impl NewNames<'_, '_> {
                 let message = format!("column \"{}\" appears twice in {what} constraint", name.value);
                 return Err(Error::new("42701", message).at(key.at));
             }
-            check_key(column.ty, IndexMethod::Btree, key.at)?;
+            check_key(column.ty, IndexMethod::Btree, self.binder.catalog, key.at)?;
+            if key.primary {
+                check_primary(column.ty, key.at)?;
+            }
             own.push(IndexColumn::ascending(column.id));
         }
         let included = included(columns, &key.included, "key")?;

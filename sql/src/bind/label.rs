@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use expr::TypeKind;
 
+use crate::catalog::called;
 use crate::parse::ast::{Expr, ExprKind};
 
 /// The name of a column that was given none. `subqueries` are the names of the columns of those that stand in it, by
@@ -17,7 +18,10 @@ fn figure(expr: &Expr, subqueries: &HashMap<usize, String>) -> Option<(String, b
     let strong = |name: &str| Some((name.to_owned(), true));
     match &expr.kind {
         ExprKind::Column(names) => names.last().map(|name| (name.value.clone(), true)),
-        ExprKind::Function(call) => strong(call.label.unwrap_or(&call.name.name.value)),
+        ExprKind::Function(call) => {
+            let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
+            strong(call.label.unwrap_or(called::plain(schema, &call.name.name.value)))
+        }
         ExprKind::Cast { operand, ty, .. } => match figure(operand, subqueries) {
             Some((name, true)) => Some((name, true)),
             _ => {

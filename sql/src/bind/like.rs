@@ -152,6 +152,7 @@ pub(super) fn liked_constraints(liked: &[Liked]) -> Result<TableConstraints> {
                 column: None,
                 not_valid: false,
                 no_inherit: check.no_inherit,
+                is_kept: true,
                 at: 0,
             });
         }

@@ -29,6 +29,11 @@ pub(super) enum Locking {
 }
 
 impl Locking {
+    /// Whether rows of anything are locked.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// The same within an item of FROM that goes by this name.
     pub(super) fn within(&self, called: Option<&str>) -> Self {
         match self {

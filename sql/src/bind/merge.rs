@@ -130,6 +130,8 @@ impl Binder<'_> {
 
     /// A value for each column of the table.
     fn merge_insert(&mut self, table: &Arc<TableDescriptor>, insert: &ast::Insert) -> Result<Vec<Expr>> {
+        let whole = self.whole_targets(table, insert)?;
+        let insert: &ast::Insert = &whole;
         let targets = match &insert.columns {
             Some(targets) => self.targets(table, targets)?,
             None => table.visible().map(|(place, _)| place).collect(),

@@ -9,16 +9,20 @@
 //! 3. Subqueries, aggregates and window functions within an expression are put aside, each behind a **placeholder** (a column with a
 //!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
 //!    [`group`], [`grouping`], [`window`]) and knows which column they end up in.
-//! 4. [`modify`], [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
-//!    defaults, [`check`] constraints.
+//! 4. [`inlined`] puts the bodies of functions that were made in the place of their calls.
+//! 5. [`modify`], [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
+//!    defaults, [`check`] constraints. Statements about history ([`rewound`]) and those of DriftQL ([`drift`]) are others,
+//!    made as text.
 //!
 //! A subquery reads columns of outer rows through **slots**: values that its [`crate::plan::Apply`] sets. Slots are
 //! numbered behind the statement's parameters once all of those are known.
 
 mod access;
+mod after_order;
 mod alter;
 mod arbiter;
 mod assigned_part;
+mod backup;
 mod bound;
 mod call;
 mod check;
@@ -28,14 +32,21 @@ mod compound;
 mod copy;
 mod current_of;
 mod ddl;
+mod default_value;
 mod definition;
+mod drift;
+mod explain;
 mod expression;
+mod field_target;
 mod foreign_key;
 mod from;
+mod given;
 mod group;
 mod group_keys;
 mod grouping;
+mod history;
 mod index;
+mod inlined;
 mod label;
 mod level;
 mod like;
@@ -44,16 +55,20 @@ mod lock_rights;
 mod merge;
 mod modify;
 mod names;
+mod nesting;
 mod new_names;
 mod object;
 mod operator_class;
 mod ordered_set;
+mod outer_aggregate;
+mod past;
 mod placeholder;
 mod policy;
 mod query;
 mod query_windows;
 mod record;
 mod recursive;
+mod rewound;
 mod row_expression;
 mod row_security;
 mod sample;
@@ -66,8 +81,10 @@ mod subquery;
 mod suggest;
 mod system_column;
 mod table_function;
+mod tables_then;
 #[cfg(test)]
 mod tests;
+mod traversal;
 mod types;
 mod view_text;
 mod window;
@@ -84,13 +101,15 @@ use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
-use crate::plan::{Bound, Command, CurrentOf, Needs, Node, OutputColumn, Plan, walk};
+use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, When, walk};
 
 pub(crate) use check::{default_of, rules_of, sparing_condition};
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
-pub(crate) use object::domains_of;
+pub(crate) use object::{domains_of, function_text, sparing_domain_condition};
 pub(crate) use policy::policy_text;
 pub(crate) use row_expression::sparing_generation;
+pub(crate) use tables_then::TableThen;
+pub use tables_then::TablesThen;
 pub(crate) use view_text::view_text;
 pub(crate) use written::sparing;
 
@@ -106,6 +125,10 @@ pub struct SessionSettings<'a> {
     pub context: &'a SessionContext,
     /// `row_security`: whether policies are heeded; else what they would bind is an error.
     pub row_security: bool,
+    /// The moment that the transaction is about, if that is not now.
+    pub as_of: Option<u64>,
+    /// `nunatak.history_columns`: what tables of then were, if they are to have the columns of then.
+    pub tables_then: Option<&'a TablesThen>,
 }
 
 /// Binds a statement. `declared` are the types of `$1`, `$2` … that the client gave; the others are inferred. `None`: it
@@ -183,6 +206,10 @@ struct Binder<'a> {
     levels: Vec<level::Level>,
     /// The queries of WITH that can be seen, the innermost last.
     common_tables: query::CommonTables,
+    /// The first query of WITH that the query at hand has itself, and how many queries are around its FROM, itself included.
+    own_with: Option<(usize, usize)>,
+    /// The query that is bound next stands between parentheses, and is the one around.
+    is_between: bool,
     /// How many queries of WITH there were.
     common_count: usize,
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
@@ -190,13 +217,27 @@ struct Binder<'a> {
     notices: Vec<Notice>,
     /// The rights that the statement takes, as far as it is bound.
     needs: Needs,
+    /// Who runs what is bound, if not whoever runs the statement: the owner of a materialised view that is refreshed.
+    runs_as: Option<crate::catalog::Oid>,
     /// What names mean within a view's query, how deep that stands in others, and what one that is new has named.
     within_view: Option<object::WithinView>,
     /// The made types that were named.
     types_named: std::cell::RefCell<std::collections::BTreeSet<crate::catalog::Oid>>,
     /// A text that the catalog keeps is bound, see [`Binder::of_kept`].
     reads_kept: bool,
+    /// In the text at hand made functions are called by oid, and by a name what is built in.
+    calls_kept: bool,
     views_deep: usize,
+    /// How high the kept texts are together that the query at hand stands in.
+    texts_high: usize,
+    /// What the body of a function sees that is at hand, the innermost last.
+    frames: Vec<inlined::Frame>,
+    /// The functions whose bodies the query at hand stands in, the outermost first.
+    functions: Vec<crate::catalog::Oid>,
+    /// The columns of the row at hand that made functions are given, whatever they do with them.
+    columns_given: Vec<usize>,
+    /// The schema and the name of the function that is being made.
+    made_now: Option<(String, String)>,
     /// Whether the statement keeps a query that it does not run.
     only_keeps: bool,
     /// The views that the query at hand stands in, the outermost first.
@@ -208,13 +249,17 @@ struct Binder<'a> {
     viewed: Vec<ViewRelation>,
     /// The tables whose policies the query at hand stands in.
     policies: Vec<crate::catalog::Oid>,
+    /// Of when tables are read that say nothing themselves, if not of now.
+    past: Option<When>,
+    /// Where the statement's own AS OF SYSTEM TIME stands.
+    as_of_at: Option<usize>,
     /// Of what FROM names at hand rows are locked.
     locking: lock_rights::Locking,
     /// WHERE CURRENT OF, by its first slot.
     current_of: Option<CurrentOf>,
     budget: Budget,
-    /// The names of queries of WITH that cannot be seen yet, the next one last.
-    unready: Vec<String>,
+    /// The names of queries of WITH that cannot be seen yet, and whether of WITH RECURSIVE, the next one last.
+    unready: Vec<(String, bool)>,
     /// Where queries of WITH RECURSIVE may not be read: how many were visible before, and why.
     barriers: Vec<(usize, &'static str)>,
     /// The shapes of records.
@@ -223,6 +268,12 @@ struct Binder<'a> {
     written: Option<written::Written>,
     /// Whether the WITH that comes next is that of the statement.
     at_top: bool,
+    /// The statement is not the client's own text, but what that stands for.
+    is_made: bool,
+    /// What `$1`, `$2` … are in that.
+    given: Vec<Expr>,
+    /// The error of a statement that turns out to change nothing.
+    expects: Option<Box<Error>>,
     /// The queries of WITH that change rows.
     effects: Vec<Node>,
 }
@@ -239,20 +290,31 @@ impl<'a> Binder<'a> {
             slots: 0,
             levels: Vec::new(),
             common_tables: query::CommonTables::default(),
+            own_with: None,
+            is_between: false,
             common_count: 0,
             target: None,
             notices: Vec::new(),
             needs: Needs::default(),
+            runs_as: None,
             within_view: None,
             types_named: std::cell::RefCell::default(),
             reads_kept: false,
+            calls_kept: false,
             views_deep: 0,
+            texts_high: 0,
+            frames: Vec::new(),
+            functions: Vec::new(),
+            columns_given: Vec::new(),
+            made_now: None,
             only_keeps: false,
             views: Vec::new(),
             edits: None,
             grouped_by: Vec::new(),
             viewed: Vec::new(),
             policies: Vec::new(),
+            past: settings.as_of.map(|at| When::At(Moment::known(at))),
+            as_of_at: None,
             locking: lock_rights::Locking::None,
             current_of: None,
             budget: Budget::of_looks(usize::MAX),
@@ -261,6 +323,9 @@ impl<'a> Binder<'a> {
             shapes: Vec::new(),
             written: None,
             at_top: false,
+            is_made: false,
+            given: Vec::new(),
+            expects: None,
             effects: Vec::new(),
         }
     }
@@ -270,6 +335,7 @@ impl<'a> Binder<'a> {
             body,
             Body::Query(_) | Body::Insert(_) | Body::Update(_) | Body::Delete(_) | Body::Merge(_)
         );
+        self.as_of_statement(body)?;
         match body {
             Body::Query(query) => {
                 let bound = self.query(query)?;
@@ -292,16 +358,9 @@ impl<'a> Binder<'a> {
             Body::AlterTable(alter) => self.alter_table(alter),
             Body::Access(statement) => self.access(statement),
             Body::ShowObjects(show) => self.show_objects(show),
-            Body::Explain { body, analyze } => {
-                let (plan, _) = self.statement(body)?;
-                let column = OutputColumn {
-                    name: "QUERY PLAN".to_owned(),
-                    ty: TypeKind::Text.into(),
-                    table_oid: 0,
-                    column_number: 0,
-                };
-                Ok((Plan::Explain { plan: Box::new(plan), analyze: *analyze }, Some(vec![column])))
-            }
+            Body::History(statement) if !statement.is_for_session() => self.history_statement(statement),
+            Body::Drift(statement) => self.drift(statement),
+            Body::Explain { body, options } => self.explain(body, options),
             other => self.session_command(other),
         }
     }
@@ -325,7 +384,7 @@ impl<'a> Binder<'a> {
         if let Some(current) = &mut current_of {
             current.slot = current.slot.saturating_add(parameters.len());
         }
-        let (notices, needs) = (self.notices, self.needs);
-        Ok(Bound { plan, parameters, slots, columns, notices, needs, current_of })
+        let (notices, needs, expects) = (self.notices, self.needs, self.expects);
+        Ok(Bound { plan, parameters, slots, columns, notices, needs, current_of, expects })
     }
 }

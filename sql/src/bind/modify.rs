@@ -97,19 +97,13 @@ impl Binder<'_> {
         if let Some(part) = targets.iter().find(|target| !target.subscripts.is_empty()) {
             return Err(Error::unsupported("an INSERT of an element").at(part.column.at));
         }
-        distinct(targets.iter().map(|target| Ok((self.target(table, target)?, &target.column))))
+        distinct(targets.iter().map(|target| Ok((self.place(table, &target.column)?, &target.column))))
     }
 
     fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
         let place = self.place(table, &target.column)?;
         if let (Some(field), Some(column)) = (&target.field, table.columns.get(place)) {
-            let message = format!(
-                "cannot assign to field \"{}\" of column \"{}\" because its type {} is not a composite type",
-                field.value,
-                column.name,
-                column.ty.kind.display_name()
-            );
-            return Err(Error::new("42804", message).at(target.column.at));
+            self.field_target(column, field, target.column.at)?;
         }
         Ok(place)
     }
@@ -126,6 +120,8 @@ impl Binder<'_> {
         let visible = self.common_tables.len();
         self.with(&insert.with, true)?;
         let table = self.writable_table(&insert.table)?;
+        let whole = self.whole_targets(&table, insert)?;
+        let insert: &ast::Insert = &whole;
         let targets = match &insert.columns {
             Some(targets) => self.targets(&table, targets)?,
             None => table.visible().map(|(place, _)| place).collect(),
@@ -310,7 +306,7 @@ impl Binder<'_> {
         if let ExprKind::Default = expr.kind {
             return self.default_of(table, column);
         }
-        let bound = self.expression(expr)?;
+        let bound = self.expression_as(expr, column.ty, CastContext::Assignment, expr.at)?;
         self.assign(bound, column.ty, &column.name, expr.at)
     }
 
@@ -427,7 +423,7 @@ impl Binder<'_> {
             let mut wholes: Vec<usize> = Vec::new();
             for ast::Assignment { target, value } in assignments {
                 let place = binder.target(table, target)?;
-                let is_part = !target.subscripts.is_empty();
+                let is_part = target.field.is_some() || !target.subscripts.is_empty();
                 let known = bound.iter_mut().find(|other| other.column == place);
                 if known.is_some() && !is_part || wholes.contains(&place) {
                     let message = format!("multiple assignments to same column \"{}\"", target.column.value);
@@ -506,10 +502,10 @@ impl Binder<'_> {
         if let Some(cursor) = &update.current_of {
             source.node = self.current_row(source.node, &table, cursor)?;
         }
-        let mut depth = 1;
-        for item in &update.from {
-            source = self.cross_join(source, item, &mut depth)?;
-        }
+        source = self.with_own(visible, |binder| {
+            let mut depth = 1;
+            update.from.iter().try_fold(source, |source, item| binder.cross_join(source, item, &mut depth))
+        })?;
         let level = Level::query(source.scope, Clause::plain("UPDATE"), false);
         let ((node, assignments), level) = self.at_level(level, |binder| {
             let mut node = source.node;
@@ -548,10 +544,10 @@ impl Binder<'_> {
         if let Some(cursor) = &delete.current_of {
             source.node = self.current_row(source.node, &table, cursor)?;
         }
-        let mut depth = 1;
-        for item in &delete.using {
-            source = self.cross_join(source, item, &mut depth)?;
-        }
+        source = self.with_own(visible, |binder| {
+            let mut depth = 1;
+            delete.using.iter().try_fold(source, |source, item| binder.cross_join(source, item, &mut depth))
+        })?;
         let level = Level::query(source.scope, Clause::plain("DELETE"), false);
         let (node, level) = self.at_level(level, |binder| match &delete.filter {
             Some(filter) => binder.affected(source.node, filter),
@@ -611,7 +607,7 @@ impl Binder<'_> {
 }
 
 /// Whether a query is VALUES and nothing else.
-fn is_bare(query: &ast::Query) -> bool {
+pub(super) fn is_bare(query: &ast::Query) -> bool {
     query.with.is_empty()
         && query.order_by.is_empty()
         && query.limit.is_none()

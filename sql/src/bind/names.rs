@@ -47,7 +47,7 @@ impl Binder<'_> {
     fn visible_levels(&self) -> Vec<usize> {
         let mut visible = Vec::new();
         let mut lateral = true;
-        for (place, level) in self.levels.iter().enumerate().rev() {
+        for (place, level) in self.levels.iter().enumerate().skip(self.floor()).rev() {
             match level.kind {
                 LevelKind::Query { lateral: sees } => {
                     lateral = sees;
@@ -87,11 +87,14 @@ impl Binder<'_> {
             }
             return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
         }
-        match names {
-            [name] if self.sees_relation(name) => {
-                self.row_of(&QualifiedName { schema: None, name: name.clone() }, at)
-            }
-            _ => Err(self.missing_column(names)),
+        if let [name] = names
+            && self.sees_relation(name)
+        {
+            return self.row_of(&QualifiedName { schema: None, name: name.clone() }, at);
+        }
+        match self.argument_called(names)? {
+            Some(argument) => Ok(argument),
+            None => Err(self.missing_column(names)),
         }
     }
 
@@ -110,7 +113,11 @@ impl Binder<'_> {
         let columns = self.wildcard_of(name)?;
         match found {
             Some(relation) => self.whole_row(&Relation { columns, ..relation }, at),
-            None => Err(Error::internal("a relation was lost")),
+            // The columns were the fields of an argument.
+            None => match self.argument_called(std::slice::from_ref(&name.name))? {
+                Some(argument) => Ok(argument),
+                None => Err(Error::internal("a relation was lost")),
+            },
         }
     }
 
@@ -128,7 +135,7 @@ impl Binder<'_> {
     }
 
     /// A value of an outer row, through a slot.
-    fn outer(&mut self, place: usize, value: Expr) -> Expr {
+    pub(super) fn outer(&mut self, place: usize, value: Expr) -> Expr {
         let ty = value.ty();
         let Some(level) = self.levels.get_mut(place) else { return value };
         if let Some(binding) = level.pending.iter().find(|binding| same(&binding.value, &value)) {
@@ -162,8 +169,8 @@ impl Binder<'_> {
                 }
             }
             [.., table, _] => {
-                let hidden =
-                    self.levels.iter().any(|level| level.scope.relation(None, &table.value).is_some());
+                let mut levels = self.levels.iter().skip(self.floor());
+                let hidden = levels.any(|level| level.scope.relation(None, &table.value).is_some());
                 let what = if hidden { "invalid reference to" } else { "missing" };
                 let message = format!("{what} FROM-clause entry for table \"{}\"", table.value);
                 let error = Error::new("42P01", message).at(names.first().map_or(0, |name| name.at));
@@ -198,6 +205,11 @@ impl Binder<'_> {
                     column.value = self.outer(place, column.value.clone());
                 }
             }
+            return Ok(columns);
+        }
+        if name.schema.is_none()
+            && let Some(columns) = self.fields_of_argument(&name.name)?
+        {
             return Ok(columns);
         }
         let message = format!("missing FROM-clause entry for table \"{}\"", name.name.value);

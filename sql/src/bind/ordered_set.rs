@@ -42,8 +42,8 @@ impl Binder<'_> {
         let count = direct.len();
         let mut direct = self.fit(&resolved, direct.into_iter().chain(ordered).collect())?;
         let ordered = direct.split_off(count);
-        let is_there = |part: &Expr| Expr::IsNull { operand: Box::new(part.clone()), negated: true };
-        let filter = Expr::all(filter.into_iter().chain(ordered.iter().map(is_there)));
+        let are_there = ordered.iter().cloned().map(resolve::is_there);
+        let filter = Expr::all(filter.into_iter().chain(are_there));
         let mut args = self.collected(inside, ordered, Some(filter), at)?;
         args.extend(direct);
         Ok(Expr::Call { function: set.finisher(), args, ty: resolved.result.into() })

@@ -13,6 +13,7 @@ use super::row_expression::{has_named_fields, quoted_names};
 use super::scope::{Relation, Scope, ScopeColumn};
 use super::{Binder, SessionSettings};
 use crate::catalog::access::{PUBLIC_ROLE, Right};
+use crate::catalog::called;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
 use crate::catalog::{
     CatalogSnapshot, Column, Oid, Policy, PolicyCommand, PolicyCondition, SearchPath, TableDescriptor,
@@ -35,10 +36,17 @@ pub(crate) fn policy_text(
 ) -> String {
     let kept = &condition.written.query;
     let context: SessionContext = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context, row_security: true };
+    let settings = SessionSettings {
+        search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let mut binder = Binder::new(catalog, &settings);
     if condition.asks {
-        return parse::with_names(kept, |oid| binder.name_of(oid));
+        let text = parse::with_names(kept, |oid| binder.name_of(oid));
+        return called::by_name(catalog, search_path, &text);
     }
     let printed = binder.of_kept(|binder| {
         binder.as_written(Style::Full, quoted_names(&table.columns), |binder| {
@@ -51,7 +59,8 @@ pub(crate) fn policy_text(
         })
     });
     let text = printed.map_or_else(|_lost| kept.clone(), |(_, text)| text);
-    parse::with_names(&text, |oid| binder.name_of(oid))
+    let text = parse::with_names(&text, |oid| binder.name_of(oid));
+    called::by_name(catalog, search_path, &text)
 }
 
 /// What the names in a policy's condition meant when it was written, as those of a view's query.
@@ -82,6 +91,8 @@ pub(super) fn policy_row(
         schema: None,
         columns: columns.collect(),
         table: None,
+        beside: Vec::new(),
+        unseen: Vec::new(),
         nullable: false,
         is_working: false,
     }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use expr::casts::CastContext;
 use expr::{Expr, Type, TypeKind};
 
-use super::Binder;
 use super::bound::CommonTable;
 pub(super) use super::bound::{BoundQuery, CommonTables, QueryColumn, output_column};
-use super::level::{Clause, Level, PutAside};
+use super::level::{Clause, Level, LevelKind, PutAside};
 use super::scope::{Relation, Scope};
+use super::{Binder, traversal};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
 use crate::plan::budget::PlanSize;
@@ -35,11 +35,43 @@ impl Binder<'_> {
         let visible = self.common_tables.len();
         // Parentheses around all of a statement are none.
         let is_around = self.at_top && query.with.is_empty() && matches!(query.body, QueryBody::Query(_));
+        let is_between = std::mem::take(&mut self.is_between);
         self.with(&query.with, lateral)?;
         self.at_top = is_around;
+        let before = self.own_with;
+        self.own_with = match &query.body {
+            QueryBody::SetOperation { .. } | QueryBody::Modify(_) => None,
+            // Parentheses around a query are none of it.
+            _ if is_between && query.with.is_empty() => before,
+            _ => Some((visible, self.queries_around().saturating_add(1))),
+        };
         let bound = self.query_inner(query, lateral);
+        self.own_with = before;
         self.common_tables.truncate(visible);
         bound
+    }
+
+    /// How many queries are around what is bound.
+    fn queries_around(&self) -> usize {
+        self.levels.iter().filter(|level| matches!(level.kind, LevelKind::Query { .. })).count()
+    }
+
+    /// Binds the FROM of a statement that has the queries of WITH from this place on itself.
+    pub(super) fn with_own<T>(
+        &mut self,
+        first: usize,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let depth = self.queries_around();
+        let before = self.own_with.replace((first, depth));
+        let bound = bind(self);
+        self.own_with = before;
+        bound
+    }
+
+    /// Whether the query whose FROM is bound has the query of this place in its own WITH.
+    pub(super) fn has_with(&self, place: usize) -> bool {
+        self.own_with.is_some_and(|(first, depth)| place >= first && self.queries_around() == depth)
     }
 
     /// Makes the queries of WITH visible; the caller hides them again. `lateral` says whether they see the items of FROM
@@ -52,7 +84,7 @@ impl Binder<'_> {
         }
         let outer = self.common_tables.len();
         let unready = self.unready.len();
-        self.unready.extend(with.iter().rev().map(|common| common.name.value.clone()));
+        self.unready.extend(with.iter().rev().map(|common| (common.name.value.clone(), common.recursive)));
         // What locks the rows of a query does not lock what its WITH reads.
         let locking = std::mem::take(&mut self.locking);
         let bound = self.with_in_order(with, outer, lateral);
@@ -70,14 +102,19 @@ impl Binder<'_> {
             let bound = if common.recursive {
                 self.recursive_query(common, &common.query)?
             } else {
-                self.query_in(&common.query, lateral)?
+                let bound = self.query_in(&common.query, lateral)?;
+                if traversal::added(common) > 0 {
+                    return Err(traversal::not_recursive(common));
+                }
+                bound
             };
             let mut bound = self.settle_outputs(bound)?;
-            if common.columns.len() > bound.columns.len() {
+            let hidden = traversal::added(common);
+            let own = bound.columns.len().saturating_sub(hidden);
+            if common.columns.len() > own {
                 let message = format!(
-                    "WITH query \"{}\" has {} columns available but {} columns specified",
+                    "WITH query \"{}\" has {own} columns available but {} columns specified",
                     common.name.value,
-                    bound.columns.len(),
                     common.columns.len()
                 );
                 return Err(Error::new("42P10", message).at(common.name.at));
@@ -95,6 +132,7 @@ impl Binder<'_> {
                 materialized: common.materialized,
                 bound,
                 size,
+                hidden,
                 recursion: None,
             });
             if changes_rows(common) {
@@ -147,7 +185,10 @@ impl Binder<'_> {
             }
             QueryBody::Values(rows) => self.values(rows, lateral),
             QueryBody::Modify(body) => self.changing_query(body),
-            QueryBody::Query(query) => self.query_in(query, lateral),
+            QueryBody::Query(query) => {
+                self.is_between = true;
+                self.query_in(query, lateral)
+            }
             QueryBody::SetOperation { first, rest } => self.set_operations(first, rest, lateral),
         }
     }
@@ -232,6 +273,8 @@ impl Binder<'_> {
             schema: None,
             columns,
             table: None,
+            beside: Vec::new(),
+            unseen: Vec::new(),
             nullable: false,
             is_working: false,
         }

@@ -1,17 +1,21 @@
 //! Records: rows as values, their fields, and the shapes that the binder knows them by.
 //!
-//! A record's type has the number of its shape as a modifier, within the statement.
+//! A record's type has the number of its shape as a modifier, within the statement; the shape of a composite type stands in
+//! the catalog. A row becomes a value of one field by field.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use expr::resolve::Resolved;
-use expr::{Expr, Shape, Type, TypeKind};
+use expr::casts::CastContext;
+use expr::functions::Body;
+use expr::resolve::{self, Resolved};
+use expr::{Datum, Expr, Shape, Type, TypeKind};
 
 use super::Binder;
 use super::scope::{Relation, ScopeColumn};
 use super::select::check_columns;
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ExprKind, Name};
+use crate::parse::ast::{self, ExprKind, Name, TypeName};
 
 impl Binder<'_> {
     /// The type of records of a shape.
@@ -26,6 +30,9 @@ impl Binder<'_> {
 
     /// The shape of records of this type, if it is known.
     pub(super) fn shape_of(&self, ty: Type) -> Option<Arc<Shape>> {
+        if ty.kind.is_composite() {
+            return self.catalog.objects().attributes(ty.kind);
+        }
         let place = usize::try_from(ty.modifier).ok()?;
         if ty.kind == TypeKind::Record { self.shapes.get(place).cloned() } else { None }
     }
@@ -40,14 +47,9 @@ impl Binder<'_> {
     pub(super) fn row_value(&mut self, items: &[ast::Expr], at: usize) -> Result<Expr> {
         let mut fields = Vec::with_capacity(items.len());
         for item in items {
-            let spread = match &item.kind {
-                ExprKind::TableWildcard(name) => {
-                    self.wildcard_of(name)?.into_iter().map(|column| column.value).collect()
-                }
-                ExprKind::AllFields(operand) => {
-                    self.all_fields(operand)?.into_iter().map(|(_, field)| field).collect()
-                }
-                _ => vec![self.settled_expression(item)?],
+            let spread = match self.spread(item)? {
+                Some(spread) => spread,
+                None => vec![self.settled_expression(item)?],
             };
             for field in spread {
                 fields.push((format!("f{}", fields.len().saturating_add(1)), field));
@@ -58,11 +60,98 @@ impl Binder<'_> {
         Ok(self.record(fields))
     }
 
+    /// The fields of `t.*` or `(x).*` within a row.
+    fn spread(&mut self, item: &ast::Expr) -> Result<Option<Vec<Expr>>> {
+        Ok(match &item.kind {
+            ExprKind::TableWildcard(name) => {
+                Some(self.wildcard_of(name)?.into_iter().map(|column| column.value).collect())
+            }
+            ExprKind::AllFields(operand) => {
+                Some(self.all_fields(operand)?.into_iter().map(|(_, field)| field).collect())
+            }
+            _ => None,
+        })
+    }
+
+    /// The expression that is to become a value of a type: what stands in a row becomes what the attributes of a composite
+    /// type are, as long as it is not yet known to be text.
+    pub(super) fn expression_as(
+        &mut self,
+        expr: &ast::Expr,
+        to: Type,
+        context: CastContext,
+        at: usize,
+    ) -> Result<Expr> {
+        match &expr.kind {
+            ExprKind::Row(items) if to.kind.is_composite() => self.composite(items, to, context, at),
+            _ => self.expression(expr),
+        }
+    }
+
+    /// `ROW(…)` as a value of a composite type.
+    fn composite(&mut self, items: &[ast::Expr], to: Type, context: CastContext, at: usize) -> Result<Expr> {
+        self.budget.take_part()?;
+        let attributes = self.shape_of(to).ok_or_else(|| Error::internal("a type without attributes"))?;
+        let mut given = Vec::with_capacity(items.len());
+        for item in items {
+            if let Some(spread) = self.spread(item)? {
+                given.extend(spread.into_iter().map(|field| (field, item.at)));
+                continue;
+            }
+            let bound = match attributes.types().get(given.len()) {
+                Some(ty) => self.expression_as(item, *ty, context, item.at)?,
+                None => self.expression(item)?,
+            };
+            given.push((bound, item.at));
+        }
+        let kinds: Vec<TypeKind> = given.iter().map(|(field, _)| field.ty().kind).collect();
+        if let Some(misfit) = misfit(&kinds, &attributes, context) {
+            return Err(Error::from(no_composite(to.kind).with_detail(misfit)).at(at));
+        }
+        let mut fields = Vec::with_capacity(given.len());
+        for ((field, at), ty) in given.into_iter().zip(attributes.types()) {
+            fields.push(self.coerce(field, *ty, context, at)?);
+        }
+        Ok(self.row_as(fields, attributes, to, context))
+    }
+
+    /// A row whose fields are attributes of a type as a value of it. What is printed shows a cast only where one was written.
+    fn row_as(&self, fields: Vec<Expr>, attributes: Arc<Shape>, to: Type, context: CastContext) -> Expr {
+        if self.written.is_none() || context == CastContext::Explicit {
+            return Expr::Row { fields, shape: attributes, ty: to };
+        }
+        let numbered = (1_u32..).zip(attributes.types());
+        let shape = Arc::new(Shape::new(numbered.map(|(number, ty)| (format!("f{number}"), *ty))));
+        Expr::Row { fields, shape, ty: TypeKind::Record.into() }
+    }
+
+    /// A record as a value of a composite type: a row, of whose fields each becomes an attribute.
+    ///
+    /// # Errors
+    /// 42846: it has others, or they are not known one by one.
+    pub(super) fn as_composite(&self, record: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
+        let attributes = self.catalog.objects().attributes(to.kind).unwrap_or_default();
+        let Expr::Row { fields, .. } = record else { return Err(no_composite(to.kind)) };
+        // An untyped NULL has become text where nobody knew what the row is for.
+        let is_null = |field: &Expr| matches!(field, Expr::Literal { value: Datum::Null, .. });
+        let kind = |field: &Expr| if is_null(field) { TypeKind::Unknown } else { field.ty().kind };
+        let kinds: Vec<TypeKind> = fields.iter().map(kind).collect();
+        if let Some(misfit) = misfit(&kinds, &attributes, context) {
+            return Err(no_composite(to.kind).with_detail(misfit));
+        }
+        let fields = fields.into_iter().zip(attributes.types());
+        let fields = fields
+            .map(|(field, ty)| (if is_null(&field) { Expr::null(TypeKind::Unknown) } else { field }, ty));
+        let fields = fields.map(|(field, ty)| self.convert(field, *ty, context));
+        let fields = fields.collect::<expr::Result<Vec<_>>>()?;
+        Ok(self.row_as(fields, attributes, to, context))
+    }
+
     /// `(x).f`
     pub(super) fn field(&mut self, operand: &ast::Expr, name: &Name) -> Result<Expr> {
         let bound = self.expression(operand)?;
         let ty = bound.ty();
-        if ty.kind != TypeKind::Record {
+        if !ty.kind.is_record() {
             let shown = ty.kind.display_name();
             let message = format!(
                 "column notation .{} applied to type {shown}, which is not a composite type",
@@ -81,7 +170,12 @@ impl Binder<'_> {
                         .map(|table| format!("column {}.{} does not exist", table.value, name.value)),
                     _ => None,
                 };
-                let unknown = || format!("could not identify column \"{}\" in record data type", name.value);
+                let unknown = || match ty.kind.is_composite() {
+                    true => {
+                        format!("column \"{}\" not found in data type {}", name.value, ty.kind.display_name())
+                    }
+                    false => format!("could not identify column \"{}\" in record data type", name.value),
+                };
                 Err(Error::new("42703", message.unwrap_or_else(unknown)).at(operand.at))
             }
         }
@@ -105,19 +199,24 @@ impl Binder<'_> {
     /// `(x).*`: names and values.
     pub(super) fn all_fields(&mut self, operand: &ast::Expr) -> Result<Vec<(String, Expr)>> {
         let bound = self.expression(operand)?;
+        self.fields_of(&bound, operand.at)
+    }
+
+    /// The names and values of the fields of a record.
+    pub(super) fn fields_of(&mut self, bound: &Expr, at: usize) -> Result<Vec<(String, Expr)>> {
         let ty = bound.ty();
-        if ty.kind != TypeKind::Record {
+        if !ty.kind.is_record() {
             let message = format!("type {} is not composite", ty.kind.display_name());
             return Err(Error::new("42809", message));
         }
         let Some(shape) = self.shape_of(ty) else {
             let message = "record type has not been registered";
-            return Err(Error::new("42809", message).at(operand.at));
+            return Err(Error::new("42809", message).at(at));
         };
         let names: Vec<String> = shape.fields().map(|(name, _)| name.to_owned()).collect();
         let mut fields = Vec::with_capacity(names.len());
         for (place, name) in names.into_iter().enumerate() {
-            self.budget.take_copy(&bound)?;
+            self.budget.take_copy(bound)?;
             fields.push((name, self.field_at(bound.clone(), place)?));
         }
         Ok(fields)
@@ -143,14 +242,76 @@ impl Binder<'_> {
             return Ok(row);
         }
         let ty = row.ty();
-        let is_null = |operand: Expr| Expr::IsNull { operand: Box::new(operand), negated: false };
-        let missing = Expr::all(tests.into_iter().map(is_null));
+        let missing = Expr::all(tests.into_iter().map(resolve::is_missing));
         let branches = vec![(missing, Expr::null(ty))];
         Ok(Expr::Case { operand: None, branches, otherwise: Some(Box::new(row)), ty })
     }
 
-    /// The shape of the rows of a function that returns records; none if only the call can say it.
+    /// `NULL::t` of a table: a row of its columns that is not there. Nothing that is kept may hold one, which does not follow
+    /// what becomes of the table.
+    pub(super) fn no_row(&mut self, operand: &ast::Expr, name: &TypeName) -> Result<Option<Expr>> {
+        let is_kept = self.written.is_some() || self.reads_kept || self.within_view.is_some();
+        if !matches!(operand.kind, ExprKind::Null) || name.array || is_kept {
+            return Ok(None);
+        }
+        let known = self.type_named(name.schema.as_deref(), &name.name);
+        if !name.modifiers.is_empty() || known.map_err(|error| error.at(name.at))?.is_some() {
+            return Ok(None);
+        }
+        let Some(table) = self.relation_called(name).cloned() else { return Ok(None) };
+        let shape = Shape::new(table.visible().map(|(_, column)| (column.name.clone(), column.ty)));
+        let ty = self.record_type(&Arc::new(shape));
+        Ok(Some(Expr::null(ty)))
+    }
+
+    /// The type of what a function returns for these arguments: a record of which it takes one has the fields of that.
+    pub(super) fn result_type(&self, resolved: &Resolved, args: &[Expr]) -> Type {
+        let given = resolved.function.args.iter().zip(args);
+        let mut given = given.filter(|(declared, _)| **declared == TypeKind::AnyElement);
+        match given.next() {
+            Some((_, argument))
+                if resolved.result == TypeKind::Record
+                    && resolved.function.result == TypeKind::AnyElement =>
+            {
+                argument.ty()
+            }
+            _ => resolved.result.into(),
+        }
+    }
+
+    /// The arguments of `json_populate_record` and its like, the first of which says by its value what its fields are.
+    ///
+    /// # Errors
+    /// 0A000: fields are of domains, which nobody would ask.
+    pub(super) fn described(&self, resolved: &Resolved, mut args: Vec<Expr>) -> Result<Vec<Expr>> {
+        let name = resolved.function.name;
+        let fills = matches!(
+            name,
+            "json_populate_record"
+                | "json_populate_recordset"
+                | "jsonb_populate_record"
+                | "jsonb_populate_recordset"
+        );
+        let Some(first) = args.first_mut().filter(|_| fills) else { return Ok(args) };
+        let ty = first.ty();
+        let Some(shape) = self.shape_of(ty).filter(|_| ty.kind == TypeKind::Record) else { return Ok(args) };
+        let is_domain = |ty: &Type| ty.kind.element().unwrap_or(ty.kind).is_domain() || ty.kind.is_domain();
+        if shape.types().iter().any(is_domain) {
+            return Err(Error::unsupported(format!("{name} of a row with columns of domains")));
+        }
+        if matches!(first, Expr::Literal { value: Datum::Null, .. }) {
+            let fields = shape.types().iter().map(|ty| Expr::null(*ty)).collect();
+            *first = Expr::Row { fields, shape, ty };
+        }
+        Ok(args)
+    }
+
+    /// The shape of the rows of a function that returns records; none if only the call can say it, or if each row is one
+    /// value.
     pub(super) fn shape_of_function(&self, resolved: &Resolved) -> Option<Arc<Shape>> {
+        if matches!(resolved.function.body, Body::Table(_)) && resolved.result.is_composite() {
+            return self.shape_of(resolved.result.into());
+        }
         if resolved.function.columns.is_empty() {
             return None;
         }
@@ -163,4 +324,23 @@ impl Binder<'_> {
         let fields = columns.map(|(name, ty)| ((*name).to_owned(), Type::plain(kind(*ty))));
         Some(Arc::new(Shape::new(fields)))
     }
+}
+
+/// That a record is no value of a composite type.
+fn no_composite(kind: TypeKind) -> expr::Error {
+    expr::Error::new("42846", format!("cannot cast type record to {}", kind.display_name()))
+}
+
+/// Why a row of fields of these types is no value of a type with these attributes; `None`: it is.
+fn misfit(fields: &[TypeKind], attributes: &Shape, context: CastContext) -> Option<String> {
+    match fields.len().cmp(&attributes.len()) {
+        Ordering::Less => return Some("Input has too few columns.".to_owned()),
+        Ordering::Greater => return Some("Input has too many columns.".to_owned()),
+        Ordering::Equal => {}
+    }
+    let mut pairs = (1..).zip(fields.iter().zip(attributes.types()));
+    let (column, (from, to)) =
+        pairs.find(|(_, (from, to))| !resolve::can_coerce(**from, to.kind, context))?;
+    let (from, to) = (from.display_name(), to.kind.display_name());
+    Some(format!("Cannot cast type {from} to {to} in column {column}."))
 }

@@ -29,7 +29,13 @@ pub(super) fn sparing_over_row(
 ) -> Option<String> {
     let expression = parse::parse_expression(kept).ok()?;
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context, row_security: true };
+    let settings = SessionSettings {
+        search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let mut binder = Binder::new(catalog, &settings);
     let printed = binder.of_kept(|binder| {
         let names = quoted_names(&table.columns);
@@ -57,8 +63,8 @@ pub(super) fn quoted_names(columns: &[Column]) -> Vec<String> {
     columns.iter().map(|column| expr::functions::quote::identifier(&column.name)).collect()
 }
 
-/// The columns that an expression over a row of them names.
-pub(super) fn named_columns(bound: &Expr, columns: &[Column]) -> Vec<ColumnId> {
+/// The columns that an expression over a row of them names, those among them that made functions are given.
+pub(super) fn named_columns(bound: &Expr, given: &[usize], columns: &[Column]) -> Vec<ColumnId> {
     let mut named: Vec<usize> = Vec::new();
     bound.walk(&mut |part| {
         if let Expr::Column { index, .. } = part
@@ -67,6 +73,11 @@ pub(super) fn named_columns(bound: &Expr, columns: &[Column]) -> Vec<ColumnId> {
             named.push(*index);
         }
     });
+    for place in given {
+        if !named.contains(place) {
+            named.push(*place);
+        }
+    }
     named.iter().filter_map(|place| columns.get(*place)).map(|column| column.id).collect()
 }
 
@@ -74,7 +85,9 @@ pub(super) fn named_columns(bound: &Expr, columns: &[Column]) -> Vec<ColumnId> {
 pub(super) fn has_named_fields(bound: &Expr) -> bool {
     let mut found = false;
     bound.walk(&mut |part| {
-        if let Expr::Row { shape, .. } = part {
+        if let Expr::Row { shape, ty, .. } = part
+            && !ty.kind.is_composite()
+        {
             let names = shape.fields().zip(1..);
             found |= names.into_iter().any(|((name, _), number)| name != format!("f{number}"));
         }
@@ -96,6 +109,8 @@ impl Binder<'_> {
             schema: None,
             columns: columns.collect(),
             table: None,
+            beside: Vec::new(),
+            unseen: Vec::new(),
             nullable: false,
             is_working: false,
         }
@@ -110,9 +125,20 @@ impl Binder<'_> {
         clause: Clause,
         expression: &ast::Expr,
     ) -> Result<(Expr, Vec<(usize, usize)>)> {
-        let level = Level::query(self.own_row(table, columns), clause, false);
-        let bound =
-            self.without_parameters(|binder| binder.at_level(level, |binder| binder.expression(expression)));
+        let scope = self.own_row(table, columns);
+        self.over_scope(scope, clause, expression, |binder| binder.expression(expression))
+    }
+
+    fn over_scope(
+        &mut self,
+        scope: Scope,
+        clause: Clause,
+        expression: &ast::Expr,
+        bind: impl FnOnce(&mut Self) -> Result<Expr>,
+    ) -> Result<(Expr, Vec<(usize, usize)>)> {
+        self.columns_given.clear();
+        let level = Level::query(scope, clause, false);
+        let bound = self.without_parameters(|binder| binder.at_level(level, bind));
         let (bound, level) = bound?;
         if !level.subqueries.is_empty() {
             let message = format!("set-returning functions are not allowed in {}", clause.name);
@@ -142,7 +168,7 @@ impl Binder<'_> {
         match means_the_same {
             true => Ok(self.by_oid(&text)),
             // It cannot be said in PostgreSQL's way: then as it was said.
-            false if quoted_names(columns) == quoted_names(renamed) => Ok(self.by_oid(&written.text)),
+            false if quoted_names(columns) == quoted_names(renamed) => self.as_it_was_said(&written.text),
             false => Err(Error::unsupported(what)),
         }
     }
@@ -155,7 +181,10 @@ impl Binder<'_> {
         (ty, name): (Type, &str),
         expression: &ast::Expr,
     ) -> Result<Expr> {
-        let (bound, references) = self.over_row(table, columns, GENERATION, expression)?;
+        let scope = self.own_row(table, columns);
+        let (bound, references) = self.over_scope(scope, GENERATION, expression, |binder| {
+            binder.expression_as(expression, ty, CastContext::Assignment, expression.at)
+        })?;
         for (place, at) in references {
             let Some(column) = columns.get(place).filter(|column| column.generated.is_some()) else {
                 continue;
@@ -192,7 +221,7 @@ impl Binder<'_> {
     ) -> Result<RowExpression> {
         let bound = self.generation(table, columns, (ty, name), &written.expr)?;
         let text = self.kept_generation(table, (columns, columns), (ty, name), written)?;
-        Ok(RowExpression { text, columns: named_columns(&bound, columns) })
+        Ok(RowExpression { text, columns: named_columns(&bound, &self.columns_given, columns) })
     }
 
     /// What is kept of a generated column's expression, once the columns are called as in the second list.

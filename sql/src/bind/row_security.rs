@@ -287,14 +287,14 @@ impl Binder<'_> {
         condition: &PolicyCondition,
         place_of: impl Fn(usize) -> Option<usize>,
     ) -> Result<Expr> {
-        let parsed = parse::parse_expression(&condition.written.query)?;
+        let (parsed, height) = parse::parse_measured_expression(&condition.written.query)?;
         self.level()?.scope = policy_row(table, condition, place_of);
         let bind = |binder: &mut Self| {
             let bound = binder.expression(&parsed)?;
             binder.condition(bound, "POLICY", parsed.at)
         };
         if !condition.asks {
-            return self.of_kept(bind);
+            return self.of_kept(|binder| binder.within_text(height, bind));
         }
         if self.policies.contains(&table.oid) {
             let message = format!("infinite recursion detected in policy for relation \"{}\"", table.name);
@@ -308,7 +308,7 @@ impl Binder<'_> {
         let kept = std::mem::replace(&mut self.reads_kept, false);
         self.policies.push(table.oid);
         self.views_deep = self.views_deep.saturating_add(1);
-        let bound = bind(self);
+        let bound = self.within_text(height, bind);
         self.views_deep = self.views_deep.saturating_sub(1);
         self.policies.pop();
         self.reads_kept = kept;
@@ -323,6 +323,8 @@ impl Binder<'_> {
         bind: impl FnOnce(&mut Self) -> Result<Expr>,
     ) -> Result<(Expr, Vec<super::level::PutAside>)> {
         let levels = std::mem::take(&mut self.levels);
+        // What a function is given is no column, whatever it is called.
+        let frames = std::mem::take(&mut self.frames);
         let common = std::mem::take(&mut self.common_tables);
         let unready = std::mem::take(&mut self.unready);
         let barriers = std::mem::take(&mut self.barriers);
@@ -344,6 +346,7 @@ impl Binder<'_> {
         self.barriers = barriers;
         self.unready = unready;
         self.common_tables = common;
+        self.frames = frames;
         self.levels = levels;
         let (bound, level) = bound.map_err(unplaced)?;
         Ok((bound, level.subqueries))

@@ -12,7 +12,7 @@ use crate::catalog::access::Right;
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QualifiedName, Sample};
-use crate::plan::{Filter, Node};
+use crate::plan::{Filter, Node, When};
 
 /// The methods that there are: how many arguments each takes.
 const METHODS: [(&str, usize); 2] = [("bernoulli", 1), ("system", 1)];
@@ -33,6 +33,9 @@ impl Binder<'_> {
         let stored = if is_common { None } else { Some(self.table(name)?) };
         let stored = stored.filter(|table| matches!(table.kind, TableKind::Base | TableKind::Materialised));
         let name_at = name.schema.as_ref().unwrap_or(&name.name).at;
+        if matches!(self.past, Some(When::During(_))) {
+            return Err(Error::unsupported("TABLESAMPLE of versions").at(at));
+        }
         let Some(table) = stored else {
             let message = "TABLESAMPLE clause can only be applied to tables and materialized views";
             return Err(Error::new("0A000", message).at(name_at));
@@ -51,7 +54,7 @@ impl Binder<'_> {
         let predicate = self.sampled(sample, at, columns)?;
         let alias = alias.map(|alias| (&alias.name.value, Some(alias)));
         let Source { node, scope } = self.scan(table.clone(), places, alias, None)?;
-        let input = Box::new(self.seen_rows(node, &table)?);
+        let input = Box::new(self.seen_then(node, &table)?);
         Ok(Source { node: Node::Filter(Filter { input, predicate, barrier: false }), scope })
     }
 

@@ -27,6 +27,10 @@ pub(super) struct Relation {
     /// The schema that may stand before the name.
     pub(super) schema: Option<String>,
     pub(super) columns: Vec<ScopeColumn>,
+    /// What is found by name alone: what is known of its rows beside them.
+    pub(super) beside: Vec<ScopeColumn>,
+    /// Columns that `*` does not see.
+    pub(super) unseen: Vec<ScopeColumn>,
     pub(super) table: Option<Arc<TableDescriptor>>,
     /// An outer join may have no row of it.
     pub(super) nullable: bool,
@@ -90,7 +94,11 @@ impl Scope {
             }
         };
         shift(&mut self.columns);
-        self.relations.iter_mut().for_each(|relation| shift(&mut relation.columns));
+        for relation in &mut self.relations {
+            shift(&mut relation.columns);
+            shift(&mut relation.beside);
+            shift(&mut relation.unseen);
+        }
         self
     }
 
@@ -113,7 +121,9 @@ impl Scope {
         };
         match names {
             [name] => {
-                let mut found = self.named(&name.value);
+                let unseen = self.relations.iter().flat_map(|relation| &relation.unseen);
+                let unseen = unseen.filter(|column| column.name == name.value);
+                let mut found = self.named(&name.value).chain(unseen);
                 match (found.next(), found.next()) {
                     (Some(_), Some(_)) => Err(ambiguous(name)),
                     (found, _) => Ok(found.cloned()),
@@ -132,7 +142,8 @@ impl Scope {
 
     fn find_qualified(&self, schema: Option<&str>, table: &Name, name: &Name) -> Result<Option<ScopeColumn>> {
         let Some(relation) = self.relation(schema, &table.value) else { return Ok(None) };
-        let mut found = relation.columns.iter().filter(|column| column.name == name.value);
+        let columns = relation.columns.iter().chain(&relation.unseen);
+        let mut found = columns.filter(|column| column.name == name.value);
         match (found.next(), found.next()) {
             (Some(_), Some(_)) => {
                 let message = format!("column reference \"{}\" is ambiguous", name.value);

@@ -1,7 +1,7 @@
 //! SELECT.
 //!
 //! ```text
-//! Limit ← Project (drops what only ORDER BY needs) ← Sort ← Distinct ← Project (the select list)
+//! Limit ← Project (drops what only ORDER BY needs, computes what is volatile) ← Sort ← Distinct ← Project (the select list)
 //!   ← (Apply | ProjectSet)* ← Window* ← Filter (HAVING) ← Apply* ← Aggregate ← Filter (WHERE) ← Apply* ← FROM
 //! ```
 
@@ -11,10 +11,12 @@ use std::sync::Arc;
 use expr::{Expr, TypeKind};
 
 use super::Binder;
+use super::after_order::{sorted_first, waiting};
 use super::from::Source;
 use super::label::label;
 use super::level::{Clause, Level, PutAside};
 use super::lock_rights::{Locked, Locking};
+use super::past::locked_past;
 use super::query::{BoundQuery, QueryColumn, lock_verb, sort_key};
 use super::query_windows::QueryWindows;
 use super::scope::{Scope, ScopeColumn};
@@ -48,6 +50,7 @@ impl Binder<'_> {
         query: &ast::Query,
         lateral: bool,
     ) -> Result<BoundQuery> {
+        self.check_as_of(select)?;
         self.budget.take_nodes(1)?;
         let level = Level::query(Scope::default(), Clause::grouped("SELECT"), lateral);
         let (bound, level) = self.at_level(level, |binder| binder.select_inner(select, query))?;
@@ -111,6 +114,12 @@ impl Binder<'_> {
         let (mut expressions, columns): (Vec<Expr>, Vec<QueryColumn>) =
             items.into_iter().map(|item| (item.expr, item.column)).unzip();
         node = self.computed(node, &mut expressions, having)?;
+        let keys: Vec<SortKey> = order.into_iter().map(|(_, key)| key).collect();
+        let is_plain = !is_distinct && on.is_none() && !locks && !query.ties;
+        if let Some(waits) = waiting(&expressions, &keys, visible).filter(|_| is_plain) {
+            let node = sorted_first(node, expressions, keys, &waits, visible);
+            return Ok(trimmed(node, columns, visible));
+        }
         node = Node::Project(Project { input: Box::new(node), expressions });
         if is_distinct {
             for (ty, column) in node.types().into_iter().zip(&columns) {
@@ -118,7 +127,6 @@ impl Binder<'_> {
             }
             node = Node::Distinct(Distinct { input: Box::new(node), on: None });
         }
-        let keys: Vec<SortKey> = order.into_iter().map(|(_, key)| key).collect();
         node = sorted(node, keys.clone());
         if locks {
             node = Node::LockRows(Box::new(LockRows::over(node)));
@@ -432,6 +440,11 @@ impl Binder<'_> {
             let row_lock = RowLock { strength: lock.strength, wait: lock.wait };
             let of = lock.of.as_ref().map(|name| name.value.as_str());
             let tables = self.need_locks(&select.from, of)?;
+            let is_meant = |alias: &str| of.is_none_or(|of| of == alias);
+            if let Some(past) = locked_past(node, &is_meant) {
+                let what = format!("{verb} of \"{past}\", which is read as it was,");
+                return Err(Error::unsupported(what));
+            }
             let mut locked = Vec::new();
             lock_scans(node, of.map(|_| tables.as_slice()), row_lock, &mut locked);
             if let Some(of) = &lock.of

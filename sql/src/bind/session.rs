@@ -10,7 +10,7 @@ use super::query::output_column;
 use super::scope::Scope;
 use crate::catalog::{ColumnId, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, Body, QualifiedName, TableLock};
+use crate::parse::ast::{self, Body, HistoryStatement, QualifiedName, TableLock};
 use crate::plan::{Maintain, OutputColumn, Plan, SessionCommand};
 
 impl Binder<'_> {
@@ -21,6 +21,13 @@ impl Binder<'_> {
         let columns = match body {
             Body::Show(name) => Some(vec![text(shown_name(name))]),
             Body::ShowAll => Some(vec![text("name"), text("setting"), text("description")]),
+            Body::History(statement) if matches!(**statement, HistoryStatement::Show) => {
+                Some(vec![text("of"), text("history"), text("hold_until"), text("begins")])
+            }
+            Body::History(statement) if matches!(**statement, HistoryStatement::Clones) => {
+                Some(vec![text("table_name"), text("clone_of"), text("as_of")])
+            }
+            Body::Backup(statement) => super::backup::columns(statement),
             Body::ShowNodes => Some(vec![
                 number("node_id"),
                 text("address"),
@@ -38,7 +45,11 @@ impl Binder<'_> {
             _ => None,
         };
         let command = match body {
-            Body::Begin(modes) => SessionCommand::Begin(*modes),
+            Body::Begin(modes, as_of, tag) => {
+                let moment = as_of.as_ref();
+                let moment = moment.map(|own| self.without_parameters(|binder| binder.moment(own)));
+                SessionCommand::Begin(*modes, moment.transpose()?.map(Box::new), tag)
+            }
             Body::Commit { chain } => SessionCommand::Commit { chain: *chain },
             Body::Rollback { chain } => SessionCommand::Rollback { chain: *chain },
             Body::Savepoint(name) => SessionCommand::Savepoint(name.clone()),
@@ -64,6 +75,8 @@ impl Binder<'_> {
             Body::ShowRanges(table) => {
                 SessionCommand::ShowRanges(table.as_ref().map(|name| self.table(name)).transpose()?)
             }
+            Body::History(statement) => self.history(statement)?,
+            Body::Backup(statement) => self.backup(statement)?,
             Body::SplitAt { table, rows } => self.split_at(table, rows)?,
             Body::Prepare { name, types, statement } => SessionCommand::Prepare {
                 name: name.clone(),
@@ -94,6 +107,13 @@ impl Binder<'_> {
 
     /// DECLARE … CURSOR: the types of its query's parameters are learnt here; it is bound again when it begins to run.
     fn declare(&mut self, declare: &ast::Declare) -> Result<SessionCommand> {
+        let bound = self.query(Self::query_of_cursor(declare)?)?;
+        self.settle_outputs(bound)?;
+        Ok(SessionCommand::Declare(Box::new(declare.clone())))
+    }
+
+    /// The query of a cursor, which may not lock rows where that does not go with what else it is to be.
+    pub(super) fn query_of_cursor(declare: &ast::Declare) -> Result<&ast::Query> {
         let Body::Query(query) = &declare.query.body else {
             return Err(Error::internal("a cursor over what is no query"));
         };
@@ -113,9 +133,7 @@ impl Binder<'_> {
                 return Err(Error::new("42P11", message).detail("Insensitive cursors must be READ ONLY."));
             }
         }
-        let bound = self.query(query)?;
-        self.settle_outputs(bound)?;
-        Ok(SessionCommand::Declare(Box::new(declare.clone())))
+        Ok(query.as_ref())
     }
 
     /// ALTER TABLE … SPLIT AT VALUES

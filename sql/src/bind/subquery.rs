@@ -59,13 +59,23 @@ impl Binder<'_> {
     }
 
     /// The row that a query answers, of so many columns, once for all that ask for one of them.
-    pub(super) fn row_subquery(&mut self, query: &ast::Query, count: usize, at: usize) -> Result<Expr> {
+    pub(super) fn row_subquery(
+        &mut self,
+        query: &ast::Query,
+        count: usize,
+        compared: bool,
+        at: usize,
+    ) -> Result<Expr> {
         if let Some(known) = self.row_queries.get(&at) {
             return Ok(known.clone());
         }
         let (bound, bindings) = self.inner_query(query)?;
         if bound.columns.len() != count {
-            let message = "number of columns does not match number of values";
+            let message = match (compared, bound.columns.len() > count) {
+                (false, _) => "number of columns does not match number of values",
+                (true, true) => "subquery has too many columns",
+                (true, false) => "subquery has too few columns",
+            };
             return Err(Error::new("42601", message).at(at));
         }
         let bound = self.settle_outputs(bound)?;
@@ -275,7 +285,8 @@ impl Binder<'_> {
         };
         let operand = self.implicit(operand, *left_kind, left.at)?;
         if element != *right_kind
-            && !expr::casts::is_binary_coercible(element, *right_kind)
+            && !(expr::casts::is_binary_coercible(element, *right_kind)
+                && expr::casts::is_relabel(element, *right_kind))
             && let Some(kind) = right_kind.array()
         {
             array = self.coerce(array, kind.into(), CastContext::Explicit, right.at)?;
@@ -289,7 +300,7 @@ impl Binder<'_> {
     }
 }
 
-fn aside(node: Node, bindings: Vec<Binding>, kind: ApplyKind) -> PutAside {
+pub(super) fn aside(node: Node, bindings: Vec<Binding>, kind: ApplyKind) -> PutAside {
     PutAside::Subquery(Box::new(Subquery { node, bindings, kind }))
 }
 

@@ -1,8 +1,9 @@
-//! The columns that every table of PostgreSQL's has beside its own.
+//! The columns that tables have beside their own: PostgreSQL's, and those of versions.
 
-use expr::{Datum, Expr, TypeKind};
+use expr::{Datum, Expr, TypeKind, resolve};
 
 use super::scope::{Relation, Scope, ScopeColumn};
+use crate::catalog::versioned::SystemColumn;
 use crate::error::{Error, Result};
 use crate::parse::ast::Name;
 
@@ -49,11 +50,14 @@ pub(super) fn find(scope: &Scope, names: &[Name]) -> Result<Option<ScopeColumn>>
 
 /// Whether tables have a column of this name beside their own.
 fn is_one(name: &str) -> bool {
-    name == "tableoid" || UNSUPPORTED.contains(&name)
+    name == "tableoid" || UNSUPPORTED.contains(&name) || SystemColumn::is_name(name)
 }
 
 /// The column of one item of FROM; `None`: that is no table.
 fn of(relation: &Relation, name: &Name) -> Result<Option<ScopeColumn>> {
+    if SystemColumn::is_name(&name.value) {
+        return Ok(relation.beside.iter().find(|column| column.name == name.value).cloned());
+    }
     let Some(table) = &relation.table else { return Ok(None) };
     if name.value != "tableoid" {
         return Err(Error::unsupported(format!("system column \"{}\"", name.value)).at(name.at));
@@ -62,8 +66,7 @@ fn of(relation: &Relation, name: &Name) -> Result<Option<ScopeColumn>> {
     let value = match (relation.nullable, relation.never_null()) {
         (false, _) => oid,
         (true, Some(column)) => {
-            let operand = Box::new(column.value.clone());
-            let missing = Expr::IsNull { operand, negated: false };
+            let missing = resolve::is_missing(column.value.clone());
             let branches = vec![(missing, Expr::null(TypeKind::Oid))];
             let ty = TypeKind::Oid.into();
             Expr::Case { operand: None, branches, otherwise: Some(Box::new(oid)), ty }

@@ -22,6 +22,8 @@ struct Called {
     arguments: Vec<Expr>,
     /// Names, where the function or its definition says any.
     columns: Vec<(Option<String>, Type)>,
+    /// The composite type of what it returns, if the columns are its attributes.
+    composite: Option<Type>,
 }
 
 impl Binder<'_> {
@@ -32,10 +34,19 @@ impl Binder<'_> {
         ordinality: bool,
         alias: Option<&ast::Alias>,
     ) -> Result<Source> {
+        if let Some(source) = self.made_rows(calls, ordinality, alias)? {
+            return Ok(source);
+        }
+        if let Some(at) = calls.iter().find_map(|call| call.call.variadic) {
+            return Err(Error::unsupported("VARIADIC in FROM").at(at));
+        }
         let mut called = Vec::with_capacity(calls.len());
         for call in calls {
             // unnest(a, b) is unnest(a) beside unnest(b).
-            if call.call.name.name.value == "unnest" && call.call.arguments.len() > 1 {
+            if call.call.name.name.value == "unnest"
+                && call.call.arguments.len() > 1
+                && call.call.named.is_empty()
+            {
                 for argument in &call.call.arguments {
                     let one = ast::Function { arguments: vec![argument.clone()], ..call.call.clone() };
                     called.push(self.table_function(&one, None, call.at)?);
@@ -63,12 +74,14 @@ impl Binder<'_> {
         let scope = relation(&name, None, columns, None, alias)?.into_scope();
         let mut called = called.into_iter();
         let node = match (called.next(), is_alone) {
-            (Some(Called { function, arguments, columns, .. }), true) => Node::FunctionScan(FunctionScan {
-                function,
-                arguments,
-                types: columns.into_iter().map(|(_, ty)| ty).collect(),
-                ordinality,
-            }),
+            (Some(Called { function, arguments, columns, composite: None, .. }), true) => {
+                Node::FunctionScan(FunctionScan {
+                    function,
+                    arguments,
+                    types: columns.into_iter().map(|(_, ty)| ty).collect(),
+                    ordinality,
+                })
+            }
             (first, _) => self.beside(first.into_iter().chain(called).collect(), ordinality),
         };
         Ok(Source { node, scope })
@@ -78,16 +91,25 @@ impl Binder<'_> {
     fn beside(&mut self, called: Vec<Called>, ordinality: bool) -> Node {
         let mut functions = Vec::with_capacity(called.len());
         let mut expressions = Vec::new();
-        for (index, Called { function, arguments, columns, .. }) in called.into_iter().enumerate() {
+        for (index, one) in called.into_iter().enumerate() {
+            let Called { function, arguments, columns, composite, .. } = one;
+            let mut fields = |record: Type| {
+                let fields = columns.iter().enumerate().map(|(place, (_, ty))| {
+                    let record = Box::new(Expr::Column { index, ty: record });
+                    Expr::Field { record, place, ty: *ty }
+                });
+                expressions.extend(fields);
+            };
             let (ty, shape) = match (&function, columns.as_slice()) {
                 (TableFunction::Series(_, shape), _) if !shape.is_empty() => {
                     let ty = self.record_type(shape);
-                    let record = Expr::Column { index, ty };
-                    for (place, (_, ty)) in columns.iter().enumerate() {
-                        let record = Box::new(record.clone());
-                        expressions.push(Expr::Field { record, place, ty: *ty });
-                    }
+                    fields(ty);
                     (ty, Some(shape.clone()))
+                }
+                _ if composite.is_some() => {
+                    let ty = composite.unwrap_or(Type::plain(TypeKind::Record));
+                    fields(ty);
+                    (ty, None)
                 }
                 (_, [(_, ty), ..]) => {
                     expressions.push(Expr::Column { index, ty: *ty });
@@ -117,6 +139,7 @@ impl Binder<'_> {
         let level = Level::query(super::scope::Scope::default(), Clause::plain("functions in FROM"), true);
         let (arguments, level) = self.at_level(level, |binder| binder.arguments(&call.arguments))?;
         self.without_subqueries(&level, "an argument of a function in FROM")?;
+        let arguments = self.in_their_places(call, arguments, at)?;
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
         let callee = resolve::function(&name, &kinds).map_err(placed(at));
         let level = Level::query(super::scope::Scope::default(), Clause::plain("functions in FROM"), true);
@@ -124,13 +147,23 @@ impl Binder<'_> {
             && resolved.function.kind == FunctionKind::Set
         {
             let (arguments, _) = self.at_level(level, |binder| binder.fit(resolved, arguments))?;
-            let shape = self.defined_shape(resolved, definition, at)?;
-            let columns = match &shape {
-                Some(shape) => shape.fields().map(|(name, ty)| (Some(name.to_owned()), ty)).collect(),
-                None => vec![(resolved.function.output.map(str::to_owned), Type::plain(resolved.result))],
+            let arguments = self.described(resolved, arguments)?;
+            let shape = match (self.shape_of(self.result_type(resolved, &arguments)), definition) {
+                (Some(shape), None) if resolved.result == TypeKind::Record => Some(shape),
+                (Some(_), Some(columns)) if resolved.result == TypeKind::Record => {
+                    return Err(redundant(columns, at));
+                }
+                _ => self.defined_shape(resolved, definition, at)?,
+            };
+            let result = Type::plain(resolved.result);
+            let attributes = self.shape_of(result).filter(|_| shape.is_none());
+            let composite = attributes.is_some().then_some(result);
+            let columns = match shape.as_ref().or(attributes.as_ref()) {
+                Some(shape) => named_columns(shape),
+                None => vec![(resolved.function.output.map(str::to_owned), result)],
             };
             let function = TableFunction::Series(resolved.function, shape.unwrap_or_default());
-            return Ok(Called { name, function, arguments, columns });
+            return Ok(Called { name, function, arguments, columns, composite });
         }
         let (value, level) = self.at_level(level, |binder| {
             if call.arguments.is_empty() {
@@ -143,8 +176,12 @@ impl Binder<'_> {
         if let Some(columns) = definition {
             return Err(only_for_records(columns));
         }
-        let columns = vec![(None, value.ty())];
-        Ok(Called { name, function: TableFunction::Scalar, arguments: vec![value], columns })
+        let composite = Some(value.ty()).filter(|ty| self.shape_of(*ty).is_some());
+        let columns = match composite.and_then(|ty| self.shape_of(ty)) {
+            Some(attributes) => named_columns(&attributes),
+            None => vec![(None, value.ty())],
+        };
+        Ok(Called { name, function: TableFunction::Scalar, arguments: vec![value], columns, composite })
     }
 
     /// The shape of a function's rows: its own, or that of the definition behind it.
@@ -156,6 +193,7 @@ impl Binder<'_> {
     ) -> Result<Option<Arc<Shape>>> {
         match (self.shape_of_function(resolved), definition) {
             (Some(shape), None) => Ok(Some(shape)),
+            (Some(_), Some(columns)) if resolved.result.is_composite() => Err(redundant(columns, at)),
             (Some(_), Some(columns)) => {
                 let at = columns.first().map_or(at, |(name, _)| name.at);
                 let message = "a column definition list is redundant for a function with OUT parameters";
@@ -166,6 +204,7 @@ impl Binder<'_> {
                 Err(Error::new("42601", message).at(at))
             }
             (None, None) => Ok(None),
+            (None, Some(columns)) if resolved.result.is_composite() => Err(redundant(columns, at)),
             (None, Some(columns)) if resolved.result != TypeKind::Record => Err(only_for_records(columns)),
             (None, Some(columns)) => {
                 let mut fields: Vec<(String, Type)> = Vec::with_capacity(columns.len());
@@ -180,6 +219,17 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+/// The columns of rows of a shape.
+fn named_columns(shape: &Shape) -> Vec<(Option<String>, Type)> {
+    shape.fields().map(|(name, ty)| (Some(name.to_owned()), ty)).collect()
+}
+
+fn redundant(columns: &[(Name, TypeName)], at: usize) -> Error {
+    let at = columns.first().map_or(at, |(name, _)| name.at);
+    let message = "a column definition list is redundant for a function returning a named composite type";
+    Error::new("42601", message).at(at)
 }
 
 fn only_for_records(columns: &[(Name, TypeName)]) -> Error {

@@ -69,6 +69,8 @@ fn try_bind(sql: &str, catalog: &CatalogSnapshot) -> crate::Result<Bound> {
         search_path: &SearchPath::default(),
         context: &SessionContext::default(),
         row_security: true,
+        as_of: None,
+        tables_then: None,
     };
     bind(&statements[0], catalog, &settings, Some(&[]))
 }
@@ -368,6 +370,8 @@ fn what_is_short_to_bind_is_told_apart() {
             search_path: &SearchPath::default(),
             context: &SessionContext::default(),
             row_security: true,
+            as_of: None,
+            tables_then: None,
         };
         let is_short = |sql: &str| {
             let statements = crate::parse::parse(sql).unwrap();
@@ -522,5 +526,61 @@ fn which_statements_are_due() {
             assert!(!is_audited_in(&before, &plain), "{sql}");
             assert_eq!(is_audited_in(&before, &audited), is_due, "{sql} {audit:?}");
         }
+    }
+}
+
+#[test]
+fn moments_have_types_and_places() {
+    let sql = "select t.a, x.d from t, t for system_time as of $1 x, t for system_time as of $2::interval y";
+    assert_eq!(signature(sql), "a integer, d text (timestamp with time zone, interval)");
+    let of_all = signature("select * from u as of system time '-1h' where a = $1");
+    assert_eq!(of_all, "a integer, e bigint, f timestamp with time zone (integer)");
+    for (sql, expected) in [
+        (
+            "select 1 from t for system_time as of true",
+            "42804 a moment of system time must not be of type boolean @39",
+        ),
+        ("select 1 from t for system_time as of a", "42703 column \"a\" does not exist @39"),
+        ("select 1 from t for update of t", "no error"),
+        (
+            "select 1 from t for system_time as of 'now' for update",
+            "0A000 FOR UPDATE of \"t\", which is read as it was, is not supported @0",
+        ),
+        (
+            "select 1 from t as of system time 'now' union select 2",
+            "0A000 AS OF SYSTEM TIME of a query within a statement is not supported @35",
+        ),
+        (
+            "insert into u select 1 from t as of system time 'now'",
+            "0A000 AS OF SYSTEM TIME of a query within a statement is not supported @49",
+        ),
+        (
+            "select 1 from pg_class for system_time as of 'now'",
+            "0A000 FOR SYSTEM_TIME can only be applied to tables and views @15",
+        ),
+    ] {
+        assert_eq!(error(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn what_has_changed_is_asked_by_other_statements() {
+    let changed =
+        "change text, before jsonb, after jsonb (timestamp with time zone, timestamp with time zone)";
+    assert_eq!(signature("diff table t between $1 and $2"), changed);
+    let of_row = "change text, system_time timestamp with time zone, system_timestamp numeric, system_txn numeric, content jsonb";
+    assert_eq!(signature("show changes for row ($1) of t"), format!("{of_row} (integer)"));
+    assert_eq!(signature("flashback table t to $1"), " (timestamp with time zone)");
+    for (sql, expected) in [
+        ("flashback table nosuch to 'now'", "42P01 relation \"nosuch\" does not exist @17"),
+        ("flashback table t to", "42601 syntax error at end of input @21"),
+        (
+            "diff table t between true and 'now'",
+            "42804 a moment of system time must not be of type boolean @0",
+        ),
+        ("show changes for row (1, 2, 3) of t", "42601 the primary key of \"t\" has 1 columns @22"),
+        ("show changes for row () of t", "42601 syntax error at or near \")\" @23"),
+    ] {
+        assert_eq!(error(sql), expected, "{sql}");
     }
 }

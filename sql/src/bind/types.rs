@@ -1,10 +1,12 @@
 //! Names of types.
 
+use std::sync::Arc;
+
 use expr::types::{Form, Order};
 use expr::{Type, TypeKind};
 
 use super::Binder;
-use crate::catalog::{SearchPath, schema};
+use crate::catalog::{SearchPath, TableDescriptor, schema};
 use crate::error::{Error, Result};
 use crate::parse::ast::TypeName;
 
@@ -21,6 +23,21 @@ pub(super) fn comparable(ty: Type, operator: &str, at: usize) -> Result<()> {
     })
 }
 
+/// 42804 if values of the type have no collation.
+pub(super) fn collatable(ty: Type, at: usize) -> Result<()> {
+    let is_text = |kind: TypeKind| {
+        matches!(
+            kind.base(),
+            TypeKind::Text | TypeKind::Varchar | TypeKind::Bpchar | TypeKind::Name | TypeKind::Citext
+        )
+    };
+    if is_text(ty.kind.base().element().unwrap_or(ty.kind)) || ty.kind == TypeKind::Unknown {
+        return Ok(());
+    }
+    let message = format!("collations are not supported by type {}", ty.kind.display_name());
+    Err(Error::new("42804", message).at(at))
+}
+
 impl Binder<'_> {
     /// The type of this name.
     pub(super) fn type_of(&self, name: &TypeName) -> Result<Type> {
@@ -28,14 +45,32 @@ impl Binder<'_> {
             Some(schema) => format!("{schema}.{}", name.name),
             None => name.name.clone(),
         };
-        let missing = || Error::new("42704", format!("type \"{shown}\" does not exist")).at(name.at);
+        let missing = || match self.relation_called(name) {
+            Some(_) => Error::unsupported(format!("the row type of relation \"{shown}\"")).at(name.at),
+            None => Error::new("42704", format!("type \"{shown}\" does not exist")).at(name.at),
+        };
         let kind = self.type_named(name.schema.as_deref(), &name.name).map_err(|error| error.at(name.at))?;
         let kind = kind.ok_or_else(missing)?;
-        self.types_named.borrow_mut().extend(kind.made_oid());
-        let kind = if name.array { kind.array().ok_or_else(missing)? } else { kind };
+        let brought = self.catalog.objects().bringer(kind).map(|extension| extension.oid);
+        self.types_named.borrow_mut().extend(kind.made_oid().or(brought));
+        let kind = match name.array {
+            true => kind.array().ok_or_else(|| match kind.is_domain() || kind.is_vector() {
+                true => Error::unsupported(format!("arrays of type {shown}")).at(name.at),
+                false => missing(),
+            })?,
+            false => kind,
+        };
         let element = kind.element().unwrap_or(kind);
         let modifier = element.modifier(&name.modifiers).map_err(|error| Error::from(error).at(name.at))?;
         Ok(Type { kind, modifier })
+    }
+
+    /// The relation whose rows are of the type of this name.
+    pub(super) fn relation_called(&self, name: &TypeName) -> Option<&Arc<TableDescriptor>> {
+        match &name.schema {
+            Some(schema) => self.catalog.table(schema, &name.name),
+            None => self.catalog.find_table(self.settings.search_path, &name.name),
+        }
     }
 
     /// The type that a name means: along the search path, or in a view's query what it meant then.
@@ -48,18 +83,22 @@ impl Binder<'_> {
             schema::PG_CATALOG => TypeKind::from_name(name),
             schema => objects.type_named(schema, name),
         };
+        let brought = || objects.type_brought(name).map(|(kind, _)| kind);
         match schema {
             Some(schema) if objects.schema_oid(schema).is_none() => {
                 Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")))
             }
             Some(schema) => Ok(within(schema)),
-            None if self.reads_kept => Ok(SearchPath::default().lookup(objects).find_map(within)),
+            // What an extension has brought is called there as if it were always in sight.
+            None if self.reads_kept => {
+                Ok(SearchPath::default().lookup(objects).find_map(within).or_else(brought))
+            }
             None => {
                 let meant = self.viewed_types().iter().filter_map(|oid| objects.get(*oid));
                 let meant = meant.filter(|object| object.name == name).find_map(|object| object.kind());
                 // What was meant then is no other type of that name now.
                 Ok(meant.or_else(|| match self.is_within_known() {
-                    true => SearchPath::default().lookup(objects).find_map(within),
+                    true => SearchPath::default().lookup(objects).find_map(within).or_else(brought),
                     false => self.settings.search_path.lookup(objects).find_map(within),
                 }))
             }
@@ -67,10 +106,12 @@ impl Binder<'_> {
     }
 
     /// What is bound of a text that the catalog keeps. Whatever the session's search path: types are called there what one
-    /// who has not changed it calls them.
+    /// who has not changed it calls them, and a call by name is of what is built in, whoever has made another since.
     pub(super) fn of_kept<T>(&mut self, bind: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.reads_kept, true);
+        let calls = std::mem::replace(&mut self.calls_kept, true);
         let bound = bind(self);
+        self.calls_kept = calls;
         self.reads_kept = before;
         bound
     }

@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use expr::functions::quote::identifier;
-use expr::{Datum, Expr};
+use expr::{Datum, Expr, TypeKind};
 
 use super::object::WithinView;
 use super::{Binder, SessionSettings};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
-use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor, called};
 use crate::error::Result;
 use crate::parse::ast::{Alias, Name, QualifiedName};
 use crate::parse::{self, Edit, Instead};
@@ -27,12 +27,19 @@ pub(crate) fn view_text(
     search_path: &SearchPath,
 ) -> String {
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context, row_security: true };
+    let settings = SessionSettings {
+        search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(catalog, &settings) };
     let edits = binder.view_edits(view).unwrap_or_default();
     let edited = parse::edited(&view.query, edits);
     let text = if parse::parse_query(&edited).is_ok() { &edited } else { &view.query };
-    parse::with_names(text, |oid| binder.name_of(oid))
+    let text = parse::with_names(text, |oid| binder.name_of(oid));
+    called::by_name(catalog, search_path, &text)
 }
 
 /// What became of the columns that a view's query knows.
@@ -81,9 +88,10 @@ impl Binder<'_> {
         Ok(self.edits.take().unwrap_or_default())
     }
 
-    /// The list of changes of the query at hand, if it is a view's own that is to be written.
+    /// The list of changes of the query at hand, if it is a view's own that is to be written, and not what is kept elsewhere and
+    /// stands in its place: a parameter's default.
     fn edits(&mut self) -> Option<&mut Vec<Edit>> {
-        if self.views_deep == 1 { self.edits.as_mut() } else { None }
+        if self.views_deep == 1 && !self.calls_kept { self.edits.as_mut() } else { None }
     }
 
     /// Notes what a literal of a new view means in the session and at the time that it is written in.
@@ -94,7 +102,12 @@ impl Binder<'_> {
             _ if !is_new || self.edits.is_none() => return,
             Datum::Null => return,
             Datum::Oid(oid) => oid.to_string(),
-            value => expr::codec::shown(value, *ty, &self.catalog.plain_session()),
+            value => {
+                // What an array names stays what it is, whatever it is called.
+                let names = ty.kind.element().is_some_and(TypeKind::is_reg);
+                let ty = if names { TypeKind::OidArray.into() } else { *ty };
+                expr::codec::shown(value, ty, &self.catalog.plain_session())
+            }
         };
         let instead = Instead::String(ty.kind.display_name());
         self.edits()
@@ -149,6 +162,15 @@ impl Binder<'_> {
         self.note_edit(first.at, parts.saturating_mul(2), text);
     }
 
+    /// Notes which function a call in a query means that is to be kept.
+    pub(super) fn note_call(&mut self, name: &QualifiedName, function: &ObjectDescriptor) {
+        if matches!(self.within_view, Some(WithinView::New(_))) {
+            let first = name.schema.as_ref().unwrap_or(&name.name);
+            let tokens = if name.schema.is_some() { 3 } else { 1 };
+            self.note_edit(first.at, tokens, called::kept(function.oid, &function.name));
+        }
+    }
+
     fn note_edit(&mut self, at: usize, tokens: usize, text: String) {
         if let Some(edits) = self.edits() {
             edits.push(Edit { at, instead: Instead::Tokens(tokens), text });
@@ -160,7 +182,7 @@ impl Binder<'_> {
         self.edits()?;
         let Some(WithinView::Known(object)) = &self.within_view else { return None };
         let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
-        let known = object.view()?.relation(schema, &name.name.value)?;
+        let known = object.kept_query()?.relation(schema, &name.name.value)?;
         let now = self.catalog.table_by_oid(known.oid)?;
         Some((known.clone(), now.as_ref().clone()))
     }

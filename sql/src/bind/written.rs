@@ -6,12 +6,13 @@
 //! (`CURRENT_DATE`, `EXTRACT`, `AT TIME ZONE`) is printed where it is bound, and stands in the tree as a column of which that
 //! text is the name; columns of a table, which a constraint may name, come before them.
 
+use expr::functions::quote;
 use expr::print::{Printer, Style};
 use expr::{Datum, Expr, Type};
 
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, SearchPath, named};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parse::{self, ast};
 
 /// An expression is bound to be printed.
@@ -33,7 +34,13 @@ pub(crate) fn sparing(
 ) -> Option<String> {
     let expression = parse::parse_expression(sql).ok()?;
     let context = catalog.plain_session();
-    let settings = SessionSettings { search_path, context: &context, row_security: true };
+    let settings = SessionSettings {
+        search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let mut binder = Binder::new(catalog, &settings);
     let printed = binder.of_kept(|binder| {
         binder.as_written(Style::Sparing, Vec::new(), |binder| match ty {
@@ -51,16 +58,31 @@ impl Binder<'_> {
         default: &ast::DefaultDefinition,
         ty: Type,
         column: &str,
-    ) -> Option<String> {
+    ) -> Result<Option<String>> {
         let printed = self.as_written(Style::Full, Vec::new(), |binder| {
             binder.default_expression(&default.expr, ty, column)
         });
         match printed {
             // Of a domain NULL is no less than another default: it stands before what the domain has.
-            Ok((Expr::Literal { value: Datum::Null, .. }, _)) if !ty.kind.is_domain() => None,
-            Ok((_, text)) if self.is_default(&text, ty, column) => Some(self.by_oid(&text)),
+            Ok((Expr::Literal { value: Datum::Null, .. }, _)) if !ty.kind.is_domain() => Ok(None),
+            Ok((_, text)) if self.is_default(&text, ty, column) => Ok(Some(self.by_oid(&text))),
             // It cannot be said in PostgreSQL's way: then as it was said.
-            _ => Some(self.by_oid(&default.text)),
+            _ => self.as_it_was_said(&default.text).map(Some),
+        }
+    }
+
+    /// What is kept of an expression that cannot be printed.
+    ///
+    /// # Errors
+    /// 0A000: it calls a function that was made by its name, which does not say for ever which is meant.
+    pub(super) fn as_it_was_said(&self, text: &str) -> Result<String> {
+        let called = parse::called_in(text);
+        let made = called.iter().find(|name| self.catalog.objects().functions_named(name).next().is_some());
+        match made {
+            Some(name) => {
+                Err(Error::unsupported(format!("a call of function {name} in an expression of this kind")))
+            }
+            None => Ok(self.by_oid(text)),
         }
     }
 
@@ -91,6 +113,25 @@ impl Binder<'_> {
         let printer = Printer { names: &words, session: &self.catalog.plain_session(), style };
         let text = printer.print(&bound);
         Ok((bound, text))
+    }
+
+    /// The call of a function that goes by such a name, as the column that stands for its text. The last arguments have these
+    /// names.
+    pub(super) fn call_in_words(&mut self, name: &str, args: &[Expr], named: &[ast::Name], ty: Type) -> Expr {
+        let Some(written) = &mut self.written else { return Expr::null(ty) };
+        let session = self.catalog.plain_session();
+        let printer = Printer { names: &written.words, session: &session, style: written.style };
+        let unnamed = args.len().saturating_sub(named.len());
+        let args = args.iter().enumerate().map(|(place, arg)| {
+            let text = printer.argument(arg);
+            match place.checked_sub(unnamed).and_then(|place| named.get(place)) {
+                Some(name) => format!("{} => {text}", quote::identifier(&name.value)),
+                None => text,
+            }
+        });
+        let text = format!("{name}({})", args.collect::<Vec<_>>().join(", "));
+        written.words.push(text);
+        Expr::Column { index: written.words.len().saturating_sub(1), ty }
     }
 
     /// A call in words of the SQL standard, or the column that stands for its text.

@@ -37,6 +37,8 @@ pub struct Commented {
 }
 
 impl Commented {
+    /// `pg_proc`: functions.
+    pub const FUNCTION: Oid = 1255;
     /// `pg_extension`
     pub const EXTENSION: Oid = 3079;
     /// `pg_type`
@@ -80,6 +82,13 @@ impl Comments {
     /// Forgets what is not of the whole cluster.
     pub(crate) fn leave_shared(&mut self) {
         self.0.retain(|on, _| on.is_shared());
+    }
+
+    /// Those that are on what `keeps` says.
+    #[must_use]
+    pub fn retained(mut self, keeps: impl Fn(Commented) -> bool) -> Self {
+        self.0.retain(|on, _| keeps(*on));
+        self
     }
 
     /// Each of them.

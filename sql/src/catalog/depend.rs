@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::object::{ObjectDescriptor, TypeDescriptor};
+use expr::TypeKind;
+
+use super::object::{FunctionDescriptor, ObjectDescriptor, TypeDescriptor};
 use super::{CatalogSnapshot, ColumnId, Oid, TableDescriptor, TableKind, ViewDescriptor};
 
 /// Something that others may depend on.
@@ -22,6 +24,10 @@ pub enum Address {
     Type(Oid),
     /// An extension.
     Extension(Oid),
+    /// A function.
+    Function(Oid),
+    /// An attribute of a composite type, by its number from 1.
+    Attribute(Oid, u32),
     /// A column of a table.
     Column(Oid, ColumnId),
     /// The default of a column.
@@ -47,17 +53,25 @@ impl Address {
             | Self::Relation(oid)
             | Self::Type(oid)
             | Self::Extension(oid)
+            | Self::Function(oid)
             | Self::Index(_, oid)
             | Self::Constraint(_, oid)
             | Self::Policy(_, oid) => (oid, 0),
-            Self::Column(oid, column) | Self::Default(oid, column) => (oid, column),
+            Self::Attribute(oid, number) | Self::Column(oid, number) | Self::Default(oid, number) => {
+                (oid, number)
+            }
         }
     }
 
     /// The table whose descriptor it stands in, if it is not all of that.
     pub fn table(self) -> Option<Oid> {
         match self {
-            Self::Schema(_) | Self::Relation(_) | Self::Type(_) | Self::Extension(_) => None,
+            Self::Schema(_)
+            | Self::Relation(_)
+            | Self::Type(_)
+            | Self::Extension(_)
+            | Self::Function(_)
+            | Self::Attribute(..) => None,
             Self::Column(table, _)
             | Self::Default(table, _)
             | Self::Index(table, _)
@@ -78,6 +92,7 @@ impl Address {
     pub(super) fn whole(self) -> Option<Self> {
         match self {
             Self::Column(table, _) => Some(Self::Relation(table)),
+            Self::Attribute(own, _) => Some(Self::Type(own)),
             _ => None,
         }
     }
@@ -117,6 +132,30 @@ pub fn dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
     found
 }
 
+/// Whether anything depends on a type, so that there may be values of it, or texts that name its parts.
+pub fn is_used(catalog: &CatalogSnapshot, oid: Oid) -> bool {
+    let own = Address::Type(oid);
+    dependencies(catalog).iter().any(|one| one.on == own && one.of.whole() != Some(own))
+}
+
+/// Whether rows or keys that are stored hold what a function answers: those of an index or of a generated column, which may
+/// call another whose default calls it.
+pub fn is_stored(catalog: &CatalogSnapshot, function: Oid) -> bool {
+    let all = dependencies(catalog);
+    let mut known = BTreeSet::from([function]);
+    let mut open = vec![function];
+    while let Some(next) = open.pop() {
+        for one in all.iter().filter(|one| one.on == Address::Function(next)) {
+            match one.of {
+                Address::Index(..) | Address::Column(..) => return true,
+                Address::Function(other) if known.insert(other) => open.push(other),
+                _ => {}
+            }
+        }
+    }
+    false
+}
+
 /// Those of the session's temporary objects. Nothing else is looked at.
 pub fn temporary_dependencies(catalog: &CatalogSnapshot) -> Vec<Dependency> {
     let objects = catalog.temporary_relations().filter_map(|relation| catalog.objects().get(relation.oid));
@@ -137,8 +176,8 @@ fn gathered<'a>(
             note(relation, Address::Schema(schema), Tie::Normal);
         }
         for column in &table.columns {
-            if let Some(made) = column.ty.kind.made_oid().filter(|_| table.kind.is_stored()) {
-                note(Address::Column(table.oid, column.id), Address::Type(made), Tie::Normal);
+            if let Some(brought) = type_of(catalog, column.ty.kind).filter(|_| table.kind.is_stored()) {
+                note(Address::Column(table.oid, column.id), brought, Tie::Normal);
             }
             let default = Address::Default(table.oid, column.id);
             if let Some(generated) = &column.generated {
@@ -189,14 +228,25 @@ fn gathered<'a>(
             note(Address::Type(object.oid), Address::Schema(schema), Tie::Normal);
         }
         if let Some(TypeDescriptor::Domain(own)) = object.made_type()
-            && let Some(base) = own.base.kind.made_oid()
+            && let Some(base) = type_of(catalog, own.base.kind)
         {
-            note(Address::Type(object.oid), Address::Type(base), Tie::Normal);
+            note(Address::Type(object.oid), base, Tie::Normal);
+        }
+        if let Some(TypeDescriptor::Composite(own)) = object.made_type() {
+            for (number, ty) in (1..).zip(own.attributes.types()) {
+                let Some(of_type) = type_of(catalog, ty.kind) else { continue };
+                let attribute = Address::Attribute(object.oid, number);
+                note(attribute, Address::Type(object.oid), Tie::Auto);
+                note(attribute, of_type, Tie::Normal);
+            }
         }
         if let Some(TypeDescriptor::Domain(own)) = object.made_type() {
             for oid in own.default.iter().flat_map(|text| super::named::relations_in(text)) {
                 note(Address::Type(object.oid), named(catalog, oid), Tie::Normal);
             }
+        }
+        if let Some(function) = object.function() {
+            of_function(catalog, object, function, &mut note);
         }
         if let Some(view) = object.view() {
             of_query(catalog, Address::Relation(object.oid), view, &mut note);
@@ -205,7 +255,33 @@ fn gathered<'a>(
     found
 }
 
-/// Of the text of an expression: the relations, the made types and the functions of extensions that it names.
+/// Of a function: what a body says that is a string is found out when it is called.
+fn of_function(
+    catalog: &CatalogSnapshot,
+    object: &ObjectDescriptor,
+    function: &FunctionDescriptor,
+    note: &mut impl FnMut(Address, Address, Tie),
+) {
+    let own = Address::Function(object.oid);
+    if let Some(schema) = catalog.objects().schema_oid(&object.schema) {
+        note(own, Address::Schema(schema), Tie::Normal);
+    }
+    let types: BTreeSet<Address> = function.kinds().filter_map(|kind| type_of(catalog, kind)).collect();
+    for of_type in types {
+        note(own, of_type, Tie::Normal);
+    }
+    if let Some(relation) = function.row_of {
+        note(own, Address::Relation(relation), Tie::Normal);
+    }
+    for default in function.parameters.iter().filter_map(|parameter| parameter.default.as_ref()) {
+        of_text(catalog, own, default, note);
+    }
+    if let Some(query) = function.query() {
+        of_query(catalog, own, query, note);
+    }
+}
+
+/// Of the text of an expression: the relations, the made types and the functions, made or of extensions, that it names.
 fn of_text(
     catalog: &CatalogSnapshot,
     own: Address,
@@ -214,6 +290,9 @@ fn of_text(
 ) {
     for extension in called(catalog, text) {
         note(own, Address::Extension(extension), Tie::Normal);
+    }
+    for function in super::called::functions_in(text) {
+        note(own, Address::Function(function), Tie::Normal);
     }
     for kind in catalog.objects().types().filter_map(|(object, _)| object.kind()) {
         if super::spelled::names(text, kind.display_name()) {
@@ -235,8 +314,13 @@ fn of_query(
     for extension in called(catalog, &view.query) {
         note(own, Address::Extension(extension), Tie::Normal);
     }
-    for made in &view.types {
-        note(own, Address::Type(*made), Tie::Normal);
+    for function in super::called::functions_in(&view.query) {
+        note(own, Address::Function(function), Tie::Normal);
+    }
+    for named in &view.types {
+        let is_extension = catalog.objects().extensions().any(|(object, _)| object.oid == *named);
+        let on = if is_extension { Address::Extension(*named) } else { Address::Type(*named) };
+        note(own, on, Tie::Normal);
     }
     for relation in &view.relations {
         note(own, Address::Relation(relation.oid), Tie::Normal);
@@ -252,11 +336,22 @@ fn of_query(
     }
 }
 
-/// The extensions whose functions a text calls.
+/// What a type is of that is not always there: the type that was made, or the extension that has brought it.
+fn type_of(catalog: &CatalogSnapshot, kind: TypeKind) -> Option<Address> {
+    let extension = || catalog.objects().bringer(kind).map(|object| Address::Extension(object.oid));
+    kind.made_oid().map(Address::Type).or_else(extension)
+}
+
+/// The extensions whose functions a text calls, or whose types it names.
 fn called(catalog: &CatalogSnapshot, text: &str) -> Vec<Oid> {
     let of = |object: &ObjectDescriptor| {
-        let own = expr::functions::all().filter(|function| function.extension == Some(object.name.as_str()));
-        own.map(|function| function.name).any(|name| super::spelled::calls(text, name))
+        let extension = Some(object.name.as_str());
+        let functions = expr::functions::all().filter(|function| function.extension == extension);
+        // Others have functions of the same name.
+        let own = |name: &&str| expr::functions::by_name(name).iter().all(|own| own.extension.is_some());
+        let mut types = TypeKind::all().filter(|kind| kind.extension() == extension);
+        functions.map(|function| function.name).filter(own).any(|name| super::spelled::calls(text, name))
+            || types.any(|kind| super::spelled::names(text, kind.display_name()))
     };
     catalog.objects().extensions().filter(|(object, _)| of(object)).map(|(object, _)| object.oid).collect()
 }

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod building;
+pub mod called;
 pub mod cluster_settings;
 pub mod comment;
 mod constraint;
@@ -18,6 +19,7 @@ pub mod depend;
 pub mod dropped;
 pub mod home;
 mod index;
+pub mod kept;
 mod layered;
 pub mod named;
 pub mod object;
@@ -25,11 +27,13 @@ mod overlay;
 mod policy;
 pub mod removal;
 mod row_expression;
+pub mod schedule;
 mod snapshot;
 pub mod spelled;
 pub mod stored;
 mod table;
 mod temporary;
+pub mod versioned;
 mod view;
 
 pub use constraint::{Action, Check, Constraints, ForeignKey};

@@ -20,7 +20,7 @@ impl CatalogSnapshot {
     pub fn with_temporary(&self, own: &Temporary) -> Self {
         let mut both = self.clone();
         both.put_object(own.schema.clone());
-        let tables = own.tables.iter().filter_map(|table| settled_table(self, table));
+        let tables = own.tables.iter().filter_map(|table| settled_table(self, table, own));
         tables.for_each(|table| both.insert(table));
         let (mut views, others): (Vec<_>, Vec<_>) =
             own.objects.iter().cloned().partition(|object| object.view().is_some());
@@ -71,7 +71,9 @@ impl CatalogSnapshot {
         let comments = comments.into_iter().filter_map(text).collect();
         let read = objects.iter().filter_map(|object| object.view()).flat_map(|view| read_by(self, view));
         let (read, on_commit) = (read.collect(), self.on_commit.clone());
-        Some(Temporary { schema, tables, objects, rights, comments, read, on_commit })
+        let columns = tables.iter().flat_map(|table| &table.columns);
+        let composites = self.objects().composites_in(columns.map(|column| column.ty.kind));
+        Some(Temporary { schema, tables, objects, rights, comments, read, composites, on_commit })
     }
 
     /// The catalog that everybody sees.
@@ -130,14 +132,19 @@ impl CatalogSnapshot {
     }
 }
 
-/// Whether what a temporary table is made of is there, and what its types are called now.
-fn settled_table(catalog: &CatalogSnapshot, table: &Arc<TableDescriptor>) -> Option<Arc<TableDescriptor>> {
+/// Whether what a temporary table is made of is there, and reads its values, and what its types are called now.
+fn settled_table(
+    catalog: &CatalogSnapshot,
+    table: &Arc<TableDescriptor>,
+    own: &Temporary,
+) -> Option<Arc<TableDescriptor>> {
     if table.columns.iter().all(|column| column.ty.kind.is_built_in()) {
         return Some(table.clone());
     }
     let mut now = TableDescriptor::clone(table);
     for column in now.columns.iter_mut().filter(|column| !column.ty.kind.is_built_in()) {
-        column.ty.kind = catalog.objects().kind(column.ty.kind.oid())?;
+        let kind = catalog.objects().kind(column.ty.kind.oid())?;
+        column.ty.kind = Some(kind).filter(|kind| catalog.objects().reads_as_then(*kind, &own.composites))?;
     }
     Some(Arc::new(now))
 }
@@ -159,7 +166,7 @@ fn is_whole(catalog: &CatalogSnapshot, object: &ObjectDescriptor, own: &Temporar
     let Some(view) = object.view() else { return true };
     let types = view.columns.iter().map(|column| column.ty.kind).filter(|kind| !kind.is_built_in());
     let mut types = types.map(expr::TypeKind::oid).chain(view.types.iter().copied());
-    let is_there = |oid: Oid| catalog.objects().kind(oid).is_some();
+    let is_there = |oid: Oid| catalog.objects().get(oid).is_some() || catalog.objects().kind(oid).is_some();
     let is_same = |now: Type, then: Type| now.kind.oid() == then.kind.oid() && now.modifier == then.modifier;
     let reads = view.relations.iter().all(|relation| {
         let is_as_read = |id: &ColumnId| {
@@ -183,11 +190,11 @@ fn commented(comments: &Comments, relation: &TableDescriptor) -> Vec<Commented> 
 
 #[cfg(test)]
 mod tests {
-    use expr::TypeKind;
+    use expr::{Shape, TypeKind};
 
     use super::*;
     use crate::catalog::depend::Address;
-    use crate::catalog::object::types::DomainDescriptor;
+    use crate::catalog::object::types::{CompositeDescriptor, DomainDescriptor};
     use crate::catalog::object::{ObjectBody, TypeDescriptor};
     use crate::catalog::{Column, Constraints, IndexColumn, IndexDescriptor, IndexOptions, IndexState};
     use crate::catalog::{RowSecurity, SearchPath, TableKind, removal};
@@ -255,6 +262,27 @@ mod tests {
         assert!(removal.order.contains(&wanted[0]));
         assert!(removal.order.iter().all(|address| [30_001, 30_002].contains(&address.oid())));
         assert_eq!(removal::temporary_removal(&both, &wanted).order, removal.order);
+    }
+
+    #[test]
+    fn a_temporary_table_goes_when_its_values_are_read_no_more() {
+        let made = |fields: &[(&str, TypeKind)]| {
+            let fields = fields.iter().map(|(name, kind)| ((*name).to_owned(), Type::plain(*kind)));
+            let own = CompositeDescriptor { relation: 20_502, attributes: Arc::new(Shape::new(fields)) };
+            let body = ObjectBody::Type(TypeDescriptor::Composite(own));
+            let (schema, name) = (schema::PUBLIC.to_owned(), "pair".to_owned());
+            Arc::new(ObjectDescriptor { oid: 20_500, schema, name, body })
+        };
+        let shared = CatalogSnapshot::new(7, [], []).with_object(made(&[("a", TypeKind::Int4)]));
+        let mut own = TableDescriptor::clone(&table(30_001, schema::TEMPORARY));
+        own.columns[0].ty = shared.objects().kind(20_500).unwrap().array().unwrap().into();
+        let temporary = shared.with_object(own_schema()).with_table(Arc::new(own)).temporary().unwrap();
+        let is_there = |fields: &[(&str, TypeKind)]| {
+            shared.with_object(made(fields)).with_temporary(&temporary).table_by_oid(30_001).is_some()
+        };
+        assert!(is_there(&[("a", TypeKind::Int4)]) && is_there(&[("renamed", TypeKind::Int4)]));
+        assert!(is_there(&[("a", TypeKind::Int4), ("added", TypeKind::Int4)]));
+        assert!(!is_there(&[("a", TypeKind::Int8)]) && !is_there(&[]));
     }
 
     #[test]

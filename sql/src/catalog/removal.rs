@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use expr::TypeKind;
+
+use super::called::signature;
 use super::depend::{Address, Dependency, Tie, dependencies, temporary_dependencies};
 use super::{CatalogSnapshot, ColumnId, Oid, SearchPath};
 use crate::error::{Error, Notice, Result};
@@ -149,7 +152,10 @@ impl Removal {
                 _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
             };
             return Err(Error::new("2BP01", message)
-                .detail(self.told(|of, on| format!("{} depends on {}", named(of), named(on))))
+                .detail(self.told(|of, on| {
+                    let on = brought(catalog, of, on).unwrap_or_else(|| named(on));
+                    format!("{} depends on {on}", named(of))
+                }))
                 .hint("Use DROP ... CASCADE to drop the dependent objects too."));
         }
         Ok(match self.cascaded.as_slice() {
@@ -174,6 +180,13 @@ impl Removal {
         }
         lines.join("\n")
     }
+}
+
+/// The type of a column that has it from an extension, as messages name it.
+fn brought(catalog: &CatalogSnapshot, of: Address, on: Address) -> Option<String> {
+    let (Address::Column(table, id), Address::Extension(_)) = (of, on) else { return None };
+    let column = catalog.table_by_oid(table)?.columns.iter().find(|column| column.id == id)?;
+    column.ty.kind.extension().map(|_| format!("type {}", column.ty.kind.display_name()))
 }
 
 /// An object as messages name it: qualified where its bare name means another.
@@ -203,10 +216,22 @@ fn describe(catalog: &CatalogSnapshot, path: &SearchPath, address: Address) -> S
             let name = catalog.objects().get(oid).map(|object| object.name.as_str()).unwrap_or_default();
             format!("extension {name}")
         }
+        Address::Function(oid) => match catalog.objects().get(oid) {
+            Some(object) => format!("function {}", signature(catalog, path, object)),
+            None => format!("function {oid}"),
+        },
         Address::Type(oid) => match catalog.objects().kind(oid) {
             Some(kind) => format!("type {}", kind.display_name()),
             None => format!("type {oid}"),
         },
+        Address::Attribute(oid, number) => {
+            let kind = catalog.objects().kind(oid);
+            let attributes = kind.and_then(|kind| catalog.objects().attributes(kind));
+            let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+            let own = attributes.as_ref().zip(place).and_then(|(own, place)| own.fields().nth(place));
+            let (name, of) = (own.map_or("", |(name, _)| name), kind.map_or("", TypeKind::display_name));
+            format!("column {name} of composite type {of}")
+        }
         Address::Column(table, number) => column(table, number),
         Address::Default(table, number) => format!("default value for {}", column(table, number)),
         Address::Index(_, oid) => match catalog.index_by_oid(oid) {

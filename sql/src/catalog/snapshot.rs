@@ -315,10 +315,13 @@ impl CatalogSnapshot {
             .find_map(|table| table.indexes.iter().find(|index| index.oid == oid).map(|index| (table, index)))
     }
 
-    /// The queries that are kept, of views and of materialised views: what each belongs to is, and its name.
+    /// The queries that are kept, of views, of materialised views and of functions: what each belongs to is, and its name.
     pub fn queries(&self) -> impl Iterator<Item = (&'static str, &str, &ViewDescriptor)> {
         let plain = self.objects.iter();
-        let plain = plain.filter_map(|object| Some(("view", object.name.as_str(), object.view()?)));
+        let plain = plain.filter_map(|object| {
+            let word = if object.view().is_some() { "view" } else { "function" };
+            Some((word, object.name.as_str(), object.kept_query()?))
+        });
         let stored = self.by_oid.values().filter_map(|table| {
             let own = table.materialised.as_ref()?;
             Some((table.kind.word(), table.name.as_str(), &own.view))

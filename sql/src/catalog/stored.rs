@@ -3,7 +3,7 @@
 //! ```text
 //! key   = index key of the catalog's index of tables: column oid, suffix 0
 //! value = protobuf TableRecord
-//!         version = 1 to 6       a reader refuses what is newer than it knows; from 2 on: with what only newer readers heed
+//!         version = 1 to 7       a reader refuses what is newer than it knows; from 2 on: with what only newer readers heed
 //!         oid, schema, name, next_column_id, schema_version
 //!         columns: (id, name, type oid, type modifier, flags, default text, value that rows lack, generation)*
 //!         indexes: (oid, index id, name, flags, parts of the key*, constraint, options)*, the primary index first
@@ -34,7 +34,7 @@ use policy::RowSecurityRecord;
 use super::home::Home;
 use super::object::Kinds;
 use super::object::stored::{ViewRecord, view, view_record};
-use super::{Column, Constraints, Materialised, Oid, RowSecurity, TableDescriptor, TableKind};
+use super::{Column, Constraints, IndexId, Materialised, Oid, RowSecurity, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 
 /// The index id under which the rows of tables stand.
@@ -51,7 +51,10 @@ pub fn tables_span(home: Home) -> Span {
 }
 
 /// The newest version of a table's row that this code reads.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
+/// The version of tables without what came with the seventh: indexes that lie over others, of which whoever does not know that
+/// would read a part.
+const VERSION_WHOLE: u32 = 6;
 /// The version of tables without what came with the sixth: what is recorded in the audit log.
 const VERSION_UNAUDITED: u32 = 5;
 /// The version of tables without what came with the fifth: row-level security, which whoever does not know it would not heed.
@@ -155,7 +158,7 @@ pub fn encode_table(table: &TableDescriptor) -> Result<Bytes> {
 pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
     let damaged =
         |why: String| Error::new("XX001", format!("the catalog's row of a table is damaged: {why}"));
-    let record = TableRecord::decode(value).map_err(|error| damaged(error.to_string()))?;
+    let record = record_of(value)?;
     if record.version > VERSION {
         return Err(Error::new(
             "0A000",
@@ -205,10 +208,31 @@ pub fn decode_table(value: &[u8], kinds: &Kinds) -> Result<TableDescriptor> {
     Ok(table)
 }
 
+/// The oid of a table, and the ids of its indexes, whatever else its row says. XX001 if it is damaged.
+pub fn indexes_of(value: &[u8]) -> Result<(Oid, Vec<IndexId>)> {
+    let record = record_of(value)?;
+    Ok((record.oid, record.indexes.iter().map(IndexRecord::id).collect()))
+}
+
+/// The oid, the schema and the name of a table, whatever else its row says; `None`: it is a materialised view. XX001 if it is
+/// damaged.
+pub fn name_of(value: &[u8]) -> Result<Option<(Oid, String, String)>> {
+    let record = record_of(value)?;
+    Ok(record.materialised.is_none().then_some((record.oid, record.schema, record.name)))
+}
+
+fn record_of(value: &[u8]) -> Result<TableRecord> {
+    TableRecord::decode(value)
+        .map_err(|error| Error::new("XX001", format!("the catalog's row of a table is damaged: {error}")))
+}
+
 /// The oldest version whose readers heed all that the table has.
 fn version(table: &TableDescriptor) -> u32 {
-    if !table.audit.is_empty() {
+    if table.indexes.iter().any(|index| keys::sql::is_branch(index.id)) {
         return VERSION;
+    }
+    if !table.audit.is_empty() {
+        return VERSION_WHOLE;
     }
     if !table.row_security.is_empty() {
         return VERSION_UNAUDITED;
@@ -311,8 +335,13 @@ mod tests {
         assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), guarded);
         let audited = TableDescriptor { audit: Classes::of(audit::Class::Read), ..guarded };
         let value = encode_table(&audited).unwrap();
-        assert_eq!(version(&value), VERSION);
+        assert_eq!(version(&value), VERSION_WHOLE);
         assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), audited);
+        let mut clone = audited.clone();
+        clone.indexes[0].id = keys::sql::to_branch(100);
+        let value = encode_table(&clone).unwrap();
+        assert_eq!(version(&value), VERSION);
+        assert_eq!(decode_table(&value, &Kinds::default()).unwrap(), clone);
         // What was written before is read, whichever format it has.
         for version in [VERSION_PLAIN, VERSION_CONSTRAINED, VERSION_EXPRESSIONS, VERSION_UNGUARDED, VERSION] {
             let older = TableRecord { version, ..TableRecord::decode(&*plain).unwrap() };

@@ -50,6 +50,8 @@ pub struct Temporary {
     pub(super) comments: Vec<(Commented, Arc<str>)>,
     /// The columns that views read, and of which types they are.
     pub(super) read: BTreeMap<(Oid, ColumnId), Type>,
+    /// The composite types that values in the tables are of, as they are.
+    pub(super) composites: Vec<Arc<ObjectDescriptor>>,
     pub(super) on_commit: Arc<BTreeMap<Oid, OnCommit>>,
 }
 

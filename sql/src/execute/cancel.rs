@@ -1,4 +1,4 @@
-//! What ends a statement early: a request to cancel it, and its deadline. Both are seen wherever it waits, and every
+//! What ends a statement early: a request to cancel it, its deadline, and that of its transaction. All are seen wherever it waits, and every
 //! millisecond or so where it works.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,9 @@ struct State {
     /// When the work under way is to end; of the two, the first tells whether there is one.
     is_bounded: AtomicBool,
     deadline: Mutex<Option<Instant>>,
+    /// The same of its transaction, which is no sooner.
+    is_transaction_bounded: AtomicBool,
+    transaction_deadline: Mutex<Option<Instant>>,
 }
 
 impl State {
@@ -48,7 +51,20 @@ impl State {
             return None;
         }
         let deadline = (*self.deadline.lock())?;
-        (env::clock::now() >= deadline).then_some(TIMEOUT)
+        (env::clock::now() >= deadline).then(|| self.late())
+    }
+
+    /// Why the work ends whose deadline has passed: that of its transaction ends the session with it.
+    fn late(&self) -> Why {
+        let is_bounded = self.is_transaction_bounded.load(Ordering::Relaxed);
+        let until = if is_bounded { *self.transaction_deadline.lock() } else { None };
+        if until.is_none_or(|until| env::clock::now() < until) {
+            return TIMEOUT;
+        }
+        // The first reason stands.
+        let _ = self.ended_for.set(TRANSACTION_TIMEOUT);
+        self.terminated.store(true, Ordering::SeqCst);
+        self.why_ended()
     }
 }
 
@@ -57,6 +73,7 @@ type Why = (&'static str, &'static str);
 
 const USER_REQUEST: Why = ("57014", "canceling statement due to user request");
 const TIMEOUT: Why = ("57014", "canceling statement due to statement timeout");
+const TRANSACTION_TIMEOUT: Why = ("25P04", "terminating connection due to transaction timeout");
 const TERMINATED: Why = ("57P01", "terminating connection due to administrator command");
 
 /// What a client hears that does not read what it listens to, and one for which it was gone too soon.
@@ -133,6 +150,19 @@ impl CancelHandle {
         }
     }
 
+    /// Says when the transaction is to end that the work belongs to which begins now.
+    pub(crate) fn set_transaction_deadline(&self, deadline: Option<Instant>) {
+        if deadline.is_some() || self.0.is_transaction_bounded.load(Ordering::Relaxed) {
+            *self.0.transaction_deadline.lock() = deadline;
+            self.0.is_transaction_bounded.store(deadline.is_some(), Ordering::Relaxed);
+        }
+    }
+
+    /// 57014: the deadline has passed; 25P04, and the session is to end: that of its transaction.
+    pub fn timed_out(&self) -> Error {
+        error(self.0.late())
+    }
+
     /// 57014 if a request stands, or the deadline has passed.
     pub(crate) fn check(&self) -> Result<()> {
         self.0.ended_by().map_or(Ok(()), |why| Err(error(why)))
@@ -194,11 +224,6 @@ impl Interrupt for State {
 
 fn error((sqlstate, message): Why) -> Error {
     Error::new(sqlstate, message)
-}
-
-/// 57014: the deadline has passed.
-pub(crate) fn timed_out() -> Error {
-    error(TIMEOUT)
 }
 
 impl std::fmt::Debug for CancelHandle {

@@ -1,5 +1,6 @@
 //! What a running statement works with: its transaction, its parameters, its session, its memory account.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,11 +13,13 @@ use super::deferred::Deferred;
 use super::held_back::{HeldBack, Write};
 use super::memory::Memory;
 use super::row_ids::RowIds;
+use super::truth::{Analysis, Truth};
 use crate::activity::Roster;
+use crate::activity::usage::Used;
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Notice, Result};
 use crate::keeper::Holder;
-use crate::questions::Questions;
+use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
 use crate::settings::Settings;
 use crate::system::Shown;
@@ -59,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) shown: &'a Shown,
     /// The gateway's sessions.
     pub(crate) roster: &'a Arc<Roster>,
+    /// What it does to tables.
+    pub(crate) used: &'a mut Used,
     /// What the client is to be warned of.
     pub(crate) warnings: &'a mut Vec<Notice>,
     /// Where numbers of sequences come from.
@@ -78,6 +83,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ingest_bytes_min: usize,
     /// What a statement of several parts has written, which none of them is to see.
     pub(crate) held_back: Option<HeldBack>,
+    /// Who counts what it does.
+    pub(crate) analysis: Analysis,
 }
 
 /// The ids of the indexes that a transaction created, and of the temporary ones among them that it has dropped again, in the
@@ -148,6 +155,7 @@ impl Context<'_> {
             advisory: &mut *self.advisory,
             shown: self.shown,
             roster: self.roster,
+            used: &mut *self.used,
             warnings: &mut *self.warnings,
             sequences: self.sequences,
             catalog_version: self.catalog_version,
@@ -157,7 +165,22 @@ impl Context<'_> {
             isolation: self.isolation,
             ingest_bytes_min: self.ingest_bytes_min,
             held_back: None,
+            analysis: self.analysis.clone(),
         }
+    }
+
+    /// Notes what the operator has done whose turn it is, if anybody counts.
+    #[inline]
+    pub(crate) fn tally(&self, note: impl FnOnce(&mut Truth)) {
+        if let Some(counted) = &self.analysis.at_hand {
+            note(&mut counted.lock());
+        }
+    }
+
+    /// The same, but it reads in another transaction.
+    pub(crate) fn at<'b>(&'b mut self, transaction: &'b mut Transaction) -> Context<'b> {
+        let session = self.session;
+        Context { transaction, ..self.within(session) }
     }
 
     /// The value of an expression over a row.
@@ -165,32 +188,143 @@ impl Context<'_> {
         Ok(expression.evaluate(&EvalContext::new(row, self.values, self.session))?)
     }
 
+    /// The value of an expression over a row, borrowed where it stands ready.
+    #[inline]
+    pub(crate) fn evaluate_ref<'b>(
+        &'b self,
+        expression: &'b Expr,
+        row: &'b [Datum],
+    ) -> Result<Cow<'b, Datum>> {
+        Ok(expression.evaluate_ref(&EvalContext::new(row, self.values, self.session))?)
+    }
+
     /// The values of expressions over a row.
     pub(crate) fn evaluate_all(&self, expressions: &[Expr], row: &[Datum]) -> Result<Row> {
         let context = EvalContext::new(row, self.values, self.session);
-        expressions.iter().map(|expression| Ok(expression.evaluate(&context)?)).collect()
+        let mut values = Row::with_capacity(expressions.len());
+        for expression in expressions {
+            values.push(expression.evaluate(&context)?);
+        }
+        Ok(values)
+    }
+
+    /// Goes on with the values of expressions over a row after those that there are. Each is an evaluation of its own.
+    fn go_on(&self, expressions: &[Expr], row: &[Datum], values: &mut Row) -> Result<()> {
+        let context = EvalContext::new(row, self.values, self.session);
+        for expression in expressions.iter().skip(values.len()) {
+            values.push(expression.evaluate(&context)?);
+            if self.questions.is_used() {
+                self.questions.settle();
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of expressions over a row, once the questions that they leave are answered: what one of them asks has none
+    /// before it computed again, as functions may have effects.
+    #[inline]
+    pub(crate) async fn settled_all(&mut self, expressions: &[Expr], row: &[Datum]) -> Result<Row> {
+        let (values, question) = self.attempt_all(expressions, row)?;
+        match question {
+            None => Ok(values),
+            Some(question) => self.answered_all(question, expressions, row, values).await,
+        }
+    }
+
+    /// The values of expressions over a row at once; or those before the one that leaves a question, with which it goes on in
+    /// [`Context::answered_all`].
+    #[inline]
+    pub(crate) fn attempt_all(&self, expressions: &[Expr], row: &[Datum]) -> Result<(Row, Option<Question>)> {
+        let mut values = Row::with_capacity(expressions.len());
+        match self.attempt(|cx| cx.go_on(expressions, row, &mut values)) {
+            Ok(outcome) => outcome.map(|()| (values, None)),
+            Err(question) => Ok((values, Some(question))),
+        }
+    }
+
+    /// The values of expressions over a row, of which there are those before the one that has left a question.
+    pub(crate) async fn answered_all(
+        &mut self,
+        mut question: Question,
+        expressions: &[Expr],
+        row: &[Datum],
+        mut values: Row,
+    ) -> Result<Row> {
+        loop {
+            let outcome = self.told(question, |cx| cx.go_on(expressions, row, &mut values)).await?;
+            match self.question(outcome.is_err()) {
+                Some(next) => question = next,
+                None => return outcome.map(|()| values),
+            }
+        }
+    }
+
+    /// Runs an evaluation again that has left a question.
+    async fn told<T>(
+        &mut self,
+        question: Question,
+        evaluate: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<Result<T>> {
+        // Hardly any evaluation asks: what it takes to answer is in nobody else's future.
+        let answer = Box::pin(self.answer(question)).await?;
+        self.questions.tell(answer);
+        self.questions.repeat_all();
+        Ok(evaluate(self))
     }
 
     /// What an evaluation comes to, once the questions that it leaves are answered.
     #[inline]
     pub(crate) async fn settled<T>(&mut self, evaluate: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        let attempt = self.attempt(&evaluate);
+        match attempt {
+            Ok(outcome) => outcome,
+            Err(question) => self.answered(question, evaluate).await,
+        }
+    }
+
+    /// What an evaluation comes to at once, for loops that wait for nothing else; or the question that it leaves, with which
+    /// it goes on in [`Context::answered`].
+    #[inline]
+    pub(crate) fn attempt<'b, T>(
+        &'b self,
+        evaluate: impl FnOnce(&'b Self) -> Result<T>,
+    ) -> std::result::Result<Result<T>, Question> {
         if self.questions.is_used() {
             self.questions.settle();
         }
-        let mut result = evaluate(self);
-        while self.questions.is_used() {
-            if result.is_err()
-                && let Some(question) = self.questions.take()
-            {
-                let answer = self.answer(question).await?;
-                self.questions.tell(answer);
-                self.questions.repeat_all();
-                result = evaluate(self);
-                continue;
+        let outcome = evaluate(self);
+        match self.question(outcome.is_err()) {
+            Some(question) => Err(question),
+            None => Ok(outcome),
+        }
+    }
+
+    /// What an evaluation that has left a question comes to.
+    pub(crate) async fn answered<T>(
+        &mut self,
+        mut question: Question,
+        evaluate: impl Fn(&Self) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let outcome = self.told(question, &evaluate).await?;
+            match self.question(outcome.is_err()) {
+                Some(next) => question = next,
+                None => return outcome,
             }
+        }
+    }
+
+    /// The question that an evaluation has left, if it is one that has come to an end for it; else it is over.
+    #[inline]
+    fn question(&self, has_failed: bool) -> Option<Question> {
+        if !self.questions.is_used() {
+            return None;
+        }
+        let asked = if has_failed { self.questions.take() } else { None };
+        if asked.is_none() {
             self.questions.settle();
         }
-        result
+        asked
     }
 
     /// Whether a condition holds of a row; NULL counts as false.

@@ -21,7 +21,11 @@ pub(crate) async fn lock_rows(
         return Ok(Vec::new());
     }
     let locked = cx.transaction.lock(keys, strength(lock), policy(lock)).await;
-    locked.map_err(|error| refused(error, lock, relation))
+    let locked = locked.map_err(|error| refused(error, lock, relation))?;
+    cx.tally(|truth| {
+        truth.note_read(locked.iter().filter_map(|locked| locked.value.as_ref()).map(Bytes::len))
+    });
+    Ok(locked)
 }
 
 /// Locks one row by its key and reads its newest value; `None`: there is no such row, or it was skipped.

@@ -75,15 +75,35 @@ pub(crate) struct Memory {
     most: usize,
     max: usize,
     drawn: usize,
+    /// What a step may hold at most before it puts rows aside, whatever there is.
+    step_max: usize,
     /// Bytes that went to temporary files.
     spilled: u64,
+    /// So many may.
+    spilled_max: Option<u64>,
     pool: Arc<MemoryPool>,
 }
 
 impl Memory {
     /// An empty account.
     pub(crate) fn new(bytes_max: usize, pool: &Arc<MemoryPool>) -> Self {
-        Self { used: 0, most: 0, max: bytes_max, drawn: 0, spilled: 0, pool: Arc::clone(pool) }
+        Self {
+            used: 0,
+            most: 0,
+            max: bytes_max,
+            drawn: 0,
+            step_max: usize::MAX,
+            spilled: 0,
+            spilled_max: None,
+            pool: Arc::clone(pool),
+        }
+    }
+
+    /// The same account, whose steps put rows aside once they hold `step_max` bytes, and no more than `spilled_max` of them.
+    pub(crate) fn bounded(mut self, step_max: usize, spilled_max: Option<u64>) -> Self {
+        self.step_max = step_max;
+        self.spilled_max = spilled_max;
+        self
     }
 
     /// Takes bytes; 53200 if there are not enough left.
@@ -126,7 +146,8 @@ impl Memory {
         let space = self.pool.temporary.as_ref()?;
         let of_pool = self.pool.free().saturating_add(self.drawn);
         let left = self.max.min(of_pool).saturating_sub(self.used);
-        Some(space.forced_share().unwrap_or_else(|| (left / SHARES).max(SHARE_BYTES_MIN)))
+        let of_steps = (left / SHARES).max(SHARE_BYTES_MIN).min(self.step_max);
+        Some(space.forced_share().unwrap_or(of_steps))
     }
 
     /// Takes bytes for a step that holds some already; false if it has to put rows aside first. Who holds nothing is not told
@@ -144,9 +165,16 @@ impl Memory {
         self.pool.temporary.as_ref()
     }
 
-    /// Notes that so many bytes went to a temporary file.
-    pub(crate) fn note_spilled(&mut self, bytes: usize) {
+    /// So many bytes go to a temporary file. 53400 if they may not.
+    pub(crate) fn note_spilled(&mut self, bytes: usize) -> Result<()> {
         self.spilled = self.spilled.saturating_add(bytes as u64);
+        match self.spilled_max.filter(|most| self.spilled > *most) {
+            None => Ok(()),
+            Some(most) => {
+                let message = format!("temporary file size exceeds temp_file_limit ({}kB)", most >> 10);
+                Err(Error::new("53400", message))
+            }
+        }
     }
 
     /// How many bytes went to temporary files.
@@ -310,6 +338,25 @@ mod tests {
         assert_eq!(memory.share(), Some(10 << 20));
         memory.reserve(15 << 20).unwrap();
         assert_eq!(memory.share(), Some(5 << 20));
+    }
+
+    #[test]
+    fn a_step_holds_no_more_than_it_may_and_a_statement_puts_no_more_aside() {
+        let options = crate::execute::temporary::TemporaryOptions {
+            disk: Arc::new(env::disk::MemoryDisk::new()),
+            folder: "/temporary".into(),
+            bytes_max: 1 << 30,
+            forced: None,
+        };
+        let pool = MemoryPool::new(1 << 30, Some(TemporarySpace::new(options)));
+        let mut memory = Memory::new(256 << 20, &pool).bounded(64 << 10, Some(10 << 10));
+        assert_eq!(memory.share(), Some(64 << 10));
+        memory.note_spilled(10 << 10).unwrap();
+        let refused = memory.note_spilled(1).unwrap_err();
+        assert_eq!(
+            (refused.sqlstate, refused.message.as_str()),
+            ("53400", "temporary file size exceeds temp_file_limit (10kB)")
+        );
     }
 
     #[test]

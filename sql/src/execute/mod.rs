@@ -14,26 +14,32 @@ pub(crate) mod ddl;
 mod deferred;
 mod explain;
 mod held_back;
+mod key_block;
 mod lock;
 pub(crate) mod memory;
 mod operators;
+mod past;
 mod point;
 pub(crate) mod rights;
 pub(crate) mod row_ids;
 mod rows;
 mod spill;
 pub(crate) mod temporary;
+pub(crate) mod truth;
 mod walk;
 mod write;
+
+use std::sync::Arc;
 
 use expr::{Expr, Row};
 
 pub(crate) use copy::{CopyFromExecution, CopyToExecution};
 pub(crate) use deferred::{Deferred, DeferredMark};
-pub(crate) use explain::explain;
+pub(crate) use explain::{Run, Shown, explain};
 pub(crate) use operators::BATCH_BYTES;
+pub(crate) use past::table_then;
 pub(crate) use point::{PointExecution, PointOutcome};
-pub(crate) use rows::IndexFormat;
+pub(crate) use rows::{IndexFormat, KeyColumn};
 pub(crate) use write::settle_deferred;
 
 use crate::catalog::access::{Right, Rights};
@@ -41,6 +47,7 @@ use crate::error::Result;
 use crate::plan::{Bound, Modify, Need, Node, Plan, RowGuard};
 use context::Context;
 use operators::BoxOperator;
+use truth::Truths;
 use walk::walk;
 use write::{CompoundExecution, DeleteExecution, InsertExecution, MergeExecution, UpdateExecution};
 
@@ -75,26 +82,34 @@ pub(crate) struct Written {
 impl Execution {
     /// Makes a query or a writing plan ready; `None` for what has no rows to run over.
     pub(crate) fn build(plan: &Plan) -> Result<Option<Self>> {
+        Self::build_counted(plan, None)
+    }
+
+    /// The same; what its operators do is counted, if that is wanted.
+    pub(crate) fn build_counted(plan: &Plan, truths: Option<&Arc<Truths>>) -> Result<Option<Self>> {
+        let build = |node: &Node| operators::build_counted(node, truths);
         Ok(Some(match plan {
-            Plan::Query(node) => Self::Query(operators::build(node)?),
+            Plan::Query(node) => Self::Query(build(node)?),
             Plan::Modify(modify) => match modify.as_ref() {
                 Modify::Insert(insert) => {
-                    let source = operators::build(&insert.source)?;
+                    let source = build(&insert.source)?;
                     Self::Insert(Box::new(InsertExecution::new(insert, source)?))
                 }
                 Modify::Update(update) => {
-                    let source = operators::build(&update.source)?;
+                    let source = build(&update.source)?;
                     Self::Update(Box::new(UpdateExecution::new(update, source)?))
                 }
                 Modify::Delete(delete) => {
-                    let source = operators::build(&delete.source)?;
+                    let source = build(&delete.source)?;
                     Self::Delete(Box::new(DeleteExecution::new(delete, source)?))
                 }
                 Modify::Merge(merge) => {
-                    let source = operators::build(&merge.source)?;
+                    let source = build(&merge.source)?;
                     Self::Merge(Box::new(MergeExecution::new(merge, source)?))
                 }
-                Modify::Compound(compound) => Self::Compound(Box::new(CompoundExecution::new(compound)?)),
+                Modify::Compound(compound) => {
+                    Self::Compound(Box::new(CompoundExecution::new(compound, truths)?))
+                }
                 Modify::CopyFrom(copy) => Self::CopyFrom(Box::new(CopyFromExecution::new(copy)?)),
                 Modify::CopyTo(copy) => Self::CopyTo(Box::new(CopyToExecution::new(copy)?)),
             },
@@ -148,6 +163,8 @@ pub(crate) struct Traits {
     pub(crate) makes_long_values: bool,
     /// It tells how much room tables take, which has to be measured first.
     pub(crate) tells_sizes: bool,
+    /// And how much of it history takes.
+    pub(crate) tells_history: bool,
 }
 
 /// Expressions of more parts than this take long over a single row.
@@ -155,7 +172,7 @@ const SHORT_PARTS_MAX: usize = 10_000;
 
 /// The traits of a plan, its expressions' included. (They are only looked at.)
 pub(crate) fn traits_of(plan: &mut Plan) -> Traits {
-    let (mut makes_long_values, mut tells_sizes) = (false, false);
+    let (mut makes_long_values, mut tells_sizes, mut tells_history) = (false, false, false);
     let mut parts = 0_usize;
     crate::plan::walk::expressions_mut(plan, &mut |expression| {
         expression.walk(&mut |part| {
@@ -163,17 +180,23 @@ pub(crate) fn traits_of(plan: &mut Plan) -> Traits {
             if let Expr::Call { function, .. } = part {
                 makes_long_values |= function.makes_long_values();
                 tells_sizes |= crate::system::tells_sizes(function.name);
+                tells_history |= crate::system::tells_history(function.name);
             }
         });
     });
     makes_long_values |= parts > SHORT_PARTS_MAX;
-    Traits { makes_long_values, tells_sizes, ..traits(plan) }
+    Traits { makes_long_values, tells_sizes, tells_history, ..traits(plan) }
 }
 
 /// The traits of a plan.
 fn traits(plan: &Plan) -> Traits {
-    let mut traits =
-        Traits { read_only: false, reads_catalog: false, makes_long_values: false, tells_sizes: false };
+    let mut traits = Traits {
+        read_only: false,
+        reads_catalog: false,
+        makes_long_values: false,
+        tells_sizes: false,
+        tells_history: false,
+    };
     let mut locks = false;
     let mut look = |node: &Node| match node {
         Node::VirtualScan(_) => traits.reads_catalog = true,
@@ -206,9 +229,11 @@ fn traits(plan: &Plan) -> Traits {
                 Modify::CopyFrom(_) => {}
             }
         }
-        Plan::Explain { plan, analyze } => {
+        Plan::Explain { plan, analyze, .. } => {
             let inner = self::traits(plan);
-            return Traits { read_only: inner.read_only || !analyze, ..inner };
+            // What EXECUTE runs is known only then.
+            let reads = inner.read_only && !matches!(**plan, Plan::Session(_));
+            return Traits { read_only: reads || !analyze, ..inner };
         }
         Plan::Empty | Plan::Session(_) => traits.read_only = true,
         Plan::Ddl(ddl) => {
@@ -225,7 +250,7 @@ fn traits(plan: &Plan) -> Traits {
 pub(crate) fn refused_when_read_only(bound: &Bound) -> Option<&'static str> {
     let writes = |need: &&Need| !need.rights.without(Rights::of(Right::Select)).is_empty();
     let refused = refused_plan(&bound.plan)?;
-    let is_of_rows = !matches!(bound.plan, Plan::Ddl(_));
+    let is_of_rows = !matches!(bound.plan.done(), Plan::Ddl(_));
     let mut written = bound.needs.iter().filter(writes).peekable();
     let is_own = is_of_rows && written.peek().is_some() && written.all(|need| need.table.is_temporary());
     (!is_own).then_some(refused)
@@ -254,7 +279,7 @@ fn refused_plan(plan: &Plan) -> Option<&'static str> {
             crate::plan::Ddl::Access(change) => change.command(),
             crate::plan::Ddl::Nothing { .. } => return None,
         }),
-        Plan::Explain { plan, analyze: true } => refused_plan(plan),
+        Plan::Explain { plan, analyze: true, .. } => refused_plan(plan),
         Plan::Query(_) if !traits(plan).read_only => Some("SELECT FOR UPDATE"),
         Plan::Empty | Plan::Query(_) | Plan::Explain { .. } | Plan::Session(_) => None,
     }

@@ -6,7 +6,10 @@ use audit::Classes;
 use crate::catalog::access::{Access, Object, Powers, Right, Rights};
 use crate::catalog::{CatalogSnapshot, Oid, TableDescriptor, schema};
 use crate::error::{Error, Result};
-use crate::plan::{Bound, CreateTableAs, Ddl, Need, ObjectChange, Plan, SessionCommand, Target, TypeChange};
+use crate::plan::{
+    Bound, Call, CreateTableAs, Ddl, FunctionChange, KeepOf, Need, ObjectChange, Plan, SessionCommand,
+    Target, TypeChange,
+};
 
 /// 42501 if the role may not do what the statement does.
 pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -> Result<()> {
@@ -26,15 +29,36 @@ pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -
         if !is_granted(access, powers, need) {
             return Err(denied(table.kind.word(), &table.name));
         }
+        if need.owned {
+            must_own(access, powers, table, table.kind.word(), &table.name)?;
+        }
+    }
+    for call in bound.needs.calls() {
+        let owners = call.owner.map(|owner| access.powers(owner));
+        let powers = owners.as_ref().unwrap_or(powers);
+        if !powers.is_superuser {
+            check_call(catalog, powers, call)?;
+        }
     }
     if powers.is_superuser {
         return Ok(());
     }
-    match &bound.plan {
+    match bound.plan.done() {
         Plan::Ddl(ddl) => check_ddl(catalog, powers, ddl),
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::SplitAt { table, .. } | SessionCommand::ShowRanges(Some(table)) => {
                 must_own(access, powers, table, "table", &table.name)
+            }
+            SessionCommand::KeepHistory(keep) => match &keep.of {
+                KeepOf::Table(_, table) => must_own(access, powers, table, table.kind.word(), &table.name),
+                KeepOf::Database(oid) if access.owns(powers, Object::Database(*oid)) => Ok(()),
+                KeepOf::Database(_) => Err(Error::new("42501", "must be owner of the database")),
+                KeepOf::Cluster => {
+                    Err(Error::new("42501", "must be superuser to change settings of the cluster"))
+                }
+            },
+            SessionCommand::Backup(_) => {
+                Err(Error::new("42501", "must be superuser to make, restore or look at backups"))
             }
             // Where ranges begin tells what others' rows are.
             SessionCommand::ShowRanges(None) | SessionCommand::ShowNodes => {
@@ -43,6 +67,20 @@ pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -
             _ => Ok(()),
         },
         _ => Ok(()),
+    }
+}
+
+/// A function may be called by whoever may execute it, be it named or what a view or a default calls.
+fn check_call(catalog: &CatalogSnapshot, powers: &Powers, call: &Call) -> Result<()> {
+    let Some(function) = catalog.objects().get(call.function) else { return Ok(()) };
+    if let Some(at) = call.named_at {
+        let placed = |error: Error| if at > 0 { error.at(at) } else { error };
+        check_schema(catalog, powers, &function.schema, Right::Usage).map_err(placed)?;
+    }
+    let wanted = Rights::of(Right::Execute);
+    match catalog.access().granted(powers, Object::Function(call.function), None, wanted).is_empty() {
+        true => Err(denied("function", &function.name)),
+        false => Ok(()),
     }
 }
 
@@ -183,7 +221,22 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
         true => Ok(()),
         false => Err(Error::new("42501", format!("must be owner of extension {name}"))),
     };
+    let owns_function = |oid: Oid, name: &str| match access.owns(powers, Object::Function(oid)) {
+        true => Ok(()),
+        false => Err(Error::new("42501", format!("must be owner of function {name}"))),
+    };
     match change {
+        ObjectChange::Function(change) => match change {
+            FunctionChange::Create { oid, schema, name, .. } => {
+                check_schema(catalog, powers, schema, Right::Create)?;
+                oid.map_or(Ok(()), |oid| owns_function(oid, name))
+            }
+            FunctionChange::Alter { oid, schema, moves, .. } => {
+                let name = catalog.objects().get(*oid).map_or("", |object| object.name.as_str());
+                owns_function(*oid, name)?;
+                if *moves { check_schema(catalog, powers, schema, Right::Create) } else { Ok(()) }
+            }
+        },
         ObjectChange::CreateExtension { schema, .. } => {
             creates_schemas()?;
             check_schema(catalog, powers, schema, Right::Create)
@@ -210,6 +263,16 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
         }
         ObjectChange::AlterView { relation, .. } => owns(relation),
         ObjectChange::CreateSchema { .. } => creates_schemas(),
+        // Of the whole: columns of then may be none any more.
+        ObjectChange::Clone { schema, of, .. } => {
+            let wanted = Rights::of(Right::Select);
+            if access.granted(powers, Object::Table(of.oid), Some(of.kind), wanted).is_empty() {
+                return Err(denied("table", &of.name));
+            }
+            check_schema(catalog, powers, schema, Right::Create)
+        }
+        // Whose it was is judged where it is found.
+        ObjectChange::Undrop { schema, .. } => check_schema(catalog, powers, schema, Right::Create),
         ObjectChange::Rename { object, .. } => match object {
             Target::Schema { oid, name } => {
                 owns_schema(*oid, name)?;
@@ -225,6 +288,7 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             }
             Target::Type { kind } => owns_type(kind.oid()),
             Target::Extension { oid, name } => owns_extension(*oid, name),
+            Target::Function { oid, name } => owns_function(*oid, name),
         },
         ObjectChange::Comment { on, owned, .. } => match owned {
             Some(Target::Relation(relation)) => owns(relation),
@@ -232,6 +296,7 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             Some(Target::Index { table, name, .. }) => must_own(access, powers, table, "index", name),
             Some(Target::Type { kind }) => owns_type(kind.oid()),
             Some(Target::Extension { oid, name }) => owns_extension(*oid, name),
+            Some(Target::Function { oid, name }) => owns_function(*oid, name),
             None if access.owns(powers, Object::Database(on.oid)) => Ok(()),
             None => {
                 let name = catalog.databases().get(on.oid).map_or("", |database| &database.name);
@@ -246,6 +311,14 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             Target::Schema { oid, name } => owns_schema(*oid, name),
             Target::Index { table, name, .. } => must_own(access, powers, table, "index", name),
             Target::Extension { oid, name } => owns_extension(*oid, name),
+            Target::Function { oid, name } => {
+                let schema = catalog.objects().get(*oid).map(|object| object.schema.as_str());
+                let schema = schema.and_then(|schema| catalog.objects().schema_oid(schema));
+                match schema.is_some_and(|schema| access.owns(powers, Object::Schema(schema))) {
+                    true => Ok(()),
+                    false => owns_function(*oid, name),
+                }
+            }
             Target::Type { kind } => {
                 let schema = catalog.objects().get(kind.oid()).map(|object| object.schema.as_str());
                 let schema = schema.and_then(|schema| catalog.objects().schema_oid(schema));

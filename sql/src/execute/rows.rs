@@ -15,6 +15,8 @@
 //!
 //! A column that was added later may have a value that rows from before lack: where a row does not hold it, that value is
 //! meant, and a NULL is stored as such.
+//!
+//! Under keys of a branch ([`client::BranchRow`]) there may be a mark instead: no row, and no entry, is ever like it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -202,10 +204,15 @@ impl IndexFormat {
     /// The key of the row whose primary key has these bytes.
     pub(crate) fn row_key(&self, primary_columns: &[u8]) -> Bytes {
         let mut key = Vec::with_capacity(self.prefix.len() + primary_columns.len() + 1);
+        self.put_key_of(primary_columns, &mut key);
+        key.into()
+    }
+
+    /// Appends the key of the row whose primary key has these bytes.
+    pub(crate) fn put_key_of(&self, primary_columns: &[u8], key: &mut Vec<u8>) {
         key.extend_from_slice(&self.prefix);
         key.extend_from_slice(primary_columns);
         key.push(SUFFIX_ROW);
-        key.into()
     }
 
     /// The least key of those that begin with the values, of as many of the columns as there are values.
@@ -311,19 +318,30 @@ impl TableFormat {
         Ok(columns)
     }
 
+    /// Appends the key of a row.
+    pub(crate) fn put_row_key(&self, row: &[Datum], key: &mut Vec<u8>) -> Result<()> {
+        key.extend_from_slice(&self.primary.prefix);
+        self.primary.put_columns(row, key)?;
+        key.push(SUFFIX_ROW);
+        Ok(())
+    }
+
     /// The value under the row's key.
     pub(crate) fn value(&self, row: &[Datum]) -> Result<Bytes> {
-        let mut columns = Vec::with_capacity(self.stored.len());
-        for column in &self.stored {
-            let Some(value) = row.get(column.place) else { continue };
-            if value.is_null() && !column.keeps_null
-                || column.in_key.is_some_and(|ty| expr::key::restores(value, ty))
-            {
-                continue;
-            }
-            columns.push((column.id, value));
-        }
-        Ok(expr::row::encode_row(self.table.schema_version, &columns)?.into())
+        let mut value = Vec::with_capacity(self.stored.len().saturating_mul(10).saturating_add(16));
+        self.put_value(row, &mut value)?;
+        Ok(value.into())
+    }
+
+    /// Appends the value under the row's key.
+    pub(crate) fn put_value(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<()> {
+        let stored = self.stored.iter().filter_map(|column| {
+            let value = row.get(column.place)?;
+            let is_left_out = value.is_null() && !column.keeps_null
+                || column.in_key.is_some_and(|ty| expr::key::restores(value, ty));
+            (!is_left_out).then_some((column.id, value))
+        });
+        Ok(expr::row::put_row(self.table.schema_version, stored, out)?)
     }
 
     /// The row's entry in a secondary index, if it has one there.
@@ -438,7 +456,8 @@ impl RowReader {
 
     /// The wanted columns of a row.
     pub(crate) fn read(&self, key: &[u8], value: &[u8]) -> Result<Row> {
-        let mut row = vec![Datum::Null; self.width];
+        let mut row = Row::with_capacity(self.width);
+        row.resize_with(self.width, Datum::default);
         for (output, value) in &self.missing {
             if let Some(place) = row.get_mut(*output) {
                 place.clone_from(value);

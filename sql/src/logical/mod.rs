@@ -24,7 +24,7 @@ use expr::{Expr, Type};
 use crate::catalog::TableDescriptor;
 use crate::plan::{
     self, AggregateCall, ApplyKind, GroupingSet, JoinKind, RowLock, SetFunction, SortKey, TableFunction,
-    WindowCall,
+    When, WindowCall,
 };
 
 /// The number of a column in its statement.
@@ -125,6 +125,10 @@ pub(crate) struct Get {
     pub(crate) lock: Option<RowLock>,
     /// Policies hide rows of it.
     pub(crate) shielded: bool,
+    /// They hide some of the rows that it answers, too, by what stood above it.
+    pub(crate) veiled: bool,
+    /// Of when the rows are, if not of now. It reads no columns.
+    pub(crate) past: Option<When>,
 }
 
 /// Calls a function once.

@@ -181,6 +181,38 @@ pub(crate) fn columns_read<'e>(expressions: impl IntoIterator<Item = &'e Expr>) 
     read
 }
 
+/// How often each of so many columns is read, anywhere in the tree or as what is meant of its rows.
+pub(crate) fn readers(output: &Output, columns: usize) -> Vec<usize> {
+    let mut read = output.columns.clone();
+    walk(&output.node, &mut |node| {
+        read.extend(columns_read(expressions(node)));
+        match node {
+            Node::Append(append) => append.inputs.iter().for_each(|input| read.extend(&input.columns)),
+            Node::SetOperation(operation) => {
+                read.extend(operation.left.columns.iter().chain(&operation.right.columns));
+            }
+            Node::Common(common) => read.extend(&common.rows.columns),
+            Node::Recursive(recursive) => {
+                read.extend(recursive.first.columns.iter().chain(&recursive.round.columns));
+            }
+            Node::Distinct(distinct) => match &distinct.kind {
+                DistinctKind::All(columns) | DistinctKind::On(columns) => read.extend(columns),
+            },
+            Node::Apply(apply) => {
+                apply.subqueries.iter().for_each(|subquery| read.extend(&subquery.rows.columns));
+            }
+            _ => {}
+        }
+    });
+    let mut readers = vec![0_usize; columns];
+    for column in read {
+        if let Some(readers) = readers.get_mut(column) {
+            *readers = readers.saturating_add(1);
+        }
+    }
+    readers
+}
+
 /// The columns that are made anywhere in a tree.
 pub(crate) fn columns_made(node: &Node) -> ColumnSet {
     let mut made = ColumnSet::default();

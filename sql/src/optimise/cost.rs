@@ -35,3 +35,8 @@ pub(super) fn look_up(rows: f64, is_point: bool, is_primary: bool) -> f64 {
 pub(super) fn sort(rows: f64) -> f64 {
     rows * rows.max(2.0).log2() * COMPARISON
 }
+
+/// Comparing so many pairs of rows.
+pub(super) fn pairs(pairs: f64) -> f64 {
+    pairs * COMPARISON
+}

@@ -76,15 +76,15 @@ const SHIFT_BYTES_MIN: u64 = 64 << 10;
 /// So many nodes are looked at.
 const LOOKS_MAX: usize = 200_000;
 /// What a table holds at least, so that one which has just been made is not taken for empty.
-const ROWS_MIN: f64 = 1000.0;
+pub(super) const ROWS_MIN: f64 = 1000.0;
 /// What a table holds at least that was found to be empty.
 const ANALYSED_ROWS_MIN: f64 = 10.0;
 /// What a row takes beside its columns.
 const ROW_BYTES: f64 = 16.0;
 /// How often a recursive query makes of its rows more of them, as in PostgreSQL.
-const ROUNDS: f64 = 10.0;
+pub(super) const ROUNDS: f64 = 10.0;
 /// How many rows a round of it works on: few, so that looking up what belongs to them is thought of.
-const ROUND_ROWS: f64 = 10.0;
+pub(super) const ROUND_ROWS: f64 = 10.0;
 
 /// Tells about how many rows nodes make.
 ///
@@ -100,7 +100,7 @@ impl<'s> Estimates<'s> {
     }
 
     /// Takes a look, if there is one left.
-    fn look(&self) -> bool {
+    pub(super) fn look(&self) -> bool {
         let left = self.looks.get().checked_sub(1);
         self.looks.set(left.unwrap_or(0));
         left.is_some()
@@ -128,15 +128,7 @@ impl<'s> Estimates<'s> {
             Node::Window(window) => self.rows(&window.input),
             Node::Sort(sort) => self.rows(&sort.input),
             Node::LockRows(input) => self.rows(input),
-            Node::Limit(limit) => {
-                let rows = self.rows(&limit.input);
-                match limit.limit.as_ref() {
-                    Some(Expr::Literal { value: Datum::Int8(most), .. }) => rows.min(*most as f64),
-                    Some(Expr::Literal { .. }) | None => rows,
-                    // A page, most often.
-                    Some(_) => rows.min(cost::PAGE_ROWS),
-                }
-            }
+            Node::Limit(limit) => limited(self.rows(&limit.input), limit.limit.as_ref()),
             Node::Distinct(distinct) => self.rows(&distinct.input),
             Node::Append(append) => append.inputs.iter().map(|input| self.rows(&input.node)).sum(),
             Node::SetOperation(operation) => self.rows(&operation.left.node),
@@ -199,33 +191,17 @@ impl<'s> Estimates<'s> {
         if aggregate.is_one_row() {
             return 1.0;
         }
-        let rows = self.rows(&aggregate.input);
-        let mut groups = 1.0;
-        for (_, key) in &aggregate.keys {
-            let values = match key {
-                Expr::Column { index, .. } => self.known(*index, &aggregate.input),
-                _ => None,
-            };
-            groups *= values.map_or(VALUES, |own| own.values);
-        }
-        groups.min(rows) * aggregate.sets.len().max(1) as f64
+        let values = aggregate.keys.iter().map(|(_, key)| match key {
+            Expr::Column { index, .. } => self.known(*index, &aggregate.input),
+            _ => None,
+        });
+        groups(self.rows(&aggregate.input), values, aggregate.sets.len())
     }
 
     fn join(&self, join: &Join) -> f64 {
-        let (left, right) = (self.rows(&join.left), self.rows(&join.right));
-        match join.kind {
-            JoinKind::Inner => self.pairs((&join.left, left), (&join.right, right), &join.conditions),
-            JoinKind::Left => {
-                self.pairs((&join.left, left), (&join.right, right), &join.conditions).max(left)
-            }
-            JoinKind::Right => {
-                self.pairs((&join.left, left), (&join.right, right), &join.conditions).max(right)
-            }
-            JoinKind::Full => left + right,
-            JoinKind::Semi => left * self.met(join),
-            JoinKind::Anti => left * (1.0 - self.met(join)).max(0.1),
-            JoinKind::RightSemi | JoinKind::RightAnti => right * SOME,
-        }
+        let sides = (self.rows(&join.left), self.rows(&join.right));
+        let pairs = || self.pairs((&join.left, sides.0), (&join.right, sides.1), &join.conditions);
+        joined(join.kind, sides, pairs, || self.met(join))
     }
 
     /// How many pairs of two inputs meet conditions.
@@ -235,38 +211,15 @@ impl<'s> Estimates<'s> {
         (right, right_rows): (&Node, f64),
         conditions: impl IntoIterator<Item = &'c Expr>,
     ) -> f64 {
-        let mut rows = left_rows * right_rows;
-        for condition in conditions {
-            rows *= match equal_columns(condition) {
-                Some((one, other)) => {
-                    let known = |column| self.known(column, left).or_else(|| self.known(column, right));
-                    let sides = [known(one), known(other)].into_iter().flatten();
-                    let there: f64 = sides.clone().map(|own| own.there()).product();
-                    there / sides.map(|own| own.values).fold(1.0, f64::max)
-                }
-                None => {
-                    let known = |column| self.known(column, left).or_else(|| self.known(column, right));
-                    selectivity::part_of(condition, &known)
-                }
-            };
-        }
-        rows
+        let known = |column| self.known(column, left).or_else(|| self.known(column, right));
+        pairs_left(left_rows * right_rows, conditions, &known)
     }
 
     /// The part of the left rows of a semi join that has a partner.
     pub(super) fn met(&self, join: &Join) -> f64 {
-        let right = self.rows(&join.right);
-        let mut met: f64 = 1.0;
-        for condition in &join.conditions {
-            if let Some((one, other)) = equal_columns(condition) {
-                let known = |column| self.known(column, &join.left);
-                let values = known(one).or_else(|| known(other)).map_or(VALUES, |own| own.values);
-                let there = [one, other].into_iter().find_map(|column| self.known(column, &join.right));
-                let there = there.map_or(right, |own| right.min(own.values));
-                met = met.min(there / values);
-            }
-        }
-        met.min(1.0)
+        let left = |column| self.known(column, &join.left);
+        let right = |column| self.known(column, &join.right);
+        met(&join.conditions, &left, self.rows(&join.right), &right)
     }
 
     /// How many rows of a table have the same values in these columns.
@@ -356,43 +309,131 @@ impl<'s> Estimates<'s> {
     }
 
     /// What ANALYZE has found of a column.
-    fn statistics_of_column(&self, table: &TableDescriptor, place: usize) -> Option<&ColumnStatistics> {
+    pub(super) fn statistics_of_column(
+        &self,
+        table: &TableDescriptor,
+        place: usize,
+    ) -> Option<&ColumnStatistics> {
         let (statistics, _) = self.believed(table)?;
         statistics.columns.get(&table.columns.get(place)?.id)
     }
 
-    fn known_of_column(&self, table: &TableDescriptor, place: usize) -> Known<'_> {
+    /// What is known of a column of a stored table.
+    pub(super) fn known_of_column(&self, table: &TableDescriptor, place: usize) -> Known<'_> {
         let statistics = self.statistics_of_column(table, place);
         Known { values: self.values_of_column(table, place), kind: kind_of_column(table, place), statistics }
     }
 
+    /// The same where nothing is to be told of values that ANALYZE has found.
+    pub(super) fn guessed_of_column(&self, table: &TableDescriptor, place: usize) -> Known<'_> {
+        let values = values_of(table, place, self.rows_of_table(table), None);
+        Known { values, kind: kind_of_column(table, place), statistics: None }
+    }
+
     fn values_of_column(&self, table: &TableDescriptor, place: usize) -> f64 {
         let rows = self.rows_of_table(table);
-        let keys = || {
-            table.indexes.iter().filter(|index| {
-                index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
-            })
-        };
-        // Whatever a sample says: no two are alike.
-        if keys().any(|index| table.key_columns(index).eq([place])) {
-            return rows;
-        }
         let counted = self.statistics_of_column(table, place).and_then(|own| own.values(rows));
-        if let Some(values) = counted {
-            return values.min(rows);
-        }
-        let mut values = match kind_of_column(table, place) {
-            TypeKind::Bool => 2.0,
-            // What looks like a reference has many values, but fewer than there are rows.
-            TypeKind::Int4 | TypeKind::Int8 | TypeKind::Uuid => (rows / 10.0).max(VALUES),
-            TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz => (rows / 100.0).max(VALUES),
-            _ => VALUES,
-        };
-        if keys().any(|index| table.key_columns(index).next() == Some(place)) {
-            values = values.max(rows / 4.0);
-        }
-        values.min(rows)
+        values_of(table, place, rows, counted)
     }
+}
+
+/// How many values a column has in so many rows of its table, if so many were counted.
+fn values_of(table: &TableDescriptor, place: usize, rows: f64, counted: Option<f64>) -> f64 {
+    let keys = || {
+        table.indexes.iter().filter(|index| {
+            index.unique && index.options.predicate.is_none() && index.state == IndexState::Public
+        })
+    };
+    // Whatever a sample says: no two are alike.
+    if keys().any(|index| table.key_columns(index).eq([place])) {
+        return rows;
+    }
+    if let Some(values) = counted {
+        return values.min(rows);
+    }
+    let mut values = match kind_of_column(table, place) {
+        TypeKind::Bool => 2.0,
+        // What looks like a reference has many values, but fewer than there are rows.
+        TypeKind::Int4 | TypeKind::Int8 | TypeKind::Uuid => (rows / 10.0).max(VALUES),
+        TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz => (rows / 100.0).max(VALUES),
+        _ => VALUES,
+    };
+    if keys().any(|index| table.key_columns(index).next() == Some(place)) {
+        values = values.max(rows / 4.0);
+    }
+    values.min(rows)
+}
+
+/// Of so many rows those that a LIMIT asks for.
+pub(super) fn limited(rows: f64, limit: Option<&Expr>) -> f64 {
+    match limit {
+        Some(Expr::Literal { value: Datum::Int8(most), .. }) => rows.min(*most as f64),
+        Some(Expr::Literal { .. }) | None => rows,
+        // A page, most often.
+        Some(_) => rows.min(cost::PAGE_ROWS),
+    }
+}
+
+/// How many groups so many rows make, by keys of which this is known, for so many grouping sets.
+pub(super) fn groups<'s>(rows: f64, keys: impl IntoIterator<Item = Option<Known<'s>>>, sets: usize) -> f64 {
+    let values = keys.into_iter().map(|known| known.map_or(VALUES, |own| own.values));
+    values.product::<f64>().min(rows) * sets.max(1) as f64
+}
+
+/// How many rows a join answers of so many on both sides. `met`: the part of the left ones that has a partner.
+pub(super) fn joined(
+    kind: JoinKind,
+    (left, right): (f64, f64),
+    pairs: impl FnOnce() -> f64,
+    met: impl FnOnce() -> f64,
+) -> f64 {
+    match kind {
+        JoinKind::Inner => pairs(),
+        JoinKind::Left => pairs().max(left),
+        JoinKind::Right => pairs().max(right),
+        JoinKind::Full => left + right,
+        JoinKind::Semi => left * met(),
+        JoinKind::Anti => left * (1.0 - met()).max(0.1),
+        JoinKind::RightSemi | JoinKind::RightAnti => right * SOME,
+    }
+}
+
+/// How many of so many pairs meet conditions. `known`: what is known of a column of either side.
+pub(super) fn pairs_left<'c, 's>(
+    mut pairs: f64,
+    conditions: impl IntoIterator<Item = &'c Expr>,
+    known: &dyn Fn(ColumnId) -> Option<Known<'s>>,
+) -> f64 {
+    for condition in conditions {
+        pairs *= match equal_columns(condition) {
+            Some((one, other)) => {
+                let sides = [known(one), known(other)].into_iter().flatten();
+                let there: f64 = sides.clone().map(|own| own.there()).product();
+                there / sides.map(|own| own.values).fold(1.0, f64::max)
+            }
+            None => selectivity::part_of(condition, known),
+        };
+    }
+    pairs
+}
+
+/// The part of left rows that has a partner among so many right ones.
+pub(super) fn met<'c, 's>(
+    conditions: impl IntoIterator<Item = &'c Expr>,
+    left: &dyn Fn(ColumnId) -> Option<Known<'s>>,
+    right_rows: f64,
+    right: &dyn Fn(ColumnId) -> Option<Known<'s>>,
+) -> f64 {
+    let mut met: f64 = 1.0;
+    for condition in conditions {
+        if let Some((one, other)) = equal_columns(condition) {
+            let values = left(one).or_else(|| left(other)).map_or(VALUES, |own| own.values);
+            let there = [one, other].into_iter().find_map(right);
+            let there = there.map_or(right_rows, |own| right_rows.min(own.values));
+            met = met.min(there / values);
+        }
+    }
+    met.min(1.0)
 }
 
 fn kind_of_column(table: &TableDescriptor, place: usize) -> TypeKind {
@@ -441,6 +482,10 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
 
 /// How many rows conditions on the whole of a unique key leave.
 fn points(get: &Get) -> Option<usize> {
+    // What was unique need not have been so then.
+    if get.past.is_some() {
+        return None;
+    }
     let given = |place: usize| {
         let (column, _) = get.columns.iter().find(|(_, own)| *own == place)?;
         let is_own = |part: &Expr| matches!(part, Expr::Column { index, .. } if index == column);
@@ -474,6 +519,10 @@ pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
     let mut has_index = false;
     walk(node, &mut |node| {
         let Node::Get(get) = node else { return };
+        // Nothing is looked up there row by row.
+        if get.past.is_some() {
+            return;
+        }
         for condition in conditions {
             let Some((one, other)) = equal_columns(condition) else { continue };
             let place = get.columns.iter().find(|(column, _)| *column == one || *column == other);
@@ -492,6 +541,10 @@ pub(super) fn has_index(node: &Node, conditions: &[&Expr]) -> bool {
 /// Whether equalities give the whole primary key of a table, and whether they give its first column.
 fn by_primary(node: &Node, conditions: &[&Expr]) -> (bool, bool) {
     let Node::Get(get) = node else { return (false, false) };
+    // Nothing is looked up there row by row.
+    if get.past.is_some() {
+        return (false, false);
+    }
     let Some(primary) = get.table.primary() else { return (false, false) };
     let is_given = |place: usize| {
         let Some((column, _)) = get.columns.iter().find(|(_, own)| *own == place) else { return false };

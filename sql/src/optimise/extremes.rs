@@ -40,7 +40,10 @@ struct Extreme {
 /// The calls, if each of them has an index to ask.
 fn wanted(aggregate: &Aggregate) -> Option<Vec<Extreme>> {
     let Node::Get(get) = &aggregate.input else { return None };
-    let is_plain = get.table.kind.is_stored() && get.lock.is_none() && get.filter.iter().all(may_move);
+    let is_plain = get.table.kind.is_stored()
+        && get.lock.is_none()
+        && get.past.is_none()
+        && get.filter.iter().all(may_move);
     if !is_plain || !aggregate.is_one_row() || !(1..=CALLS_MAX).contains(&aggregate.calls.len()) {
         return None;
     }
@@ -114,6 +117,8 @@ fn first(get: &Get, extreme: &Extreme, columns: &mut Columns) -> Subquery {
         filter,
         lock: None,
         shielded: get.shielded,
+        veiled: get.veiled,
+        past: None,
     }));
     let key =
         SortKey { expression: columns.read(column), descending: extreme.is_max, nulls_first: extreme.is_max };

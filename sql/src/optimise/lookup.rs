@@ -165,6 +165,7 @@ pub(super) fn rows_max(node: &Node) -> Option<usize> {
         },
         Node::Common(common) => rows_max(&common.input),
         Node::FunctionScan(_)
+        | Node::Past(_)
         | Node::VirtualScan(_)
         | Node::ProjectSet(_)
         | Node::Append(_)

@@ -16,6 +16,7 @@
 //! 6. [`equivalence`]: a constant that a column equals is asked of the columns that it is joined with; [`restrict`]: what a
 //!    join's condition says of one side alone is asked there.
 //! 7. [`joins`]: what leaves the fewest rows is joined first, and the smaller side is kept, by [`estimate`]s.
+//! 8. [`arms`]: a subquery is not run for a row of which nobody looks at its answer.
 //!
 //! [`place`] decides where columns stand in rows, leaves out those that nobody reads, and lets joins find their pairs by
 //! hashing equal keys. Rules over the physical plan:
@@ -24,9 +25,13 @@
 //! 3. [`lookup`]: a join whose left side is small beside the right looks each row up in an index of that.
 //! 4. [`locks`]: rows are locked above all conditions, or by the scan that reads them where that is the same.
 //!
+//! What EXPLAIN shows of the plan that has come of all this, [`appraise`](mod@appraise) says.
+//!
 //! The rules need no values: spans hold expressions over parameters, so one plan serves every execution.
 
 mod access;
+mod appraise;
+mod arms;
 mod condition;
 mod cost;
 mod equality;
@@ -51,6 +56,7 @@ mod rules;
 mod selectivity;
 mod unnest;
 
+pub(crate) use appraise::{Appraisal, Appraisals, appraise, tables};
 pub use estimate::TableSizes;
 pub use rules::{Rule, Rules};
 
@@ -171,6 +177,8 @@ fn placed(
     if rules.has(Rule::Joins) {
         joins::order(&mut logical.node, &estimates);
     }
+    // No rule that may be left out: it decides which errors there are.
+    arms::guard(&mut logical, &columns);
     place::place(&columns, logical, slots, &estimates)
 }
 
@@ -184,6 +192,10 @@ pub fn tables_to_weigh(plan: &mut Plan) -> Vec<IndexId> {
             Node::Scan(scan) => {
                 scans = scans.saturating_add(1);
                 tables.extend(scan.table.primary().map(|primary| primary.id));
+            }
+            Node::Past(past) => {
+                scans = scans.saturating_add(1);
+                tables.extend(past.scan.table.primary().map(|primary| primary.id));
             }
             // Of rows from elsewhere each may lead to one of the table.
             Node::Sort(_) | Node::Apply(_) | Node::Join(_) => weighs = true,

@@ -52,7 +52,8 @@ struct Numbering<'c> {
 impl Numbering<'_> {
     fn node(&mut self, node: plan::Node) -> Output {
         match node {
-            plan::Node::Scan(scan) => self.scan(*scan),
+            plan::Node::Scan(scan) => self.scan(*scan, None),
+            plan::Node::Past(past) => self.scan(past.scan, Some(past.when)),
             plan::Node::VirtualScan(scan) => self.virtual_scan(scan),
             plan::Node::FunctionScan(scan) => self.function(scan),
             plan::Node::Values(values) => self.values(values),
@@ -130,7 +131,8 @@ impl Numbering<'_> {
         keys.into_iter().map(over).collect()
     }
 
-    fn scan(&mut self, scan: plan::Scan) -> Output {
+    /// Rows of a stored table, as they are or as they were.
+    fn scan(&mut self, scan: plan::Scan, past: Option<plan::When>) -> Output {
         let types = scan.columns.iter().filter_map(|place| scan.table.columns.get(*place));
         let numbered: Vec<ColumnId> = types.map(|column| self.columns.add(column.ty)).collect();
         let filter = scan.filter.map(|filter| conjuncts(self.over(filter, &numbered)));
@@ -154,6 +156,8 @@ impl Numbering<'_> {
             filter: filter.unwrap_or_default(),
             lock: scan.lock,
             shielded: scan.shielded,
+            veiled: false,
+            past,
         };
         Output { node: Node::Get(Box::new(get)), columns: numbered }
     }
@@ -169,6 +173,8 @@ impl Numbering<'_> {
             filter: filter.unwrap_or_default(),
             lock: None,
             shielded: false,
+            veiled: false,
+            past: None,
         };
         Output { node: Node::Get(Box::new(get)), columns: numbered }
     }

@@ -35,14 +35,26 @@ pub(super) fn push_into(node: &mut Node, conditions: Vec<Expr>) {
     pushing.within(node, conditions);
 }
 
-/// Takes away what hid rows and has given all of that to the scans. Only once nothing more is to move.
+/// Takes away what hid rows and has given all of that to the scans, or to the joins that it has become. Only once nothing more
+/// is to move.
 pub(super) fn drop_spent(node: &mut Node) {
     while let Node::Filter(filter) = node
         && filter.conditions.is_empty()
     {
         *node = filter.input.take();
+        if !matches!(node, Node::Get(_)) {
+            veil(node);
+        }
     }
     children_mut(node).into_iter().for_each(drop_spent);
+}
+
+/// What the node's tables answer are not only rows that may be seen.
+fn veil(node: &mut Node) {
+    if let Node::Get(get) = node {
+        get.veiled |= get.shielded;
+    }
+    children_mut(node).into_iter().for_each(veil);
 }
 
 struct Pushing {
@@ -431,6 +443,8 @@ mod tests {
             search_path: &SearchPath::default(),
             context: &SessionContext::default(),
             row_security: true,
+            as_of: None,
+            tables_then: None,
         };
         let catalog = CatalogSnapshot::new(1, [], []);
         let mut bound = bind(&statements[0], &catalog, &settings, Some(&[])).unwrap();

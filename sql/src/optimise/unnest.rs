@@ -20,11 +20,9 @@ use super::equality::equal_sides;
 use super::estimate::{Estimates, LOOKUPS_MAX, has_index, rows_max};
 use super::lift::{Lift, Matters};
 use crate::logical::walk::{
-    children_mut, columns_free, columns_made, columns_read, expressions, is_pure, walk,
+    children_mut, columns_free, columns_made, columns_read, expressions, is_pure, readers, walk,
 };
-use crate::logical::{
-    Apply, ColumnId, ColumnSet, Columns, Compute, DistinctKind, Join, Limit, Node, Output, Subquery,
-};
+use crate::logical::{Apply, ColumnId, ColumnSet, Columns, Compute, Join, Limit, Node, Output, Subquery};
 use crate::plan::{AggregateCall, ApplyKind, JoinKind};
 
 /// So many subqueries of a statement are tried; each that becomes a join makes the plan a node deeper.
@@ -43,15 +41,15 @@ pub(super) fn unnest(output: &mut Output, columns: &mut Columns, estimates: &Est
     if !has_subqueries {
         return false;
     }
+    let columns_len = columns.len();
     let mut unnesting = Unnesting {
         columns,
         estimates,
-        readers: Vec::new(),
+        readers: readers(output, columns_len),
         tries: TRIES_MAX,
         wanted: None,
         has_changed: false,
     };
-    unnesting.count(output);
     unnesting.node(&mut output.node, None);
     unnesting.has_changed
 }
@@ -69,36 +67,6 @@ struct Unnesting<'u> {
 }
 
 impl Unnesting<'_> {
-    fn count(&mut self, output: &Output) {
-        let mut read = output.columns.clone();
-        walk(&output.node, &mut |node| {
-            read.extend(columns_read(expressions(node)));
-            match node {
-                Node::Append(append) => append.inputs.iter().for_each(|input| read.extend(&input.columns)),
-                Node::SetOperation(operation) => {
-                    read.extend(operation.left.columns.iter().chain(&operation.right.columns));
-                }
-                Node::Common(common) => read.extend(&common.rows.columns),
-                Node::Recursive(recursive) => {
-                    read.extend(recursive.first.columns.iter().chain(&recursive.round.columns));
-                }
-                Node::Distinct(distinct) => match &distinct.kind {
-                    DistinctKind::All(columns) | DistinctKind::On(columns) => read.extend(columns),
-                },
-                Node::Apply(apply) => {
-                    apply.subqueries.iter().for_each(|subquery| read.extend(&subquery.rows.columns));
-                }
-                _ => {}
-            }
-        });
-        self.readers = vec![0; self.columns.len()];
-        for column in read {
-            if let Some(readers) = self.readers.get_mut(column) {
-                *readers = readers.saturating_add(1);
-            }
-        }
-    }
-
     /// What is deeper first. `wanted`: no more of the node's rows will be asked for.
     fn node(&mut self, node: &mut Node, wanted: Option<usize>) {
         let below = match node {

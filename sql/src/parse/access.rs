@@ -1,8 +1,8 @@
 //! CREATE, ALTER and DROP ROLE; GRANT and REVOKE.
 
 use super::ast::{
-    AccessStatement, Body, DefaultPrivileges, DefaultsStatement, Grant, GrantObjects, GrantRoles, Name,
-    NamedRight, Password, RoleOption, RoleReference, RoleStatement,
+    AccessStatement, Body, DefaultPrivileges, DefaultsStatement, FunctionName, Grant, GrantObjects,
+    GrantRoles, Name, NamedRight, Password, RoleOption, RoleReference, RoleStatement,
 };
 use super::cursor::Cursor;
 use super::lexer::Kind;
@@ -205,8 +205,11 @@ pub(super) fn reference(cursor: &mut Cursor<'_>) -> Result<RoleReference> {
     }
 }
 
+/// Reads the name of a function with the types of its arguments.
+type ReadFunction = fn(&mut Cursor<'_>) -> Result<FunctionName>;
+
 /// After GRANT.
-pub(super) fn grant(cursor: &mut Cursor<'_>) -> Result<Body> {
+pub(super) fn grant(cursor: &mut Cursor<'_>, function: ReadFunction) -> Result<Body> {
     let rights = cursor.list(named_right)?;
     if cursor.accept("to") {
         let roles = roles(rights)?;
@@ -216,7 +219,7 @@ pub(super) fn grant(cursor: &mut Cursor<'_>) -> Result<Body> {
         let grant = GrantRoles { revoke: false, roles, members, admin, grantor };
         return body(AccessStatement::Membership(grant));
     }
-    let objects = objects(cursor)?;
+    let objects = objects(cursor, function)?;
     cursor.expect("to")?;
     let grantees = grantees(cursor)?;
     let option = cursor.accept_all(&["with", "grant", "option"]);
@@ -233,7 +236,7 @@ pub(super) fn grant(cursor: &mut Cursor<'_>) -> Result<Body> {
 }
 
 /// After REVOKE.
-pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Result<Body> {
+pub(super) fn revoke(cursor: &mut Cursor<'_>, function: ReadFunction) -> Result<Body> {
     let option = cursor.accept_all(&["grant", "option", "for"]);
     let admin = !option && cursor.accept_all(&["admin", "option", "for"]);
     let rights = cursor.list(named_right)?;
@@ -249,7 +252,7 @@ pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Result<Body> {
     if admin {
         return Err(cursor.error());
     }
-    let objects = objects(cursor)?;
+    let objects = objects(cursor, function)?;
     cursor.expect("from")?;
     let grantees = grantees(cursor)?;
     let grantor = granted_by(cursor)?;
@@ -346,9 +349,8 @@ fn granted_by(cursor: &mut Cursor<'_>) -> Result<Option<RoleReference>> {
 }
 
 /// What stands after ON.
-fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
-    const OTHERS: [&str; 12] = [
-        "function",
+fn objects(cursor: &mut Cursor<'_>, function: ReadFunction) -> Result<GrantObjects> {
+    const OTHERS: [&str; 11] = [
         "procedure",
         "routine",
         "type",
@@ -374,6 +376,11 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
     if cursor.accept("database") {
         return cursor.list(Cursor::name).map(GrantObjects::Databases);
     }
+    let names_another = matches!(cursor.peek_at(1).kind, Kind::Word | Kind::Quoted)
+        && !matches!(cursor.peek_at(1).keyword, "to" | "from");
+    if names_another && cursor.accept("function") {
+        return cursor.list(function).map(GrantObjects::Functions);
+    }
     if cursor.is("all") {
         if cursor.accept_all(&["all", "tables", "in", "schema"]) {
             return cursor.list(Cursor::name).map(GrantObjects::TablesIn);
@@ -381,13 +388,13 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<GrantObjects> {
         if cursor.accept_all(&["all", "sequences", "in", "schema"]) {
             return cursor.list(Cursor::name).map(GrantObjects::SequencesIn);
         }
+        if cursor.accept_all(&["all", "functions", "in", "schema"]) {
+            return cursor.list(Cursor::name).map(GrantObjects::FunctionsIn);
+        }
         let what = cursor.peek_at(1).text.to_uppercase();
         return Err(cursor.unsupported(format!("GRANT ON ALL {what}")));
     }
-    let names_a_kind = OTHERS.contains(&cursor.keyword())
-        && matches!(cursor.peek_at(1).kind, Kind::Word | Kind::Quoted)
-        && !matches!(cursor.peek_at(1).keyword, "to" | "from");
-    if names_a_kind {
+    if names_another && OTHERS.contains(&cursor.keyword()) {
         return Err(cursor.unsupported(format!("GRANT ON {}", cursor.keyword().to_uppercase())));
     }
     cursor.list(Cursor::qualified_name).map(GrantObjects::Tables)

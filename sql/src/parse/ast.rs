@@ -5,15 +5,21 @@
 
 mod access;
 mod assignment;
+mod backup;
 mod database;
+mod drift;
+mod explain;
 mod fetch;
+mod function;
 mod group;
 mod index;
+mod join;
 mod locking;
 mod maintain;
 mod merge;
 mod notify;
 mod object;
+mod past;
 mod policy;
 mod role;
 mod sample;
@@ -21,8 +27,11 @@ mod sequence;
 mod show;
 mod table;
 mod target;
+mod transaction;
 mod window;
+mod with;
 
+pub use self::backup::{BackupCommand, BackupOf, BackupStatement};
 pub use self::{notify::Notifying, sample::Sample};
 pub use access::{
     AccessStatement, DefaultPrivileges, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption,
@@ -30,16 +39,23 @@ pub use access::{
 };
 pub use assignment::{Assignment, AssignmentTarget};
 pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, SettingChange};
+pub use drift::{Dialect, DriftMoment, DriftStatement, DriftValue};
+pub use explain::{ExplainOption, OptionValue};
 pub use fetch::{CursorOptions, Declare, Fetch, Motion};
+pub use function::{
+    CreateFunction, FunctionAction, FunctionName, FunctionOptions, FunctionText, ParameterDefinition,
+};
 pub use group::{GroupBy, GroupItem};
 pub use index::{CreateIndex, IndexColumn, IndexPart, Reindex, Reindexed};
+pub use join::{JoinCondition, JoinKind};
 pub use locking::{LockStrength, LockWait, Locking, TableLock};
 pub use maintain::{Maintain, MaintainedTable};
 pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
-    AlterDomain, CommentTarget, CreateDomain, CreateTableAs, CreateView, DomainAction, ObjectStatement,
-    Overriding, Persistence, Truncate, TypeStatement,
+    AlterDomain, AttributeAction, AttributeDefinition, CommentTarget, CreateDomain, CreateTableAs,
+    CreateView, DomainAction, ObjectStatement, Overriding, Persistence, Truncate, TypeStatement,
 };
+pub use past::{HistoryOf, HistoryStatement, SystemPeriod, SystemTime};
 pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};
 pub use role::RoleReference;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};
@@ -48,7 +64,9 @@ pub use table::{
     AlterAction, AlterTable, CheckDefinition, ForeignKeyDefinition, KeyDefinition, TableConstraints,
 };
 pub use target::{ObjectKind, ObjectName};
+pub use transaction::{AccessMode, Isolation, TransactionModes};
 pub use window::{Exclude, Frame, FrameBound, FrameMode, NamedWindow, Over, Window};
+pub use with::{CommonTable, Cycle, Search};
 
 /// A statement of a query string.
 #[derive(Debug, Clone)]
@@ -125,11 +143,11 @@ pub enum Body {
     Explain {
         /// The statement explained.
         body: Box<Body>,
-        /// ANALYZE
-        analyze: bool,
+        /// How.
+        options: Vec<ExplainOption>,
     },
-    /// BEGIN, START TRANSACTION
-    Begin(TransactionModes),
+    /// BEGIN, START TRANSACTION: the words are its tag.
+    Begin(TransactionModes, Option<Box<Expr>>, &'static str),
     /// COMMIT, END
     Commit {
         /// AND CHAIN
@@ -194,6 +212,12 @@ pub enum Body {
     ShowRanges(Option<QualifiedName>),
     /// SHOW TABLES and the like.
     ShowObjects(Box<ShowObjects>),
+    /// BACKUP, RESTORE, SHOW BACKUPS
+    Backup(Box<BackupStatement>),
+    /// What is said of history, and asked.
+    History(Box<HistoryStatement>),
+    /// DriftQL's own.
+    Drift(Box<DriftStatement>),
     /// ALTER TABLE … SPLIT AT VALUES
     SplitAt {
         /// The table.
@@ -316,21 +340,6 @@ impl SetOperationKind {
     }
 }
 
-/// One query of WITH.
-#[derive(Debug, Clone)]
-pub struct CommonTable {
-    /// Its name.
-    pub name: Name,
-    /// Names for its columns, from the left.
-    pub columns: Vec<Name>,
-    /// MATERIALIZED, NOT MATERIALIZED.
-    pub materialized: Option<bool>,
-    /// The query.
-    pub query: Query,
-    /// RECURSIVE
-    pub recursive: bool,
-}
-
 /// SELECT
 #[derive(Debug, Clone)]
 pub struct Select {
@@ -340,6 +349,8 @@ pub struct Select {
     pub items: Vec<SelectItem>,
     /// FROM
     pub from: Vec<TableExpr>,
+    /// AS OF SYSTEM TIME
+    pub as_of: Option<Expr>,
     /// WHERE
     pub filter: Option<Expr>,
     /// GROUP BY
@@ -387,6 +398,8 @@ pub enum TableExpr {
     Table {
         /// Its name.
         name: QualifiedName,
+        /// FOR SYSTEM_TIME
+        system_time: Option<Box<SystemTime>>,
         /// AS
         alias: Option<Alias>,
         /// TABLESAMPLE
@@ -457,32 +470,6 @@ pub struct Alias {
     pub name: Name,
     /// Names for its columns, from the left.
     pub columns: Vec<Name>,
-}
-
-/// Which pairs a join answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinKind {
-    /// Those that match.
-    Inner,
-    /// And each left row without match, with NULLs for the right.
-    Left,
-    /// And each right row without match, with NULLs for the left.
-    Right,
-    /// Both.
-    Full,
-}
-
-/// What makes a pair.
-#[derive(Debug, Clone)]
-pub enum JoinCondition {
-    /// ON
-    On(Expr),
-    /// USING
-    Using(Vec<Name>),
-    /// NATURAL
-    Natural,
-    /// CROSS JOIN
-    None,
 }
 
 /// One item of ORDER BY.
@@ -679,7 +666,7 @@ pub enum ExprKind {
     Subquery(Box<Query>),
     /// `ARRAY (q)`
     ArrayQuery(Box<Query>),
-    /// A column of the row that a query answers, of `SET (a, b) = (q)`.
+    /// A column of the row that a query answers, of `SET (a, b) = (q)` or `(x, y) = (q)`.
     RowQuery {
         /// q
         query: std::sync::Arc<Query>,
@@ -687,6 +674,8 @@ pub enum ExprKind {
         place: usize,
         /// How many there have to be.
         count: usize,
+        /// It is compared with a row, not assigned to columns.
+        compared: bool,
     },
     /// `ARRAY[a, b]`
     Array(Vec<Expr>),
@@ -737,6 +726,10 @@ pub struct Function {
     pub name: QualifiedName,
     /// Its arguments.
     pub arguments: Vec<Expr>,
+    /// The names of the last of them: `f(1, b => 2)`.
+    pub named: Vec<Name>,
+    /// VARIADIC, where it stands: the last argument holds the last ones.
+    pub variadic: Option<usize>,
     /// `f(*)`
     pub star: bool,
     /// `f(DISTINCT x)`
@@ -885,7 +878,7 @@ pub enum Copy {
 /// The form of COPY's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// Text or CSV.
+    /// Text, CSV or binary.
     pub format: CopyFormat,
     /// DELIMITER, one byte: a tab for text, a comma for CSV.
     pub delimiter: u8,
@@ -901,6 +894,24 @@ pub struct CopyOptions {
     pub escape: u8,
     /// ENCODING; `None`: the client's.
     pub encoding: Option<expr::encoding::Encoding>,
+    /// FORCE_QUOTE of CSV: the columns whose values are quoted, whatever they are.
+    pub force_quote: CopyColumns,
+    /// FORCE_NOT_NULL of CSV: the columns for whose values the NULL string is no NULL.
+    pub force_not_null: CopyColumns,
+    /// FORCE_NULL of CSV: the columns for whose values it is one, quoted, too.
+    pub force_null: CopyColumns,
+}
+
+/// Columns that an option of COPY is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CopyColumns {
+    /// None of them.
+    #[default]
+    None,
+    /// `*`
+    All,
+    /// These.
+    These(Vec<Name>),
 }
 
 /// Formats of COPY.
@@ -910,6 +921,8 @@ pub enum CopyFormat {
     Text,
     /// Comma separated values.
     Csv,
+    /// PostgreSQL's binary format.
+    Binary,
 }
 
 /// CREATE TABLE
@@ -970,6 +983,12 @@ pub struct ColumnDefinition {
     pub ty: TypeName,
     /// NOT NULL
     pub not_null: bool,
+    /// NULL
+    pub nullable: bool,
+    /// Where it is said that it may not be NULL though it may, or the other way round.
+    pub conflict_at: Option<usize>,
+    /// Where its COLLATE stands.
+    pub collated_at: Option<usize>,
     /// DEFAULT
     pub default: Option<DefaultDefinition>,
     /// GENERATED … AS IDENTITY: one at most makes sense.
@@ -1003,39 +1022,6 @@ pub enum SettingValue {
     Default,
     /// The values as written, without quotes; most settings take exactly one. A list (`search_path`) has several.
     Values(Vec<String>),
-}
-
-/// What BEGIN and SET TRANSACTION say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TransactionModes {
-    /// ISOLATION LEVEL
-    pub isolation: Option<Isolation>,
-    /// READ ONLY, READ WRITE
-    pub access: Option<AccessMode>,
-    /// DEFERRABLE, NOT DEFERRABLE: without effect.
-    pub deferrable: Option<bool>,
-}
-
-/// Isolation levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// READ UNCOMMITTED: as READ COMMITTED.
-    ReadUncommitted,
-    /// READ COMMITTED
-    ReadCommitted,
-    /// REPEATABLE READ
-    RepeatableRead,
-    /// SERIALIZABLE
-    Serializable,
-}
-
-/// Whether a transaction may write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessMode {
-    /// READ ONLY
-    ReadOnly,
-    /// READ WRITE
-    ReadWrite,
 }
 
 /// What DISCARD throws away.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::ast::{self, Body, Discard, Expr, Notifying, Statement, TableLock, TypeName};
+use super::ast::{self, Body, Discard, Notifying, Statement, TableLock, TypeName};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::option::{boolean, option_value};
-use super::{access, copy, database, fetch, grammar, setting, show, transaction};
+use super::{access, begin, copy, database, execute, explain, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
-/// First words of PostgreSQL's commands that are not supported.
-const UNSUPPORTED: [&str; 7] = ["call", "cluster", "do", "import", "load", "reassign", "security"];
+/// First words of commands that are not supported: PostgreSQL's, and ERASE HISTORY.
+const UNSUPPORTED: [&str; 8] = ["call", "cluster", "do", "erase", "import", "load", "reassign", "security"];
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -27,14 +27,16 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "create" if database::is_about_databases(cursor) => database::create,
         "alter" if database::is_about_databases(cursor) => database::alter,
         "drop" if database::is_about_databases(cursor) => database::drop,
-        "grant" => access::grant,
-        "revoke" => access::revoke,
+        "create" if grammar::is_about_schedules(cursor) => grammar::create_schedule,
+        "drop" if grammar::is_about_schedules(cursor) => grammar::drop_schedule,
+        "grant" => grant,
+        "revoke" => revoke,
         "create" => return grammar::create(cursor),
         "drop" => return grammar::drop(cursor),
         "alter" => return grammar::alter(cursor),
         "comment" => return grammar::comment(cursor),
-        "begin" => transaction::begin,
-        "start" => transaction::start_transaction,
+        "begin" => begin::begin,
+        "start" => begin::start_transaction,
         "commit" | "end" => transaction::commit,
         "rollback" | "abort" => transaction::rollback,
         "savepoint" => transaction::savepoint,
@@ -43,9 +45,9 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "reset" => setting::reset,
         "show" => show::show,
         "copy" => copy::copy,
-        "explain" => explain,
+        "explain" => explain::explain,
         "prepare" => prepare,
-        "execute" => execute,
+        "execute" => execute::execute,
         "deallocate" => deallocate,
         "declare" => fetch::declare,
         "fetch" => fetch::fetch,
@@ -59,6 +61,12 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "analyze" | "analyse" => analyze,
         "checkpoint" => checkpoint,
         "lock" => lock_table,
+        "backup" => grammar::backup,
+        "restore" => grammar::restore,
+        "flashback" if database::is_about_databases(cursor) => database::flashback,
+        "flashback" => grammar::flashback,
+        "undrop" => grammar::undrop,
+        "diff" => grammar::diff,
         word if UNSUPPORTED.contains(&word) => return Err(cursor.unsupported(word.to_uppercase())),
         _ => return Err(cursor.error()),
     };
@@ -66,49 +74,12 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
     parse(cursor)
 }
 
-fn explain(cursor: &mut Cursor<'_>) -> Result<Body> {
-    let mut analyze = false;
-    let options = cursor.is_symbol("(")
-        && !matches!(cursor.peek_at(1).keyword, "select" | "with" | "values" | "table")
-        && !cursor.peek_at(1).is_symbol("(");
-    if options {
-        analyze = explain_options(cursor)?;
-    } else {
-        analyze |= cursor.accept("analyze") || cursor.accept("analyse");
-        cursor.accept("verbose");
-    }
-    if cursor.is("execute") {
-        return Err(cursor.unsupported("EXPLAIN EXECUTE"));
-    }
-    let body = Box::new(grammar::preparable(cursor)?);
-    Ok(Body::Explain { body, analyze })
+fn grant(cursor: &mut Cursor<'_>) -> Result<Body> {
+    access::grant(cursor, grammar::function_name)
 }
 
-/// Reads `(ANALYZE, COSTS off, …)`; whether to analyze.
-fn explain_options(cursor: &mut Cursor<'_>) -> Result<bool> {
-    let mut analyze = false;
-    cursor.expect_symbol("(")?;
-    cursor.list(|cursor| {
-        let at = cursor.at();
-        let option = cursor.label()?.value;
-        let value = option_value(cursor)?;
-        match option.as_str() {
-            "analyze" | "analyse" => analyze = boolean(&option, value.as_deref())?,
-            "verbose" | "costs" | "settings" | "buffers" | "wal" | "timing" | "summary" => {
-                boolean(&option, value.as_deref())?;
-            }
-            "format" => match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
-                Some("text") => {}
-                _ => return Err(Error::unsupported("EXPLAIN in a format other than TEXT").at(at)),
-            },
-            _ => {
-                return Err(Error::new("42601", format!("unrecognized EXPLAIN option \"{option}\"")).at(at));
-            }
-        }
-        Ok(())
-    })?;
-    cursor.expect_symbol(")")?;
-    Ok(analyze)
+fn revoke(cursor: &mut Cursor<'_>) -> Result<Body> {
+    access::revoke(cursor, grammar::function_name)
 }
 
 fn prepare(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -127,16 +98,6 @@ fn prepare(cursor: &mut Cursor<'_>) -> Result<Body> {
     let text = Arc::from(cursor.text_from(start));
     let statement = Box::new(Statement { body, text });
     Ok(Body::Prepare { name, types, statement })
-}
-
-fn execute(cursor: &mut Cursor<'_>) -> Result<Body> {
-    let name = cursor.name()?.value;
-    let mut arguments: Vec<Expr> = Vec::new();
-    if cursor.accept_symbol("(") {
-        arguments = grammar::expressions(cursor)?;
-        cursor.expect_symbol(")")?;
-    }
-    Ok(Body::Execute { name, arguments })
 }
 
 fn deallocate(cursor: &mut Cursor<'_>) -> Result<Body> {

@@ -2,7 +2,7 @@
 
 use expr::encoding::Encoding;
 
-use super::ast::{Body, Copy, CopyFormat, CopyOptions};
+use super::ast::{Body, Copy, CopyColumns, CopyFormat, CopyOptions};
 use super::cursor::Cursor;
 use super::grammar;
 use super::lexer::Kind;
@@ -24,17 +24,20 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.expect_symbol(")")?;
         cursor.expect("to")?;
         stream(cursor, "stdout")?;
-        let options = options(cursor, false, false)?;
+        let options = options(cursor, false, None)?;
         return Ok(Body::Copy(Box::new(Copy::QueryTo { query, options })));
     }
-    if cursor.is("binary") && !matches!(cursor.peek_at(1).keyword, "from" | "to") {
-        return Err(Error::unsupported("COPY in binary format").at(cursor.at()));
+    // `COPY BINARY t …`, the oldest spelling of all.
+    let binary = cursor.is("binary") && !matches!(cursor.peek_at(1).keyword, "from" | "to");
+    if binary {
+        cursor.advance();
     }
+    let binary = binary.then_some(CopyFormat::Binary);
     let table = cursor.qualified_name()?;
     let columns = if cursor.is_symbol("(") { Some(cursor.name_list()?) } else { None };
     if cursor.accept("from") {
         stream(cursor, "stdin")?;
-        let options = options(cursor, true, true)?;
+        let options = options(cursor, true, Some(binary))?;
         if cursor.is("where") {
             return Err(Error::unsupported("COPY FROM with WHERE").at(cursor.at()));
         }
@@ -42,7 +45,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     cursor.expect("to")?;
     stream(cursor, "stdout")?;
-    let options = options(cursor, false, true)?;
+    let options = options(cursor, false, Some(binary))?;
     Ok(Body::Copy(Box::new(Copy::TableTo { table, columns, options })))
 }
 
@@ -68,7 +71,7 @@ fn stream(cursor: &mut Cursor<'_>, expected: &str) -> Result<()> {
 struct Given {
     /// The options that there were, by the names that the newer form has for them.
     names: Vec<&'static str>,
-    csv: bool,
+    format: Option<CopyFormat>,
     delimiter: Option<String>,
     null: Option<String>,
     header: bool,
@@ -76,6 +79,9 @@ struct Given {
     quote: Option<String>,
     escape: Option<String>,
     encoding: Option<Encoding>,
+    force_quote: CopyColumns,
+    force_not_null: CopyColumns,
+    force_null: CopyColumns,
 }
 
 impl Given {
@@ -89,11 +95,15 @@ impl Given {
     }
 }
 
-/// What may follow the name of the stream; `of_table`: that of a table is copied, not of a query.
-fn options(cursor: &mut Cursor<'_>, from: bool, of_table: bool) -> Result<CopyOptions> {
+/// What may follow the name of the stream; `of_table`: a table is copied, not a query, and that was said before its name.
+fn options(cursor: &mut Cursor<'_>, from: bool, of_table: Option<Option<CopyFormat>>) -> Result<CopyOptions> {
     let mut given = Given::default();
     let at = cursor.at();
-    if of_table && (cursor.accept("using") || cursor.is("delimiters")) {
+    if let Some(Some(format)) = of_table {
+        given.once("format", at)?;
+        given.format = Some(format);
+    }
+    if of_table.is_some() && (cursor.accept("using") || cursor.is("delimiters")) {
         let at = cursor.at();
         cursor.expect("delimiters")?;
         given.once("delimiter", at)?;
@@ -113,7 +123,7 @@ fn options(cursor: &mut Cursor<'_>, from: bool, of_table: bool) -> Result<CopyOp
             old_option(cursor, &mut given)?;
         }
     }
-    finish(given).map_err(|error| error.at(at))
+    finish(given, from).map_err(|error| error.at(at))
 }
 
 fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> {
@@ -123,9 +133,9 @@ fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> 
         "format" => {
             given.once("format", at)?;
             match option_value(cursor)?.as_deref() {
-                Some("text") => given.csv = false,
-                Some("csv") => given.csv = true,
-                Some("binary") => return Err(Error::unsupported("COPY in binary format").at(at)),
+                Some("text") => given.format = Some(CopyFormat::Text),
+                Some("csv") => given.format = Some(CopyFormat::Csv),
+                Some("binary") => given.format = Some(CopyFormat::Binary),
                 Some(other) => {
                     return Err(Error::new("22023", format!("COPY format \"{other}\" not recognized")).at(at));
                 }
@@ -160,7 +170,20 @@ fn option(cursor: &mut Cursor<'_>, given: &mut Given, from: bool) -> Result<()> 
             given.once("encoding", at)?;
             given.encoding = Some(encoding(&text(cursor)?, at)?);
         }
-        "force_quote" | "force_not_null" | "force_null" | "default" | "on_error" => {
+        "force_quote" => {
+            given.once("force_quote", at)?;
+            let all = cursor.accept_symbol("*");
+            given.force_quote = if all { CopyColumns::All } else { columns(cursor, "force_quote", at)? };
+        }
+        "force_not_null" => {
+            given.once("force_not_null", at)?;
+            given.force_not_null = columns(cursor, "force_not_null", at)?;
+        }
+        "force_null" => {
+            given.once("force_null", at)?;
+            given.force_null = columns(cursor, "force_null", at)?;
+        }
+        "default" | "on_error" => {
             return Err(Error::unsupported(format!("COPY with {}", name.value.to_uppercase())).at(at));
         }
         other => return Err(Error::new("42601", format!("option \"{other}\" not recognized")).at(at)),
@@ -192,11 +215,14 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
         text(cursor)
     };
     match word.as_str() {
-        "binary" => return Err(Error::unsupported("COPY in binary format").at(at)),
+        "binary" => {
+            given.once("format", at)?;
+            given.format = Some(CopyFormat::Binary);
+        }
         "freeze" => given.once("freeze", at)?,
         "csv" => {
             given.once("format", at)?;
-            given.csv = true;
+            given.format = Some(CopyFormat::Csv);
         }
         "header" => {
             given.once("header", at)?;
@@ -222,10 +248,41 @@ fn old_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
             given.once("encoding", at)?;
             given.encoding = Some(encoding(&argument()?, at)?);
         }
-        "force" => return Err(Error::unsupported("COPY with FORCE").at(at)),
+        "force" => force(cursor, given, at)?,
         _ => return Err(cursor.error_at(&token)),
     }
     Ok(())
+}
+
+/// `FORCE QUOTE a, b`, `FORCE QUOTE *`, `FORCE NOT NULL a`, `FORCE NULL a`
+fn force(cursor: &mut Cursor<'_>, given: &mut Given, at: usize) -> Result<()> {
+    if cursor.accept("quote") {
+        given.once("force_quote", at)?;
+        given.force_quote = match cursor.accept_symbol("*") {
+            true => CopyColumns::All,
+            false => CopyColumns::These(cursor.list(|cursor| cursor.name())?),
+        };
+    } else if cursor.accept_all(&["not", "null"]) {
+        given.once("force_not_null", at)?;
+        given.force_not_null = CopyColumns::These(cursor.list(|cursor| cursor.name())?);
+    } else if cursor.accept("null") {
+        given.once("force_null", at)?;
+        given.force_null = CopyColumns::These(cursor.list(|cursor| cursor.name())?);
+    } else {
+        return Err(cursor.error());
+    }
+    Ok(())
+}
+
+/// `(a, b)`
+fn columns(cursor: &mut Cursor<'_>, option: &str, at: usize) -> Result<CopyColumns> {
+    match cursor.is_symbol("(") {
+        true => Ok(CopyColumns::These(cursor.name_list()?)),
+        false => {
+            let message = format!("argument to option \"{option}\" must be a list of column names");
+            Err(Error::new("22023", message).at(at))
+        }
+    }
 }
 
 fn text(cursor: &mut Cursor<'_>) -> Result<String> {
@@ -241,20 +298,48 @@ fn encoding(name: &str, at: usize) -> Result<Encoding> {
     }
 }
 
-fn finish(given: Given) -> Result<CopyOptions> {
+fn finish(given: Given, from: bool) -> Result<CopyOptions> {
     let invalid = |message: &str| Err(Error::new("0A000", message));
-    if !given.csv && given.quote.is_some() {
+    let format = given.format.unwrap_or(CopyFormat::Text);
+    let csv = format == CopyFormat::Csv;
+    if format == CopyFormat::Binary {
+        if given.delimiter.is_some() {
+            return Err(Error::new("42601", "cannot specify DELIMITER in BINARY mode"));
+        }
+        if given.null.is_some() {
+            return Err(Error::new("42601", "cannot specify NULL in BINARY mode"));
+        }
+        if given.header {
+            return invalid("cannot specify HEADER in BINARY mode");
+        }
+    }
+    if !csv && given.quote.is_some() {
         return invalid("COPY quote available only in CSV mode");
     }
-    if !given.csv && given.escape.is_some() {
+    if !csv && given.escape.is_some() {
         return invalid("COPY escape available only in CSV mode");
+    }
+    for (columns, name, is_of_from, way) in [
+        (&given.force_quote, "force quote", false, "TO"),
+        (&given.force_not_null, "force not null", true, "FROM"),
+        (&given.force_null, "force null", true, "FROM"),
+    ] {
+        if *columns == CopyColumns::None {
+            continue;
+        }
+        if !csv {
+            return invalid(&format!("COPY {name} available only in CSV mode"));
+        }
+        if is_of_from != from {
+            return invalid(&format!("COPY {name} only available using COPY {way}"));
+        }
     }
     let delimiter = match &given.delimiter {
         Some(delimiter) => one_byte(delimiter, "delimiter")?,
-        None if given.csv => b',',
+        None if csv => b',',
         None => b'\t',
     };
-    let null = given.null.unwrap_or_else(|| if given.csv { String::new() } else { "\\N".to_owned() });
+    let null = given.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
     let quote = given.quote.as_deref().map_or(Ok(b'"'), |quote| one_byte(quote, "quote"))?;
     let escape = given.escape.as_deref().map_or(Ok(quote), |escape| one_byte(escape, "escape"))?;
     if delimiter == b'\n' || delimiter == b'\r' {
@@ -263,21 +348,21 @@ fn finish(given: Given) -> Result<CopyOptions> {
     if null.contains(['\r', '\n']) {
         return Err(Error::new("22023", "COPY null representation cannot use newline or carriage return"));
     }
-    if !given.csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&delimiter) {
+    if !csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&delimiter) {
         let shown = char::from(delimiter);
         return Err(Error::new("22023", format!("COPY delimiter cannot be \"{shown}\"")));
     }
-    if given.csv && delimiter == quote {
+    if csv && delimiter == quote {
         return Err(Error::new("22023", "COPY delimiter and quote must be different"));
     }
     if null.as_bytes().contains(&delimiter) {
         return invalid("COPY delimiter must not appear in the NULL specification");
     }
-    if given.csv && null.as_bytes().contains(&quote) {
+    if csv && null.as_bytes().contains(&quote) {
         return invalid("CSV quote character must not appear in the NULL specification");
     }
     Ok(CopyOptions {
-        format: if given.csv { CopyFormat::Csv } else { CopyFormat::Text },
+        format,
         delimiter,
         null,
         header: given.header,
@@ -285,6 +370,9 @@ fn finish(given: Given) -> Result<CopyOptions> {
         quote,
         escape,
         encoding: given.encoding,
+        force_quote: given.force_quote,
+        force_not_null: given.force_not_null,
+        force_null: given.force_null,
     })
 }
 

@@ -70,6 +70,18 @@ impl<'a> Cursor<'a> {
         self.peek().at
     }
 
+    /// Where the next token stands: its byte, its character.
+    pub(super) fn place(&self) -> (usize, usize) {
+        (self.start(), self.at())
+    }
+
+    /// Goes on elsewhere in the same string.
+    pub(super) fn go_on_at(&mut self, (byte, at): (usize, usize)) {
+        self.lexer = Lexer::starting_at(self.sql, byte, at);
+        self.ahead = std::array::from_fn(|_| self.lexer.token());
+        self.end = byte;
+    }
+
     /// The byte that the next token begins with.
     pub(super) fn start(&self) -> usize {
         self.peek().start
@@ -281,6 +293,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn begin_statement(&mut self) -> Result<()> {
         self.tokens = self.tokens.saturating_add(STATEMENT_TOKENS);
         if self.tokens > TOKENS_MAX { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// How high the highest tree is that was read.
+    pub(super) fn height(&self) -> usize {
+        self.height
     }
 
     /// Reads a part of a tree that parts of its own kind may stand in: one level deeper, and one higher.

@@ -1,7 +1,8 @@
-//! CREATE, ALTER and DROP DATABASE.
+//! CREATE, ALTER, DROP and FLASHBACK DATABASE.
 
-use super::ast::{AccessStatement, Body, DatabaseOption, DatabaseStatement, DefaultsStatement};
+use super::ast::{AccessStatement, Body, DatabaseOption, DatabaseStatement, DefaultsStatement, HistoryOf};
 use super::cursor::Cursor;
+use super::grammar::{accept_as_of, keep_history, keeps_history};
 use super::option::{boolean, option_value};
 use crate::error::{Error, Result};
 
@@ -9,7 +10,7 @@ fn body(statement: DatabaseStatement) -> Result<Body> {
     Ok(Body::Access(Box::new(AccessStatement::Database(statement))))
 }
 
-/// Whether CREATE, ALTER or DROP is next, and of a database.
+/// Whether CREATE, ALTER, DROP or FLASHBACK is next, and of a database.
 pub(super) fn is_about_databases(cursor: &Cursor<'_>) -> bool {
     cursor.peek_at(1).keyword == "database"
 }
@@ -18,9 +19,24 @@ pub(super) fn is_about_databases(cursor: &Cursor<'_>) -> bool {
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.advance();
     let name = cursor.name()?;
+    let clone = if cursor.accept_word("clone") { Some(clone(cursor)?) } else { None };
     cursor.accept("with");
-    let options = options(cursor, true)?;
+    let at = cursor.at();
+    let mut options = options(cursor, true)?;
+    if let Some(clone) = clone {
+        if options.iter().any(|option| matches!(option, DatabaseOption::Template(_))) {
+            return Err(Error::new("42601", "conflicting or redundant options").at(at));
+        }
+        options.push(clone);
+    }
     body(DatabaseStatement::Create { name, options })
+}
+
+/// After CLONE. A moment is a string or a number here.
+fn clone(cursor: &mut Cursor<'_>) -> Result<DatabaseOption> {
+    let of = cursor.name()?.value;
+    let moment = if accept_as_of(cursor) { Some(value(cursor)?) } else { None };
+    Ok(DatabaseOption::Clone { of, moment })
 }
 
 /// After ALTER.
@@ -37,6 +53,9 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
     }
     if cursor.are(&["set", "tablespace"]) {
         return Err(cursor.unsupported("ALTER DATABASE … SET TABLESPACE"));
+    }
+    if keeps_history(cursor) {
+        return keep_history(cursor, HistoryOf::Database(name));
     }
     if cursor.is("set") || cursor.is("reset") {
         let change = super::setting::change_of_default(cursor)?;
@@ -65,6 +84,15 @@ pub(super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
         force = true;
     }
     body(DatabaseStatement::Drop { name, if_exists, force })
+}
+
+/// After FLASHBACK, where DATABASE is next.
+pub(super) fn flashback(cursor: &mut Cursor<'_>) -> Result<Body> {
+    cursor.advance();
+    let name = cursor.name()?;
+    cursor.expect("to")?;
+    let to = value(cursor)?;
+    body(DatabaseStatement::Flashback { name, to })
 }
 
 /// Options up to the statement's end, each at most once.

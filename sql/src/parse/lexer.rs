@@ -303,7 +303,12 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(sql: &'a str) -> Self {
-        Self { sql, next: 0, at: 1, error: None }
+        Self::starting_at(sql, 0, 1)
+    }
+
+    /// From a byte on, whose character has this number.
+    pub(super) fn starting_at(sql: &'a str, byte: usize, at: usize) -> Self {
+        Self { sql, next: byte, at, error: None }
     }
 
     /// The next token; [`Kind::End`] over and over once there is none.

@@ -84,6 +84,35 @@ fn pinned(sql: &str) -> Vec<(usize, u32)> {
     found
 }
 
+/// The names that stand before a parenthesis: of whatever a text calls, and perhaps of more.
+pub(crate) fn called_in(sql: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut cursor = Cursor::new(sql);
+    while !matches!(cursor.peek().kind, Kind::End | Kind::Broken) {
+        let token = *cursor.peek();
+        if matches!(token.kind, Kind::Word | Kind::Quoted) && cursor.peek_at(1).is_symbol("(") {
+            found.extend(token.name());
+        }
+        cursor.advance();
+    }
+    found
+}
+
+/// All names in a text, and all `$1`, `$2`, each as often as it stands there.
+pub(crate) fn names_in(sql: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut cursor = Cursor::new(sql);
+    while !matches!(cursor.peek().kind, Kind::End | Kind::Broken) {
+        let token = cursor.advance();
+        match token.kind {
+            Kind::Word | Kind::Quoted => found.extend(token.name()),
+            Kind::Parameter => found.push(token.text.to_owned()),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The relations that literals of regclass name by oid.
 pub(crate) fn relations_in(sql: &str) -> Vec<u32> {
     pinned(sql).into_iter().map(|(_, oid)| oid).collect()
@@ -122,6 +151,11 @@ mod tests {
         assert_eq!(relations_in(&pinned), [7, 8]);
         let again = vec![edit(8, Instead::String("regclass"), "'9'")];
         assert_eq!(edited("SELECT 'x'::regclass::oid", again), "SELECT '9'::regclass::oid");
+        assert_eq!(called_in("select \"F\"(a), g (b.c(1)), 'h(' /* i( */ where x"), ["F", "g", "c"]);
+        assert_eq!(
+            names_in("select \"A\" + $1, a.b /* c */ - $1 || 'd'"),
+            ["select", "A", "$1", "a", "b", "$1"]
+        );
         let named = with_names(&pinned, |oid| (oid == 8).then(|| "it's".to_owned()));
         assert_eq!(named, "SELECT regclass '7'::regclass, nextval('it''s'::regclass)");
         assert_eq!(relations_in("SELECT $$'7'::regclass$$ -- '8'::regclass"), [0_u32; 0]);

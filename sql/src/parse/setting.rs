@@ -1,6 +1,8 @@
 //! SET, RESET and SHOW.
 
-use super::ast::{AccessStatement, Body, Name, SettingChange, SettingValue, TransactionModes};
+use super::ast::{
+    AccessStatement, Body, HistoryOf, HistoryStatement, Name, SettingChange, SettingValue, TransactionModes,
+};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use super::transaction::transaction_modes;
@@ -189,7 +191,17 @@ pub(super) fn cluster_setting(cursor: &mut Cursor<'_>) -> Result<Name> {
     Ok(Name { value: setting_name(cursor)?, at })
 }
 
+/// How long history is kept is told to the nodes, and no row of the catalog.
+pub(super) fn is_history(name: &Name) -> bool {
+    name.value.eq_ignore_ascii_case("history")
+}
+
 fn cluster_body(name: Name, value: Option<String>) -> Result<Body> {
+    if is_history(&name) {
+        let name = Name { value: "history".to_owned(), ..name };
+        let statement = HistoryStatement::Keep { of: HistoryOf::Cluster, options: vec![(name, value)] };
+        return Ok(Body::History(Box::new(statement)));
+    }
     Ok(Body::Access(Box::new(AccessStatement::ClusterSetting { name, value })))
 }
 

@@ -1,8 +1,9 @@
 //! SHOW: settings, and what there is.
 
-use super::ast::{Body, ObjectKind, ShowObjects};
+use super::ast::{Body, HistoryStatement, ObjectKind, ShowObjects};
 use super::cursor::Cursor;
-use super::setting::{cluster_setting, setting_name};
+use super::grammar;
+use super::setting::{cluster_setting, is_history, setting_name};
 use crate::error::Result;
 
 /// After SHOW.
@@ -27,7 +28,26 @@ pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Body> {
         };
         return Ok(Body::ShowRanges(table));
     }
+    if cursor.accept_word("backups") {
+        return grammar::show_backups(cursor);
+    }
+    if cursor.accept_word("schedules") {
+        return Ok(grammar::show_schedules());
+    }
+    if cursor.accept_word("history") {
+        return Ok(Body::History(Box::new(HistoryStatement::Show)));
+    }
+    if cursor.accept_word("clones") {
+        return Ok(Body::History(Box::new(HistoryStatement::Clones)));
+    }
+    if cursor.word().as_deref() == Some("changes") && cursor.peek_at(1).keyword == "for" {
+        cursor.advance();
+        return grammar::changes(cursor);
+    }
     if let Some(objects) = objects(cursor)? {
+        if matches!(&objects, ShowObjects::ClusterSetting(name) if is_history(name)) {
+            return Ok(Body::History(Box::new(HistoryStatement::Show)));
+        }
         return Ok(Body::ShowObjects(Box::new(objects)));
     }
     let name = if cursor.accept_all(&["time", "zone"]) {

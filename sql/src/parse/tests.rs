@@ -1,6 +1,6 @@
 //! What is SQL, what is not, and where.
 
-use super::ast::{Body, ExprKind, QueryBody, SelectItem};
+use super::ast::{Body, ExprKind, FunctionText, ObjectStatement, QueryBody, SelectItem};
 use super::parse;
 
 fn error(sql: &str) -> String {
@@ -71,13 +71,27 @@ fn clauses_that_are_not_implemented_are_refused_by_name() {
     for (sql, clause) in [
         ("alter table t add unique (a) deferrable", "DEFERRABLE"),
         ("create index i on t using gin (a)", "an index USING gin"),
+        ("create index on t using hnsw (v vector_l2_ops)", "an index USING hnsw"),
+        ("create index on t using ivfflat (v) with (lists = 10)", "an index USING ivfflat"),
+        ("create table t (r nummultirange)", "type nummultirange"),
+        ("select '{}'::datemultirange", "type datemultirange"),
         ("create view v as select 1 with check option", "WITH CHECK OPTION"),
         ("alter table t enable rule r", "ALTER TABLE ENABLE RULE"),
         ("copy t from '/etc/passwd'", "COPY with a file on the server"),
-        ("copy t from stdin (format binary)", "COPY in binary format"),
-        ("create or replace function f() returns int", "CREATE FUNCTION"),
+        ("create function f() returns int language plpgsql as ''", "LANGUAGE plpgsql"),
+        ("create function f() returns int security definer language sql as 'select 1'", "SECURITY DEFINER"),
+        ("create function f() returns int cost 5 language sql as 'select 1'", "COST"),
+        ("create function f(a t.id%type) returns int language sql as 'select 1'", "%TYPE"),
+        ("create function f() returns t.id%type language sql as 'select 1'", "%TYPE"),
+        ("create function f(variadic a int[]) returns int language sql as 'select 1'", "VARIADIC"),
+        (
+            "create function f() returns int begin atomic select 1; select 2; end",
+            "a function whose body is several statements",
+        ),
+        ("create procedure p() language sql as ''", "CREATE PROCEDURE"),
+        ("alter function f(int) depends on extension e", "DEPENDS ON EXTENSION"),
         ("grant usage on type s to u", "GRANT ON TYPE"),
-        ("grant execute on all functions in schema s to u", "GRANT ON ALL FUNCTIONS"),
+        ("grant execute on all routines in schema s to u", "GRANT ON ALL ROUTINES"),
         ("alter default privileges grant execute on functions to u", "ALTER DEFAULT PRIVILEGES ON FUNCTIONS"),
         ("create table t (a int, exclude using gist (a with =))", "EXCLUDE"),
         ("create table t (exclude (a with =))", "EXCLUDE"),
@@ -236,6 +250,11 @@ fn commands_that_are_parsed_by_hand() {
         "explain (analyze, costs off, format text) select 1",
         "explain analyze verbose select 1",
         "explain (select 1)",
+        "explain (analyse on, costs -1, format 'json', anything) execute x (1)",
+        "explain verbose declare c no scroll cursor with hold for table t",
+        "explain create temp table u as select 1 with no data",
+        "explain refresh materialized view m",
+        "explain select 1 into u",
         "vacuum (full, analyze) t (a, b), u",
         "vacuum",
         "analyze verbose t",
@@ -348,5 +367,68 @@ fn what_stands_behind_strings_is_read_once() {
         format!("select {}", "U&\"a\" ".repeat(100_000)),
     ] {
         assert!(error(&sql).starts_with("42601"));
+    }
+}
+
+#[test]
+fn functions_are_read_as_they_are_written() {
+    let create = |sql: &str| {
+        let statements = parse(sql).unwrap_or_else(|error| panic!("{sql}: {}", error.message));
+        match statements.into_iter().next().map(|statement| statement.body) {
+            Some(Body::Object(object)) => match *object {
+                ObjectStatement::CreateFunction(create) => *create,
+                other => panic!("{sql}: {other:?}"),
+            },
+            other => panic!("{sql}: {other:?}"),
+        }
+    };
+    let shown = |sql: &str| {
+        let create = create(&format!("create function {sql}"));
+        let parameters = create.parameters.iter().map(|own| {
+            let name = own.name.as_ref().map_or("-", |name| name.value.as_str());
+            format!("{name} {:?} {}{}", own.mode, own.ty.name, if own.default.is_some() { " =" } else { "" })
+        });
+        let returns = create.returns.as_ref().map_or("-", |ty| ty.name.as_str());
+        format!("{} > {returns} {}", parameters.collect::<Vec<_>>().join(", "), create.is_set)
+    };
+    let body = "language sql as 'select 1'";
+    for (sql, expected) in [
+        ("f() returns int", " > int4 false"),
+        ("f(int, a text) returns setof int", "- In int4, a In text > int4 true"),
+        ("f(double precision, double int) returns int", "- In float8, double In int4 > int4 false"),
+        ("f(in a int = 1, out b int)", "a In int4 =, b Out int4 > - false"),
+        ("f(a inout int default 2) returns null on null input", "a InOut int4 = > - false"),
+        ("f(in out a t) returns t", "a InOut t > t false"),
+        (
+            "f(s.t, \"A b\" s.t) returns table (x int, y text)",
+            "- In t, A b In t, x Table int4, y Table text > - true",
+        ),
+    ] {
+        assert_eq!(shown(&format!("{sql} {body}")), expected, "{sql}");
+    }
+    let text = |sql: &str| create(sql).body;
+    let quoted = text("create function f() returns int language sql as $x$select é$x$");
+    assert!(matches!(quoted, FunctionText::Quoted { text, at: Some(52) } if text == "select é"));
+    let escaped = text("create function f() returns text language sql as 'select ''a'''");
+    assert!(matches!(escaped, FunctionText::Quoted { text, at: None } if text == "select 'a'"));
+    let returned = text("create function f(a int) returns int strict return a  + 1;");
+    assert!(matches!(returned, FunctionText::Return(text) if text == "a  + 1"));
+    let atomic = text("create function f() returns int begin atomic select 1  ; end");
+    assert!(matches!(atomic, FunctionText::Atomic(text) if text == "select 1"));
+    for (sql, expected) in [
+        ("create function f() returns int as 'select 1'", "42P13 no language specified"),
+        ("create function f() returns int language sql", "42P13 no function body specified"),
+        ("create function f() returns int language sql as '' return 1", "42P13 duplicate function body"),
+        (
+            "create function f() returns int stable volatile return 1",
+            "42601 conflicting or redundant options @40",
+        ),
+        ("select f(a => 1, 2)", "42601 positional argument cannot follow named argument @18"),
+        ("select f(a => 1, a := 2)", "42601 argument name \"a\" used more than once @18"),
+        ("drop function f, g(int, out x text) cascade", "1 statements"),
+        ("grant execute on function f(int), s.g to public", "1 statements"),
+        ("grant select on function to u", "1 statements"),
+    ] {
+        assert!(error(sql).starts_with(expected), "{sql}: {}", error(sql));
     }
 }

@@ -1,26 +1,14 @@
-//! Transaction blocks and savepoints.
+//! Modes of transactions, the end of blocks, and savepoints.
 
 use super::ast::{AccessMode, Body, Isolation, TransactionModes};
 use super::cursor::Cursor;
 use super::lexer::Kind;
 use crate::error::{Error, Result};
 
-/// After BEGIN.
-pub(super) fn begin(cursor: &mut Cursor<'_>) -> Result<Body> {
-    let _ = cursor.accept("work") || cursor.accept("transaction");
-    transaction_modes(cursor).map(Body::Begin)
-}
-
-/// After START.
-pub(super) fn start_transaction(cursor: &mut Cursor<'_>) -> Result<Body> {
-    cursor.expect("transaction")?;
-    transaction_modes(cursor).map(Body::Begin)
-}
-
 /// What may follow BEGIN and SET TRANSACTION, with or without commas.
 pub(super) fn transaction_modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
     let mut modes = TransactionModes::default();
-    while !cursor.is_at_end() {
+    while !cursor.is_at_end() && !cursor.is("as") {
         if cursor.accept_all(&["isolation", "level"]) {
             modes.isolation = Some(isolation(cursor)?);
         } else if cursor.accept_all(&["read", "only"]) {
@@ -34,7 +22,7 @@ pub(super) fn transaction_modes(cursor: &mut Cursor<'_>) -> Result<TransactionMo
         } else {
             return Err(cursor.error());
         }
-        if cursor.accept_symbol(",") && cursor.is_at_end() {
+        if cursor.accept_symbol(",") && (cursor.is_at_end() || cursor.is("as")) {
             return Err(cursor.error());
         }
     }

@@ -7,8 +7,8 @@
 use audit::{Class, Classes, Object};
 
 use super::{
-    AccessChange, AlterTable, Bound, Command, Ddl, Discard, Modify, Need, Notifying, ObjectChange, Plan,
-    SessionCommand, Target,
+    AccessChange, AlterTable, BackupCommand, Bound, Command, Ddl, Discard, FunctionChange, KeepOf, Modify,
+    Need, Notifying, ObjectChange, Plan, SessionCommand, Target,
 };
 use crate::catalog::access::{Right, Rights};
 use crate::catalog::{CatalogSnapshot, TableDescriptor};
@@ -64,6 +64,14 @@ impl Audited {
             | Body::Reindex(_)
             | Body::AlterTable(_)
             | Body::SplitAt { .. } => (Class::Ddl, false),
+            Body::History(statement) => (class_of_history(statement), false),
+            Body::Drift(statement) => (class_of_drift(statement), false),
+            Body::Backup(statement) => match statement.command {
+                ast::BackupCommand::Take { .. } | ast::BackupCommand::Schedule { .. } => (Class::Read, true),
+                ast::BackupCommand::Restore { .. } => (Class::Ddl, true),
+                ast::BackupCommand::Unschedule { .. } => (Class::Misc, true),
+                ast::BackupCommand::Show | ast::BackupCommand::ShowSchedules => (Class::Misc, false),
+            },
             Body::Access(statement) => (class_of_access(statement), true),
             Body::SetRole { .. } | Body::SetSessionAuthorization { .. } => (Class::Session, false),
             Body::Set { name, .. } | Body::Reset(Some(name)) => class_of_setting(name),
@@ -121,6 +129,7 @@ fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
                 ObjectChange::AlterView { relation, .. } | ObjectChange::SetSchema { relation, .. } => {
                     vec![of_ddl(relation)]
                 }
+                ObjectChange::Clone { of, .. } => vec![of_ddl(of)],
                 ObjectChange::Rename { object, .. } => relation_of(object).map(of_ddl).into_iter().collect(),
                 ObjectChange::Comment { owned: Some(object), .. } => {
                     relation_of(object).map(of_ddl).into_iter().collect()
@@ -135,6 +144,10 @@ fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
         },
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::SplitAt { table, .. } => vec![of_ddl(table)],
+            SessionCommand::KeepHistory(keep) => match &keep.of {
+                KeepOf::Table(_, table) => vec![of_ddl(table)],
+                KeepOf::Cluster | KeepOf::Database(_) => Vec::new(),
+            },
             _ => Vec::new(),
         },
         _ => Vec::new(),
@@ -148,7 +161,9 @@ fn of_ddl(table: &TableDescriptor) -> (&TableDescriptor, Classes) {
 fn relation_of(target: &Target) -> Option<&TableDescriptor> {
     match target {
         Target::Relation(table) | Target::Index { table, .. } => Some(table),
-        Target::Schema { .. } | Target::Type { .. } | Target::Extension { .. } => None,
+        Target::Schema { .. } | Target::Type { .. } | Target::Extension { .. } | Target::Function { .. } => {
+            None
+        }
     }
 }
 
@@ -165,7 +180,7 @@ fn class(plan: &Plan) -> Class {
             Ddl::AlterTable(alter) if changes_policies(alter) || alter.owner.is_some() => Class::Role,
             _ => Class::Ddl,
         },
-        Plan::Explain { plan, analyze: true } => class(plan),
+        Plan::Explain { plan, analyze: true, .. } => class(plan),
         Plan::Explain { .. } | Plan::Empty => Class::Misc,
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::SetRole { .. }
@@ -174,7 +189,16 @@ fn class(plan: &Plan) -> Class {
             | SessionCommand::Reset(None) => Class::Session,
             SessionCommand::Set { name, .. } | SessionCommand::Reset(Some(name)) => class_of_setting(name).0,
             SessionCommand::Declare(_) | SessionCommand::Fetch(_) => Class::Read,
-            SessionCommand::SplitAt { .. } => Class::Ddl,
+            SessionCommand::SplitAt { .. }
+            | SessionCommand::KeepHistory(_)
+            | SessionCommand::Steps { .. } => Class::Ddl,
+            SessionCommand::Backup(order) => match order.command {
+                BackupCommand::Take { .. } | BackupCommand::Schedule { .. } => Class::Read,
+                BackupCommand::Restore { .. } => Class::Ddl,
+                BackupCommand::Unschedule { .. } | BackupCommand::Show | BackupCommand::ShowSchedules => {
+                    Class::Misc
+                }
+            },
             _ => Class::Misc,
         },
     }
@@ -183,6 +207,33 @@ fn class(plan: &Plan) -> Class {
 /// Whether it changes who sees which rows.
 fn changes_policies(alter: &AlterTable) -> bool {
     alter.from.row_security != alter.to.row_security
+}
+
+fn class_of_history(statement: &ast::HistoryStatement) -> Class {
+    match statement {
+        ast::HistoryStatement::Keep { .. }
+        | ast::HistoryStatement::Clone { .. }
+        | ast::HistoryStatement::Undrop(_) => Class::Ddl,
+        ast::HistoryStatement::Flashback { .. } => Class::Write,
+        ast::HistoryStatement::Diff { .. } | ast::HistoryStatement::Changes { .. } => Class::Read,
+        ast::HistoryStatement::Show | ast::HistoryStatement::Clones => Class::Misc,
+    }
+}
+
+fn class_of_drift(statement: &ast::DriftStatement) -> Class {
+    use ast::DriftStatement as Drift;
+    match statement {
+        Drift::CreateTable { .. } | Drift::DropTable { .. } | Drift::CreateIndex { .. } => Class::Ddl,
+        Drift::Insert { .. }
+        | Drift::Patch { .. }
+        | Drift::SoftDelete { .. }
+        | Drift::Snapshot(_)
+        | Drift::Compact(_)
+        | Drift::AddColumn { .. }
+        | Drift::DropColumn { .. } => Class::Write,
+        Drift::Select { .. } | Drift::Show { .. } | Drift::Backup(_) => Class::Read,
+        Drift::Analyze(_) => Class::Misc,
+    }
 }
 
 fn class_of_access(statement: &AccessStatement) -> Class {
@@ -224,6 +275,10 @@ fn is_always_told(plan: &Plan) -> bool {
             Ddl::Object(ObjectChange::Drop { targets, cascade, .. }) => {
                 *cascade || targets.iter().any(is_guarded)
             }
+            // What is audited of the one is of the other.
+            Ddl::Object(ObjectChange::Clone { of, .. }) => !of.audit.is_empty(),
+            // So was what comes back, perhaps.
+            Ddl::Object(ObjectChange::Undrop { .. }) => true,
             // What comes later is recorded under the new name.
             Ddl::Object(ObjectChange::Rename { object, .. }) => is_guarded(object),
             Ddl::Object(ObjectChange::SetSchema { relation, .. }) => !relation.audit.is_empty(),
@@ -231,6 +286,9 @@ fn is_always_told(plan: &Plan) -> bool {
         },
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::Set { name, .. } | SessionCommand::Reset(Some(name)) => class_of_setting(name).1,
+            // What leaves is everything, the tables that are audited and the passwords' verifiers too; with what comes back come
+            // roles, rights and policies, perhaps.
+            SessionCommand::Backup(order) => !order.only_shows(),
             _ => false,
         },
         _ => false,
@@ -270,7 +328,7 @@ pub fn command(plan: &Plan) -> &'static str {
 
 fn command_of_session(command: &SessionCommand) -> &'static str {
     match command {
-        SessionCommand::Begin(_) => "BEGIN",
+        SessionCommand::Begin(..) => "BEGIN",
         SessionCommand::Commit { .. } => "COMMIT",
         SessionCommand::Rollback { .. } => "ROLLBACK",
         SessionCommand::RollbackTo(_) => "ROLLBACK TO",
@@ -286,8 +344,13 @@ fn command_of_session(command: &SessionCommand) -> &'static str {
         SessionCommand::Show(_)
         | SessionCommand::ShowAll
         | SessionCommand::ShowNodes
+        | SessionCommand::ShowHistory
+        | SessionCommand::ShowClones
         | SessionCommand::ShowRanges(_) => "SHOW",
         SessionCommand::SplitAt { .. } => "ALTER TABLE",
+        SessionCommand::Steps { tag, .. } => tag,
+        SessionCommand::KeepHistory(keep) => keep.command(),
+        SessionCommand::Backup(order) => order.command(),
         SessionCommand::Prepare { .. } => "PREPARE",
         SessionCommand::Execute { .. } => "EXECUTE",
         SessionCommand::Deallocate(_) => "DEALLOCATE",
@@ -367,6 +430,7 @@ fn others(plan: &Plan) -> Vec<(&'static str, String)> {
             SessionCommand::Set { name, .. } | SessionCommand::Reset(Some(name)) => {
                 vec![("setting", name.clone())]
             }
+            SessionCommand::Backup(order) => order.subject().into_iter().collect(),
             _ => Vec::new(),
         },
         _ => Vec::new(),
@@ -379,6 +443,7 @@ fn others_of_change(change: &ObjectChange) -> Vec<(&'static str, String)> {
         Target::Schema { name, .. } => Some(("schema", name.clone())),
         Target::Type { kind } => Some(("type", kind.display_name().to_owned())),
         Target::Extension { name, .. } => Some(("extension", name.clone())),
+        Target::Function { name, .. } => Some(("function", name.clone())),
         Target::Index { table, name, .. } => Some(("index", format!("{}.{name}", table.schema))),
     };
     match change {
@@ -389,8 +454,14 @@ fn others_of_change(change: &ObjectChange) -> Vec<(&'static str, String)> {
             vec![("sequence", format!("{}.{}", sequence.schema, sequence.name))]
         }
         ObjectChange::CreateView { schema, name, .. } => vec![("view", format!("{schema}.{name}"))],
+        ObjectChange::Undrop { schema, name } | ObjectChange::Clone { schema, name, .. } => {
+            vec![("table", format!("{schema}.{name}"))]
+        }
         ObjectChange::CreateSchema { name, .. } => name.iter().map(|name| ("schema", name.clone())).collect(),
         ObjectChange::CreateExtension { name, .. } => vec![("extension", name.clone())],
+        ObjectChange::Function(
+            FunctionChange::Create { schema, name, .. } | FunctionChange::Alter { schema, name, .. },
+        ) => vec![("function", format!("{schema}.{name}"))],
         ObjectChange::Rename { object, .. } => named(object).into_iter().collect(),
         ObjectChange::Comment { owned: Some(object), .. } => named(object).into_iter().collect(),
         ObjectChange::Drop { targets, .. } => targets.iter().filter_map(named).collect(),

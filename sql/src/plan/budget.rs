@@ -149,6 +149,17 @@ pub(crate) fn parts(expression: &Expr) -> usize {
     parts
 }
 
+/// How deep an expression is.
+pub(crate) fn depth(expression: &Expr) -> usize {
+    let mut deepest = 0_usize;
+    let mut open = vec![(expression, 1_usize)];
+    while let Some((part, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        open.extend(part.children().into_iter().map(|child| (child, depth.saturating_add(1))));
+    }
+    deepest
+}
+
 /// The depth and the number of nodes of a plan.
 pub(crate) fn measure(root: &Node) -> (usize, usize) {
     let (mut deepest, mut nodes) = (0_usize, 0_usize);

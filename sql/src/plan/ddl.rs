@@ -16,8 +16,8 @@ use crate::catalog::{
     OnCommit, ROW_ID_COLUMN, TableDescriptor, schema,
 };
 use crate::parse::ast::{
-    AccessStatement, DatabaseStatement, GrantObjects, Name, ObjectKind, RoleReference, RoleStatement,
-    SettingChange,
+    AccessStatement, DatabaseStatement, FunctionName, GrantObjects, Name, ObjectKind, RoleReference,
+    RoleStatement, SettingChange,
 };
 
 /// Changes the catalog.
@@ -67,6 +67,7 @@ impl Ddl {
             Self::CreateIndex(create) if create.concurrently => Some("CREATE INDEX CONCURRENTLY"),
             Self::Reindex(reindex) => reindex.apart,
             Self::Access(change) if change.is_always_alone() => Some(change.command()),
+            Self::Object(ObjectChange::Clone { .. }) => Some("CREATE TABLE … CLONE"),
             Self::Object(ObjectChange::Drop { concurrently: true, .. }) => Some("DROP INDEX CONCURRENTLY"),
             _ => None,
         }
@@ -82,6 +83,8 @@ pub struct AccessChange {
     pub tables: Vec<Arc<TableDescriptor>>,
     /// The types that it names.
     pub types: Vec<Oid>,
+    /// The functions that it names.
+    pub functions: Vec<Oid>,
 }
 
 /// A new table.
@@ -364,6 +367,7 @@ impl AccessChange {
             AccessStatement::Database(statement) => match statement {
                 DatabaseStatement::Create { .. } => "CREATE DATABASE",
                 DatabaseStatement::Drop { .. } => "DROP DATABASE",
+                DatabaseStatement::Flashback { .. } => "FLASHBACK DATABASE",
                 DatabaseStatement::Alter { .. }
                 | DatabaseStatement::Rename { .. }
                 | DatabaseStatement::Owner { .. } => "ALTER DATABASE",
@@ -388,13 +392,14 @@ impl AccessChange {
                 ObjectKind::Domain => "ALTER DOMAIN",
                 ObjectKind::Extension => "ALTER EXTENSION",
             },
+            AccessStatement::FunctionOwner { .. } => "ALTER FUNCTION",
         }
     }
 
     /// Whether it runs in no transaction block, as what it does cannot be taken back for whoever has seen it.
     pub fn is_always_alone(&self) -> bool {
-        use DatabaseStatement::{Create, Drop};
-        matches!(&self.statement, AccessStatement::Database(Create { .. } | Drop { .. }))
+        use DatabaseStatement::{Create, Drop, Flashback};
+        matches!(&self.statement, AccessStatement::Database(Create { .. } | Drop { .. } | Flashback { .. }))
     }
 
     /// What it is about beside tables: what sort of thing each is, and its name; of very many not all.
@@ -421,6 +426,7 @@ impl AccessChange {
             AccessStatement::Database(statement) => match statement {
                 DatabaseStatement::Create { name, .. }
                 | DatabaseStatement::Drop { name, .. }
+                | DatabaseStatement::Flashback { name, .. }
                 | DatabaseStatement::Alter { name, .. } => vec![database(name)],
                 DatabaseStatement::Rename { name, to } => vec![database(name), database(to)],
                 DatabaseStatement::Owner { name, owner } => vec![database(name), role(owner)],
@@ -444,11 +450,17 @@ impl AccessChange {
                 let (kind, names): (_, &[Name]) = match &grant.objects {
                     GrantObjects::TablesIn(names)
                     | GrantObjects::SequencesIn(names)
+                    | GrantObjects::FunctionsIn(names)
                     | GrantObjects::Schemas(names) => ("schema", names),
                     GrantObjects::Databases(names) => ("database", names),
                     _ => ("", &[]),
                 };
-                let objects = names.iter().map(|name| named(kind, name));
+                let functions: &[FunctionName] = match &grant.objects {
+                    GrantObjects::Functions(functions) => functions,
+                    _ => &[],
+                };
+                let functions = functions.iter().map(|own| named("function", &own.name.name));
+                let objects = names.iter().map(|name| named(kind, name)).chain(functions);
                 objects.chain(grant.grantees.iter().map(role)).take(SUBJECTS_MAX).collect()
             }
             AccessStatement::DefaultPrivileges(change) => {
@@ -465,6 +477,9 @@ impl AccessChange {
                 };
                 let object = kind.map(|kind| named(kind, &object.name.name));
                 object.into_iter().chain([role(owner)]).collect()
+            }
+            AccessStatement::FunctionOwner { function, owner } => {
+                vec![named("function", &function.name.name), role(owner)]
             }
         }
     }

@@ -33,7 +33,7 @@ fn follows(condition: &Expr, predicate: &Expr) -> bool {
     }
     if let Expr::IsNull { operand, negated: true } = predicate {
         // A row is not NULL if none of its fields is, and may be compared all the same.
-        return operand.ty().kind != TypeKind::Record && is_strict_of(condition, operand);
+        return !operand.ty().kind.is_record() && is_strict_of(condition, operand);
     }
     let Some((operand, wanted)) = compared(predicate) else { return false };
     let Some((own, given)) = compared(condition) else { return false };

@@ -12,13 +12,17 @@
 //! Plans come out of `bind` naive: scans of whole tables under filters.
 
 pub mod audited;
+mod backup;
 pub(crate) mod budget;
 mod ddl;
+mod explain;
+mod identity;
 pub(crate) mod implied;
 mod modify;
 mod need;
 mod node;
 mod object;
+mod past;
 mod point;
 pub(crate) mod same;
 pub(crate) mod sequence;
@@ -27,33 +31,37 @@ mod span;
 pub mod walk;
 mod window;
 
+pub use self::backup::{BackupCommand, BackupOf, BackupOrder};
 pub use budget::STACK_BYTES;
 pub use ddl::{
     AccessChange, AlterTable, CreateIndex, CreateTable, CreateTableAs, Ddl, IdentityChange, NO_OID,
     NewComment, NewIndex, NewIndexKind, Refresh, Reindex, Truncate, Verify,
 };
+pub use explain::{ExplainFormat, ExplainOptions};
+pub(crate) use identity::NodeId;
 pub use modify::{
     Assignment, Command, Compound, ConflictAction, CopyFrom, CopyTo, Delete, GuardCondition, GuardKind,
     Insert, Merge, MergeAction, MergeGuards, MergeWhen, Modify, OnConflict, RowCheck, RowGuard, RowRules,
     Update,
 };
-pub use need::{Acting, Need, Needs};
+pub use need::{Acting, Call, Need, Needs};
 pub use node::{
     Aggregate, AggregateCall, Append, Apply, ApplyKind, Binding, Common, Distinct, Filter, FunctionScan,
-    GroupingSet, Join, JoinKind, JoinStrategy, Limit, LockRows, LockTarget, Node, Project, ProjectSet,
-    Recursive, RowLock, Scan, SetFunction, SetOperation, Sort, SortKey, Subquery, TableFunction, Values,
-    VirtualScan, Window, Working,
+    GroupingSet, Join, JoinKind, JoinStrategy, Limit, LockRows, LockTarget, Node, PastScan, Project,
+    ProjectSet, Recursive, RowLock, Scan, SetFunction, SetOperation, Sort, SortKey, Subquery, TableFunction,
+    Values, VirtualScan, Window, Working,
 };
-pub use object::{DomainColumns, ObjectChange, Target, TypeChange};
+pub use object::{DomainColumns, FunctionChange, ObjectChange, Target, TypeChange};
+pub use past::{Moment, Versions, When};
 pub(crate) use point::{Point, PointScan};
-pub use session::{Maintain, SessionCommand};
+pub use session::{KeepHistory, KeepOf, Maintain, SessionCommand};
 pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeyPart, KeySpan};
 pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};
 
 pub use crate::parse::ast::{
-    AccessMode, CopyFormat, CopyOptions, CursorOptions, Declare, Discard, Fetch, Isolation, LockStrength,
-    LockWait, Motion, Notifying, SettingValue, TransactionModes,
+    AccessMode, CopyColumns, CopyFormat, CopyOptions, CursorOptions, Declare, Discard, Fetch, Isolation,
+    LockStrength, LockWait, Motion, Notifying, SettingValue, TransactionModes,
 };
 
 use std::sync::Arc;
@@ -61,7 +69,7 @@ use std::sync::Arc;
 use expr::Type;
 
 use crate::catalog::{ColumnId, TableDescriptor};
-use crate::error::Notice;
+use crate::error::{Error, Notice};
 
 /// A statement, bound.
 #[derive(Debug, Clone)]
@@ -80,6 +88,8 @@ pub struct Bound {
     pub needs: Needs,
     /// WHERE CURRENT OF
     pub current_of: Option<CurrentOf>,
+    /// The error that it is if it changes no row.
+    pub expects: Option<Box<Error>>,
 }
 
 /// The row that a cursor is on, as WHERE CURRENT OF names it.
@@ -125,12 +135,22 @@ pub enum Plan {
         plan: Box<Plan>,
         /// Whether to run it.
         analyze: bool,
+        /// What is shown of it.
+        options: ExplainOptions,
     },
     /// Transactions, settings, prepared statements: what the session does by itself.
     Session(Box<SessionCommand>),
 }
 
 impl Plan {
+    /// What is done: EXPLAIN ANALYZE does what it explains.
+    pub fn done(&self) -> &Self {
+        match self {
+            Self::Explain { plan, analyze: true, .. } => plan.done(),
+            plan => plan,
+        }
+    }
+
     /// What it returns of each row that it changes.
     pub fn returning(&self) -> Option<&[expr::Expr]> {
         match self {

@@ -394,6 +394,8 @@ pub struct CopyFrom {
     pub rules: Arc<RowRules>,
     /// The data's form.
     pub options: CopyOptions,
+    /// For each of the columns whether the NULL string is no NULL of it, and whether it is one quoted, too.
+    pub forced: Vec<(bool, bool)>,
 }
 
 /// Rows to the client.
@@ -405,4 +407,6 @@ pub struct CopyTo {
     pub names: Vec<String>,
     /// The data's form.
     pub options: CopyOptions,
+    /// For each of the columns whether its values are quoted, whatever they are.
+    pub quoted: Vec<bool>,
 }

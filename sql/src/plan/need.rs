@@ -34,12 +34,27 @@ pub struct Need {
     pub updated: BTreeSet<ColumnId>,
     /// The columns that new foreign keys reference.
     pub referenced: BTreeSet<ColumnId>,
+    /// It is for whoever owns the table alone.
+    pub owned: bool,
 }
 
-/// What a statement does with tables, in the order in which it names them.
+/// A call of a function that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Which.
+    pub function: Oid,
+    /// Who calls it; `None`: whoever runs the statement.
+    pub owner: Option<Oid>,
+    /// Where the statement calls it by its name, in characters from 1, 0 within a function; `None`: what is kept calls it by its
+    /// oid, for which no schema is asked.
+    pub named_at: Option<usize>,
+}
+
+/// What a statement does with tables, in the order in which it names them, and which functions it calls.
 #[derive(Debug, Clone, Default)]
 pub struct Needs {
     needs: Vec<Need>,
+    calls: Vec<Call>,
     acting: Acting,
 }
 
@@ -47,6 +62,19 @@ impl Needs {
     /// Each table.
     pub fn iter(&self) -> impl Iterator<Item = &Need> {
         self.needs.iter()
+    }
+
+    /// Each call. Whoever runs the statement is asked for the right, whoever owns the views that it reads; of what a materialised
+    /// view is refreshed from its owner.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter()
+    }
+
+    /// That a function is called.
+    pub(crate) fn call(&mut self, call: Call) {
+        if !self.calls.contains(&call) {
+            self.calls.push(call);
+        }
     }
 
     /// Whose rights are asked for from now on; whose they were before.
@@ -88,6 +116,11 @@ impl Needs {
         need.rights = need.rights.or(Rights::of(right));
     }
 
+    /// That it is for whoever owns a table alone.
+    pub(crate) fn own(&mut self, table: &Arc<TableDescriptor>) {
+        self.of(table).owned = true;
+    }
+
     /// That FROM names a table, and where.
     pub(crate) fn name(&mut self, table: &Arc<TableDescriptor>, at: usize) {
         let need = self.of(table);
@@ -104,8 +137,9 @@ impl Needs {
 
     /// Takes all rights away but to name what the statement itself names.
     pub(crate) fn only_names(&mut self) {
+        self.calls.clear();
         self.needs.retain(|need| !need.acting.within_view);
-        self.needs.iter_mut().for_each(|need| need.rights = Rights::NONE);
+        self.needs.iter_mut().for_each(|need| (need.rights, need.owned) = (Rights::NONE, false));
     }
 
     /// That values of a column are read, if it is one of a table.
@@ -152,6 +186,7 @@ impl Needs {
                 inserted: BTreeSet::new(),
                 updated: BTreeSet::new(),
                 referenced: BTreeSet::new(),
+                owned: false,
             });
         }
         #[expect(clippy::indexing_slicing, reason = "it was pushed there if it was not there")]

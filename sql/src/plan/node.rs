@@ -7,7 +7,7 @@ use expr::aggregate::Aggregate as AggregateFunction;
 use expr::{Expr, Shape, Type};
 
 use super::window::WindowCall;
-use super::{KeySpan, LockStrength, LockWait, Plan};
+use super::{KeySpan, LockStrength, LockWait, Plan, When};
 use crate::catalog::{IndexId, TableDescriptor};
 
 /// Makes rows. [`Node::types`] tells their shape.
@@ -15,6 +15,8 @@ use crate::catalog::{IndexId, TableDescriptor};
 pub enum Node {
     /// Rows of a stored table.
     Scan(Box<Scan>),
+    /// Rows of a stored table as they were.
+    Past(Box<PastScan>),
     /// Rows of a system view.
     VirtualScan(VirtualScan),
     /// Rows of a set-returning function.
@@ -78,6 +80,8 @@ pub struct Scan {
     pub passing: bool,
     /// Policies hide rows of it, and their conditions come first: rows are locked once those hold of them.
     pub shielded: bool,
+    /// They hide some of the rows that it answers, too: what they ask is more than a scan can tell.
+    pub veiled: bool,
     /// The whole condition, over the output row: what `filter` and `spans` say together. Set where there is a lock
     /// and a condition.
     pub recheck: Option<Expr>,
@@ -88,6 +92,16 @@ pub struct Scan {
     /// Where the optimiser knows that no more rows will be asked for than this many (a literal or parameter of type
     /// int8, NULL = all; offset included).
     pub limit: Option<Expr>,
+}
+
+/// Reads a stored table as it was.
+#[derive(Debug, Clone)]
+pub struct PastScan {
+    /// How it is read as far as it was made then as it is now: else all rows of then are, of which `filter` is true. The
+    /// filter is the whole condition.
+    pub scan: Scan,
+    /// Of when.
+    pub when: When,
 }
 
 /// How rows are locked.
@@ -548,6 +562,7 @@ impl Node {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan(scan) => table_types(&scan.table, &scan.columns),
+            Self::Past(past) => table_types(&past.scan.table, &past.scan.columns),
             Self::VirtualScan(scan) => table_types(&scan.table, &scan.columns),
             Self::FunctionScan(scan) => {
                 let mut types = scan.types.clone();
@@ -607,6 +622,7 @@ impl Node {
     pub fn width(&self) -> usize {
         match self {
             Self::Scan(scan) => scan.columns.len(),
+            Self::Past(past) => past.scan.columns.len(),
             Self::VirtualScan(scan) => scan.columns.len(),
             Self::FunctionScan(scan) => scan.types.len().saturating_add(usize::from(scan.ordinality)),
             Self::Values(values) => values.types.len(),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use expr::TypeKind;
 
 use super::modify::RowCheck;
+use super::past::Moment;
 use super::sequence::{NewSequence, SequenceSetting};
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::Address;
-use crate::catalog::object::{ObjectDescriptor, TypeDescriptor, ViewDescriptor};
+use crate::catalog::object::{FunctionDescriptor, ObjectDescriptor, TypeDescriptor, ViewDescriptor};
 use crate::catalog::{ColumnId, Oid, SearchPath, TableDescriptor};
 use crate::parse::ast::RoleReference;
 
@@ -68,6 +69,8 @@ pub enum ObjectChange {
     },
     /// CREATE TYPE, ALTER TYPE
     Type(TypeChange),
+    /// CREATE FUNCTION, ALTER FUNCTION
+    Function(FunctionChange),
     /// COMMENT ON
     Comment {
         /// What.
@@ -94,6 +97,24 @@ pub enum ObjectChange {
         schema: String,
         /// The command tag.
         tag: &'static str,
+    },
+    /// CREATE TABLE … CLONE
+    Clone {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        name: String,
+        /// What it lies over.
+        of: Arc<TableDescriptor>,
+        /// As of when; None: now.
+        moment: Option<Box<Moment>>,
+    },
+    /// UNDROP TABLE
+    Undrop {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        name: String,
     },
     /// DROP
     Drop {
@@ -160,6 +181,35 @@ pub enum TypeChange {
     },
 }
 
+/// A change of a function.
+#[derive(Debug, Clone)]
+pub enum FunctionChange {
+    /// CREATE FUNCTION
+    Create {
+        /// The function in whose place it is put.
+        oid: Option<Oid>,
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        name: String,
+        /// What it is.
+        function: Box<FunctionDescriptor>,
+    },
+    /// ALTER FUNCTION
+    Alter {
+        /// Which.
+        oid: Oid,
+        /// The schema that it is in then.
+        schema: String,
+        /// What it is called then.
+        name: String,
+        /// What it is then.
+        function: Box<FunctionDescriptor>,
+        /// Whether it gets another place, by its name or its schema.
+        moves: bool,
+    },
+}
+
 /// The columns of a table that are of a domain.
 #[derive(Debug, Clone)]
 pub struct DomainColumns {
@@ -195,6 +245,13 @@ pub enum Target {
         /// Its name.
         name: String,
     },
+    /// A function.
+    Function {
+        /// Which.
+        oid: Oid,
+        /// Its name.
+        name: String,
+    },
     /// An index.
     Index {
         /// Its table.
@@ -214,6 +271,7 @@ impl Target {
             Self::Schema { oid, .. } => Address::Schema(*oid),
             Self::Type { kind } => Address::Type(kind.oid()),
             Self::Extension { oid, .. } => Address::Extension(*oid),
+            Self::Function { oid, .. } => Address::Function(*oid),
             Self::Index { table, oid, .. } => Address::Index(table.oid, *oid),
         }
     }
@@ -223,7 +281,10 @@ impl Target {
         match self {
             Self::Relation(relation) => &relation.name,
             Self::Type { kind } => kind.display_name(),
-            Self::Schema { name, .. } | Self::Index { name, .. } | Self::Extension { name, .. } => name,
+            Self::Schema { name, .. }
+            | Self::Index { name, .. }
+            | Self::Extension { name, .. }
+            | Self::Function { name, .. } => name,
         }
     }
 }
@@ -240,9 +301,13 @@ impl ObjectChange {
             Self::Type(TypeChange::AlterDomain { .. }) => "ALTER DOMAIN",
             Self::Type(TypeChange::Move { tag, .. }) => tag,
             Self::Type(_) => "ALTER TYPE",
+            Self::Function(FunctionChange::Create { .. }) => "CREATE FUNCTION",
+            Self::Function(FunctionChange::Alter { .. }) => "ALTER FUNCTION",
             Self::Comment { .. } => "COMMENT",
             Self::AlterSequence { .. } => "ALTER SEQUENCE",
             Self::CreateSchema { .. } => "CREATE SCHEMA",
+            Self::Clone { .. } => "CREATE TABLE",
+            Self::Undrop { .. } => "UNDROP TABLE",
             Self::AlterView { tag, .. }
             | Self::Rename { tag, .. }
             | Self::SetSchema { tag, .. }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use expr::{Expr, Type};
 
-use super::{Declare, Discard, Fetch, Notifying, SettingValue, TransactionModes};
-use crate::catalog::{ColumnId, TableDescriptor};
+use super::{BackupOrder, Declare, Discard, Fetch, Moment, Notifying, SettingValue, TransactionModes};
+use crate::catalog::{ColumnId, Oid, TableDescriptor};
 use crate::parse::Statement;
 use crate::parse::ast::TableLock;
 
 /// A statement that reads and writes no rows.
 #[derive(Debug, Clone)]
 pub enum SessionCommand {
-    /// BEGIN, START TRANSACTION
-    Begin(TransactionModes),
+    /// BEGIN, START TRANSACTION, with its tag; with AS OF SYSTEM TIME it is about that moment.
+    Begin(TransactionModes, Option<Box<Moment>>, &'static str),
     /// COMMIT, END
     Commit {
         /// AND CHAIN
@@ -74,12 +74,27 @@ pub enum SessionCommand {
     ShowNodes,
     /// SHOW RANGES: those of a table, or all.
     ShowRanges(Option<Arc<TableDescriptor>>),
+    /// How long history is to be kept.
+    KeepHistory(Box<KeepHistory>),
+    /// SHOW HISTORY
+    ShowHistory,
+    /// SHOW CLONES
+    ShowClones,
+    /// BACKUP, RESTORE, SHOW BACKUPS
+    Backup(Box<BackupOrder>),
     /// ALTER TABLE … SPLIT AT VALUES: the first columns of primary keys, of the columns' types.
     SplitAt {
         /// The table.
         table: Arc<TableDescriptor>,
         /// The rows; they name no columns and no parameters.
         rows: Vec<Vec<Expr>>,
+    },
+    /// Statements one after the other, in one transaction.
+    Steps {
+        /// The statements.
+        statements: Vec<Statement>,
+        /// The command tag.
+        tag: &'static str,
     },
     /// PREPARE
     Prepare {
@@ -123,6 +138,39 @@ pub enum SessionCommand {
         /// The command tag.
         tag: &'static str,
     },
+}
+
+/// How long history is to be kept.
+#[derive(Debug, Clone)]
+pub struct KeepHistory {
+    /// Whose.
+    pub of: KeepOf,
+    /// For how long, in ms; 0: for ever, `None` within: as if nothing had been said. `None`: as it is.
+    pub history_ms: Option<Option<u64>>,
+    /// Until which Unix time, in ms, nothing is forgotten; as before.
+    pub held_until_ms: Option<Option<u64>>,
+}
+
+/// Whose history is kept.
+#[derive(Debug, Clone)]
+pub enum KeepOf {
+    /// All that nobody wants to be kept for longer.
+    Cluster,
+    /// That of all tables of a database that say nothing themselves.
+    Database(Oid),
+    /// That of a table; its database.
+    Table(Oid, Arc<TableDescriptor>),
+}
+
+impl KeepHistory {
+    /// The command, as its tag names it.
+    pub const fn command(&self) -> &'static str {
+        match self.of {
+            KeepOf::Cluster => "SET",
+            KeepOf::Database(_) => "ALTER DATABASE",
+            KeepOf::Table(..) => "ALTER TABLE",
+        }
+    }
 }
 
 /// VACUUM, which has nothing to do here but to gather statistics if it is asked to, or ANALYZE.

@@ -4,15 +4,18 @@ use expr::Expr;
 
 use super::{
     Apply, ApplyKind, Binding, Compound, ConflictAction, Ddl, Insert, JoinStrategy, KeyPart, KeySpan, Merge,
-    Modify, Node, OnConflict, Plan, RowGuard, Scan, SessionCommand, Subquery, Update,
+    Modify, Node, OnConflict, PastScan, Plan, RowGuard, Scan, SessionCommand, Subquery, Update,
 };
 
 /// The nodes directly below.
 pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
     match node {
-        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) | Node::Working(_) => {
-            Vec::new()
-        }
+        Node::Scan(_)
+        | Node::Past(_)
+        | Node::VirtualScan(_)
+        | Node::FunctionScan(_)
+        | Node::Values(_)
+        | Node::Working(_) => Vec::new(),
         Node::Filter(filter) => vec![&mut filter.input],
         Node::Project(project) => vec![&mut project.input],
         Node::ProjectSet(set) => vec![&mut set.input],
@@ -41,9 +44,12 @@ pub fn children_mut(node: &mut Node) -> Vec<&mut Node> {
 /// The same to look at.
 pub fn children(node: &Node) -> Vec<&Node> {
     match node {
-        Node::Scan(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Values(_) | Node::Working(_) => {
-            Vec::new()
-        }
+        Node::Scan(_)
+        | Node::Past(_)
+        | Node::VirtualScan(_)
+        | Node::FunctionScan(_)
+        | Node::Values(_)
+        | Node::Working(_) => Vec::new(),
         Node::Filter(filter) => vec![&filter.input],
         Node::Project(project) => vec![&project.input],
         Node::ProjectSet(set) => vec![&set.input],
@@ -78,6 +84,28 @@ pub fn roots_mut(plan: &mut Plan) -> Vec<&mut Node> {
         Plan::Ddl(ddl) => match ddl.as_mut() {
             Ddl::CreateTableAs(create) => create.source.iter_mut().map(Box::as_mut).collect(),
             Ddl::Refresh(refresh) => refresh.source.iter_mut().map(Box::as_mut).collect(),
+            _ => Vec::new(),
+        },
+        Plan::Empty | Plan::Session(_) => Vec::new(),
+    }
+}
+
+/// The same to look at.
+pub fn roots(plan: &Plan) -> Vec<&Node> {
+    match plan {
+        Plan::Query(node) => vec![node],
+        Plan::Modify(modify) => match modify.as_ref() {
+            Modify::Compound(compound) => {
+                let mut all = roots(&compound.main);
+                all.extend(&compound.effects);
+                all
+            }
+            modify => sources(modify),
+        },
+        Plan::Explain { plan, .. } => roots(plan),
+        Plan::Ddl(ddl) => match ddl.as_ref() {
+            Ddl::CreateTableAs(create) => create.source.iter().map(Box::as_ref).collect(),
+            Ddl::Refresh(refresh) => refresh.source.iter().map(Box::as_ref).collect(),
             _ => Vec::new(),
         },
         Plan::Empty | Plan::Session(_) => Vec::new(),
@@ -236,6 +264,12 @@ fn modify_expressions(modify: &mut Modify) -> Vec<&mut Expr> {
 pub fn node_expressions(node: &mut Node) -> Vec<&mut Expr> {
     match node {
         Node::Scan(scan) => scan_expressions(scan),
+        Node::Past(past) => {
+            let PastScan { scan, when } = past.as_mut();
+            let mut expressions = scan_expressions(scan);
+            expressions.extend(when.expressions_mut());
+            expressions
+        }
         Node::VirtualScan(scan) => scan.filter.iter_mut().collect(),
         Node::FunctionScan(scan) => scan.arguments.iter_mut().collect(),
         Node::Values(values) => values.rows.iter_mut().flatten().collect(),

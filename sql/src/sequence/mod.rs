@@ -15,4 +15,4 @@ mod state;
 mod store;
 
 pub(crate) use session::{Asked, SessionSequences};
-pub(crate) use store::SequenceStore;
+pub(crate) use store::{SequenceStore, state_then};

@@ -74,6 +74,15 @@ impl Block {
     }
 }
 
+/// How far a sequence was when a transaction of the past, which this is, could see it.
+pub(crate) async fn state_then(
+    past: &mut Transaction,
+    sequence: &SequenceDescriptor,
+) -> Result<SequenceState> {
+    let row = past.get(state::key(sequence.state)).await?;
+    Ok(state::decode(row.as_ref(), sequence)?.state)
+}
+
 impl SequenceStore {
     /// The next `count` numbers, or fewer, that are there: the first, and how many.
     pub(super) fn take(&self, sequence: &SequenceDescriptor, count: u64) -> Option<(i64, u64)> {

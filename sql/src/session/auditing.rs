@@ -86,6 +86,9 @@ impl Run {
     }
 }
 
+/// A statement under way that waits for others which it runs.
+pub(super) struct SetAside(Option<Run>);
+
 /// How far a run of a portal has come.
 #[derive(Debug, Clone, Copy)]
 pub enum RunOutcome<'a> {
@@ -124,6 +127,16 @@ impl Auditing {
     /// A portal begins to run.
     pub(super) fn begin(&mut self) {
         self.run = None;
+    }
+
+    /// The statement under way runs others, which are recorded as any are.
+    pub(super) fn set_aside(&mut self) -> SetAside {
+        SetAside(self.run.take())
+    }
+
+    /// It goes on.
+    pub(super) fn take_up(&mut self, aside: SetAside) {
+        self.run = aside.0;
     }
 
     /// This came of the statement under way. What it has done so far is done.

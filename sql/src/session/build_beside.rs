@@ -122,7 +122,7 @@ impl Session {
             open.holds_catalog = true;
         }
         let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
-        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let (mut values, mut memory) = (Vec::new(), self.statement_memory());
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let (outcome, build) = guard(&cancel, deadline, ddl::begin_index(&mut cx, create)).await?;
         self.take_ddl(outcome);
@@ -187,10 +187,10 @@ impl Session {
         let isolation = Isolation::RepeatableRead;
         self.open_under(
             catalog,
-            Modes { isolation, uncommitted: false, read_only: true, only_reads: true },
+            Modes { isolation, uncommitted: false, read_only: true, deferrable: false, only_reads: true },
             0,
         );
-        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let (mut values, mut memory) = (Vec::new(), self.statement_memory());
         let mut cx = self.make_context(&mut values, &mut memory)?;
         match work {
             Work::Fill(at) => guard(&cancel, deadline, ddl::fill_beside(&mut cx, table, build, at)).await,

@@ -22,7 +22,7 @@ const SHOWN_PAUSE: Duration = Duration::from_millis(100);
 /// SHOW NODES: id, address, whether it lives, where it is, its version.
 pub(super) async fn nodes(client: &Client) -> Result<VecDeque<Row>> {
     let row = |node: NodeInfo| {
-        let NodeInfo { node_id, address, live, locality, version } = node;
+        let NodeInfo { node_id, address, live, locality, version, .. } = node;
         let locality: Vec<String> = locality.iter().map(|(tier, place)| format!("{tier}={place}")).collect();
         vec![number(node_id), text(&address), Datum::Bool(live), text(&locality.join(",")), text(&version)]
     };
@@ -44,7 +44,7 @@ pub(super) async fn ranges(client: &Client, table: Option<&TableDescriptor>) -> 
         ranges.extend(found.into_iter().map(|range| (range.span.start.clone(), range)));
     }
     let row = |range: RangeInfo| {
-        let RangeInfo { range_id, span, leader, voters, learners } = range;
+        let RangeInfo { range_id, span, leader, voters, learners, .. } = range;
         let voters = voters.iter().map(u64::to_string);
         let replicas: Vec<String> =
             voters.chain(learners.iter().map(|node| format!("{node} (learner)"))).collect();

@@ -14,7 +14,7 @@ use super::run::{guard, hold};
 use super::transaction::Block;
 use crate::error::{Error, Notice, Result};
 use crate::plan::{Discard, Plan, SessionCommand, SettingValue, TransactionModes};
-use crate::settings::{NO_ROLE, Request, Scope, join_values};
+use crate::settings::{NO_ROLE, Request, Scope, is_for_superusers, join_values};
 
 impl Session {
     /// Runs a statement that needs no transaction of its own.
@@ -39,8 +39,9 @@ impl Session {
             }
             let arguments = async { self.arguments(name, &inner, arguments) };
             let values = guard(&cancel, deadline, arguments).await?;
+            let sending = portal.sending.take();
             *portal = self.portal_over(&inner, values)?;
-            portal.deadline = deadline;
+            (portal.deadline, portal.sending) = (deadline, sending);
             return Box::pin(self.advance(portal, rows_max)).await;
         }
         self.audit_reserve().await?;
@@ -55,25 +56,53 @@ impl Session {
             let tag = self.maintain(maintain, &planned.catalog, portal.deadline).await?;
             return Ok(Fetched::Done(CommandTag::Plain(tag)));
         }
+        if let SessionCommand::Steps { statements, tag } = command.as_ref() {
+            let aside = self.auditing.set_aside();
+            // Boxed: few statements do.
+            let ran = Box::pin(self.run_steps(statements, portal.deadline)).await;
+            self.auditing.take_up(aside);
+            ran?;
+            return Ok(Fetched::Done(CommandTag::Plain(tag)));
+        }
         if let SessionCommand::LockTable { tables, mode } = command.as_ref() {
             self.lock_tables(tables, *mode, &planned.catalog)?;
             return Ok(Fetched::Done(CommandTag::Plain("LOCK TABLE")));
         }
-        if let SessionCommand::SplitAt { .. } | SessionCommand::ShowRanges(_) | SessionCommand::ShowNodes =
-            command.as_ref()
+        if let SessionCommand::Backup(order) = command.as_ref() {
+            self.check_command(&planned).await?;
+            let rows = self.backup(order, portal.deadline).await?;
+            let memory = self.statement_memory();
+            return Ok(hold(portal, rows, CommandTag::Plain(order.command()), memory, rows_max));
+        }
+        if let SessionCommand::SplitAt { .. }
+        | SessionCommand::KeepHistory(_)
+        | SessionCommand::ShowRanges(_)
+        | SessionCommand::ShowNodes = command.as_ref()
         {
             self.check_command(&planned).await?;
         }
+        if let SessionCommand::Set { name, .. } | SessionCommand::Reset(Some(name)) = command.as_ref()
+            && is_for_superusers(name)
+        {
+            self.heed_role().await?;
+        }
         let (rows, tag) = self.run_command(command).await?;
-        let memory = self.engine.statement_memory();
+        if let SessionCommand::Prepare { name, .. } = command.as_ref() {
+            self.registry.was_written(name, portal.prepared.statement.0.text.clone());
+        }
+        let memory = self.statement_memory();
         Ok(hold(portal, rows, CommandTag::Plain(tag), memory, rows_max))
     }
 
     async fn run_command(&mut self, command: &SessionCommand) -> Result<(VecDeque<Row>, &'static str)> {
         let tag = match command {
-            SessionCommand::Begin(modes) => {
-                self.begin_block(modes)?;
-                "BEGIN"
+            SessionCommand::Begin(modes, moment, tag) => {
+                self.end_script().await?;
+                match moment {
+                    None => self.begin_block(modes)?,
+                    Some(moment) => self.begin_as_of(modes, moment).await?,
+                }
+                *tag
             }
             SessionCommand::Commit { chain } => match self.commit_block(*chain).await? {
                 true => "COMMIT",
@@ -165,6 +194,12 @@ impl Session {
             SessionCommand::ShowRanges(table) => {
                 return Ok((cluster::ranges(self.engine.client(), table.as_deref()).await?, "SHOW"));
             }
+            SessionCommand::ShowHistory => return Ok((self.show_history().await?, "SHOW")),
+            SessionCommand::ShowClones => return Ok((self.show_clones().await?, "SHOW")),
+            SessionCommand::KeepHistory(keep) => {
+                self.keep_history(keep).await?;
+                keep.command()
+            }
             SessionCommand::SplitAt { table, rows } => {
                 let context = EvalContext::new(&[], &[], &self.context);
                 let keys = cluster::split_keys(table, rows, &context)?;
@@ -183,6 +218,8 @@ impl Session {
             | SessionCommand::Declare(_)
             | SessionCommand::Fetch(_)
             | SessionCommand::Maintain(_)
+            | SessionCommand::Backup(_)
+            | SessionCommand::Steps { .. }
             | SessionCommand::LockTable { .. } => {
                 return Err(Error::internal("what runs a query is no command of the session"));
             }
@@ -232,7 +269,7 @@ impl Session {
             SettingValue::Values(values) => Some(join_values(name, values)?),
         };
         match name {
-            "transaction_isolation" | "transaction_read_only" => {
+            "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
                 return self.set_mode(name, value.as_deref());
             }
             _ => {}
@@ -280,10 +317,13 @@ impl Session {
             });
         } else {
             use crate::plan::AccessMode;
-            let read_only = crate::settings::value::parse_bool(value.unwrap_or("off")).ok_or_else(|| {
+            let is_on = crate::settings::value::parse_bool(value.unwrap_or("off")).ok_or_else(|| {
                 Error::new("22023", format!("parameter \"{name}\" requires a Boolean value"))
             })?;
-            modes.access = Some(if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite });
+            match name {
+                "transaction_deferrable" => modes.deferrable = Some(is_on),
+                _ => modes.access = Some(if is_on { AccessMode::ReadOnly } else { AccessMode::ReadWrite }),
+            }
         }
         if self.transaction.block == Block::Idle {
             return Ok(());
@@ -333,6 +373,7 @@ impl Session {
         Ok(match name {
             "transaction_isolation" => self.modes().level().into(),
             "transaction_read_only" => if self.modes().read_only { "on" } else { "off" }.into(),
+            "transaction_deferrable" => if self.modes().deferrable { "on" } else { "off" }.into(),
             _ => self.settings.show(name)?,
         })
     }
@@ -378,7 +419,12 @@ impl Session {
     }
 
     /// The arguments of EXECUTE as values of the parameters' types.
-    fn arguments(&self, name: &str, prepared: &Prepared, arguments: &[(Expr, usize)]) -> Result<Vec<Datum>> {
+    pub(super) fn arguments(
+        &self,
+        name: &str,
+        prepared: &Prepared,
+        arguments: &[(Expr, usize)],
+    ) -> Result<Vec<Datum>> {
         if arguments.len() != prepared.parameters.len() {
             return Err(Error::new(
                 "42601",

@@ -43,6 +43,7 @@ impl Session {
         let Execution::CopyFrom(copy) = execution else { return Err(no_copy()) };
         let cancel = cx.cancel.clone();
         let count = guard(&cancel, deadline, copy.done(&mut cx)).await?;
+        self.settings.hot().limits.check_rows(count)?;
         self.complete_statement().await?;
         Ok(CommandTag::Copy(count))
     }

@@ -53,9 +53,9 @@ impl Session {
         let view = guard(&cancel, deadline, async { Ok(open.kv.view().await?) }).await?;
         // The cursor reads on in this transaction: no later statement begins it anew.
         open.suspended = true;
-        let (memory, generation) = (self.engine.statement_memory(), self.transaction.generation);
+        let (memory, generation) = (self.statement_memory(), self.transaction.generation);
         let run = Running::new(execution, planned.clone(), values, memory, generation);
-        let memory = self.engine.statement_memory();
+        let memory = self.statement_memory();
         let text = portal.prepared.statement.0.text.clone();
         let cursor =
             Cursor::new(prepared, declare.options, text, now_micros(), backward, memory, (run, view));
@@ -199,6 +199,8 @@ impl Session {
             undescribed: None,
             is_binary: false,
             text: None,
+            answered: 0,
+            sending: None,
         }
     }
 }
@@ -220,7 +222,9 @@ fn scanned(node: &Node) -> Option<crate::catalog::Oid> {
 fn goes_back(node: &Node) -> bool {
     match node {
         Node::Scan(scan) => scan.lock.is_none(),
-        Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Sort(_) | Node::Common(_) => true,
+        Node::Past(_) | Node::VirtualScan(_) | Node::FunctionScan(_) | Node::Sort(_) | Node::Common(_) => {
+            true
+        }
         Node::Values(values) => values.rows.len() > 1,
         Node::Filter(filter) => goes_back(&filter.input),
         Node::Project(project) => goes_back(&project.input),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audit::AuditLog;
+use backup::Places;
 use client::{Client, TransactionOptions};
 use env::clock;
 use parking_lot::Mutex;
@@ -17,7 +18,7 @@ use crate::catalog::access::{Object, Right, Rights, RoleDescriptor};
 use crate::catalog::{CatalogSnapshot, FIRST_DATABASE_OID, IndexId, Oid, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::execute::advisory::HeldLocks;
-use crate::execute::ddl::{load_catalog, reclaim_dropped, watch_builds};
+use crate::execute::ddl::{load_catalog, reclaim_dropped, run_schedules, watch_builds};
 use crate::execute::memory::{Memory, MemoryPool};
 use crate::execute::row_ids::RowIds;
 use crate::execute::temporary::{TemporaryOptions, TemporarySpace};
@@ -26,7 +27,7 @@ use crate::notify::Bulletin;
 use crate::optimise::{Rules, TableSizes};
 use crate::sequence::SequenceStore;
 use crate::session::{Session, SessionParameters};
-use crate::settings::{CONNECTIONS_MAX, defaults_of_sessions};
+use crate::settings::{GatewayBounds, bounds_of_gateways, defaults_of_sessions};
 use crate::system;
 
 /// Bounds of a gateway's SQL engine.
@@ -57,6 +58,8 @@ pub struct EngineOptions {
     pub rules: Rules,
     /// Where records of what is audited go.
     pub audit: Arc<AuditLog>,
+    /// Where BACKUP, RESTORE and SHOW BACKUPS find backups; at first, nowhere.
+    pub backup_places: Places,
     /// For tests: tables are taken for as large as this number and their ids make them, whatever they are.
     pub pretended_sizes: Option<u64>,
 }
@@ -76,6 +79,7 @@ impl Default for EngineOptions {
             ingest_bytes_min: 1 << 20,
             rules: Rules::ALL,
             audit: Arc::default(),
+            backup_places: Places::default(),
             pretended_sizes: None,
         }
     }
@@ -134,6 +138,12 @@ impl Engine {
     /// indexes that nobody goes on to build. Never completes; every gateway may run it, and one is enough.
     pub async fn reclaim(self: Arc<Self>) {
         futures::future::join(reclaim_dropped(&self.client), watch_builds(&self.client)).await;
+    }
+
+    /// Takes the backups that are scheduled, where they may lie. Every gateway may run it; ends at once where backups may lie nowhere,
+    /// and else never.
+    pub async fn back_up(self: Arc<Self>) {
+        run_schedules(&self.client, &self.options.backup_places, &self.roster).await;
     }
 
     /// Gives back the room of the temporary tables of sessions that are gone, those of gateways that have died among them. Never
@@ -360,11 +370,10 @@ impl Engine {
         }
     }
 
-    /// The most clients that this gateway may have at once, as far as the cluster's settings say so and it has heard of them.
-    pub fn connections_max(&self) -> Option<usize> {
-        let catalog = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned()?;
-        let set = catalog.cluster_settings().get(CONNECTIONS_MAX)?;
-        set.parse().ok().filter(|most| *most > 0)
+    /// What the cluster's settings say of this gateway, as far as it has heard of them.
+    pub fn gateway_bounds(&self) -> GatewayBounds {
+        let catalog = self.catalogs.lock().get(&FIRST_DATABASE_OID).cloned();
+        catalog.map_or_else(GatewayBounds::default, |catalog| bounds_of_gateways(catalog.cluster_settings()))
     }
 
     /// What was known of a database that is gone.

@@ -49,9 +49,18 @@ impl Session {
                 permitted.push((table, columns));
             }
         }
+        if !maintain.analyze {
+            return Ok(tag);
+        }
         // Of what its own transaction has made of the catalog nobody else knows.
-        let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
-        if !maintain.analyze || raised {
+        if self.transaction.open.as_ref().is_some_and(|open| open.raised) {
+            for (table, _) in permitted {
+                let message = format!(
+                    "skipping \"{}\" --- this transaction has changed the schema, and is not committed yet",
+                    table.name
+                );
+                self.notify(Notice::warning("01000", message));
+            }
             return Ok(tag);
         }
         for (table, columns) in permitted {

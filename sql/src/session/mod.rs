@@ -4,6 +4,7 @@
 //! [`Session::execute`] it into a [`Portal`], [`Session::fetch`] until [`Fetched::Done`].
 
 mod auditing;
+mod backup;
 mod build_beside;
 mod cluster;
 mod commands;
@@ -11,7 +12,9 @@ mod copy;
 mod cursor;
 mod declare;
 mod engine;
+mod explain;
 mod format;
+mod history;
 mod lock_table;
 mod maintain;
 mod named;
@@ -26,21 +29,27 @@ mod prepared;
 mod registry;
 mod role;
 mod run;
+mod schedules;
+mod sending;
+mod steps;
 mod table_sizes;
 mod tell;
 mod texts;
 mod transact;
 mod transaction;
+mod watched_table;
 
+pub use crate::bind::TablesThen;
 pub use crate::execute::cancel::CancelHandle;
 pub use crate::execute::temporary::TemporaryOptions;
 pub use crate::settings::SessionParameters;
 pub use auditing::RunOutcome;
 pub use engine::{DatabaseMeant, Engine, EngineOptions, Login};
 pub use format::{ColumnFormats, Format};
-pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal};
+pub use portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Sending};
 pub use prepared::{OutputColumn, Prepared, Statement, StatementKind};
 pub use registry::{BoundPortal, PortalState, Source};
+pub use watched_table::WatchedTable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,14 +59,16 @@ use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
 
 use crate::activity::Enlisted;
+use crate::activity::usage::Used;
 use crate::catalog::{CatalogSnapshot, FIRST_DATABASE_OID, Oid};
 use crate::error::{Error, Notice, Result, Severity};
 use crate::execute::advisory::AdvisoryLocks;
+use crate::execute::memory::Memory;
 use crate::notify::Listening;
 use crate::parse;
 use crate::questions::Questions;
 use crate::sequence::SessionSequences;
-use crate::settings::{SERVER_VERSION, Settings};
+use crate::settings::{SERVER_VERSION, SessionLimits, Settings};
 use crate::system::{Shown, Sizes};
 use auditing::Auditing;
 use engine::SeenCatalog;
@@ -100,6 +111,8 @@ pub struct Session {
     context: SessionContext,
     /// The catalog and the search path's generation that `context.catalog` answers for.
     context_of: Option<(Arc<CatalogSnapshot>, u64)>,
+    /// What tables were, as far as a statement that is being planned asks for it.
+    tables_then: TablesThen,
     /// What the catalog's functions say of sizes.
     sizes: Arc<Sizes>,
     /// What functions leave to be answered.
@@ -110,6 +123,8 @@ pub struct Session {
     listening: Listening,
     /// What views show of the session.
     shown: Shown,
+    /// What its statements have done to tables.
+    used: Used,
     /// What the client is to be warned of.
     warnings: Vec<Notice>,
     /// Where it takes numbers of sequences from.
@@ -131,6 +146,8 @@ pub struct Session {
     shown_id: ShownId,
     /// `now()` has been read for the string or series of messages under way.
     clock_stands: bool,
+    /// Since when the statement that comes next has waited for its turn.
+    queued: Option<env::clock::Instant>,
 }
 
 impl Drop for Session {
@@ -159,6 +176,7 @@ impl Session {
         let (names, held) = (engine.client().name_locks(), engine.held_locks().clone());
         let advisory = AdvisoryLocks::new(names, held, database);
         let listening = Listening::new(engine.bulletin().clone(), database);
+        let used = Used::new(engine.roster().usage().clone(), database);
         Ok(Self {
             engine,
             database,
@@ -167,11 +185,13 @@ impl Session {
             own: OwnObjects::default(),
             context,
             context_of: None,
+            tables_then: TablesThen::default(),
             sizes: Arc::default(),
             questions,
             advisory,
             listening,
             shown: Shown::default(),
+            used,
             warnings: Vec::new(),
             sequences,
             cancel: CancelHandle::default(),
@@ -185,12 +205,17 @@ impl Session {
             activity: None,
             shown_id: ShownId::default(),
             clock_stands: false,
+            queued: None,
         })
     }
 
     /// The statements of a query string. Empty for a string without any (EmptyQueryResponse).
     pub async fn split(&mut self, sql: &str) -> Result<Vec<Statement>> {
-        match parse::parse(sql) {
+        let parsed = {
+            let _parsing = env::trace::child("parse");
+            parse::parse_in(sql, self.settings.hot().dialect)
+        };
+        match parsed {
             Ok(parsed) => Ok(parsed.into_iter().map(|statement| Statement(Arc::new(statement))).collect()),
             Err(error) => Err(self.audit_unparsed(sql, error).await),
         }
@@ -230,7 +255,9 @@ impl Session {
 
     /// Starts to run a prepared statement: the work is done by [`Session::fetch`].
     pub async fn execute(&mut self, prepared: &Arc<Prepared>, parameters: Vec<Datum>) -> Result<Portal> {
-        match self.portal_over(prepared, parameters) {
+        let portal = self.portal_over(prepared, parameters);
+        self.queued = None;
+        match portal {
             Ok(portal) => Ok(portal),
             Err(error) => Err(self.audit_refused(prepared, error).await),
         }
@@ -259,6 +286,8 @@ impl Session {
             undescribed: None,
             is_binary: false,
             text: None,
+            answered: 0,
+            sending: None,
         })
     }
 
@@ -269,11 +298,23 @@ impl Session {
             return Err(self.audit_refused(&portal.prepared, error).await);
         }
         portal.deadline = self.statement_deadline();
+        self.queued = None;
         self.audit_resumed(portal).await
     }
 
+    /// An empty account for a statement, within what the session's settings say.
+    fn statement_memory(&self) -> Memory {
+        let hot = self.settings.hot();
+        self.engine.statement_memory().bounded(hot.work_bytes, hot.temporary_bytes_max)
+    }
+
+    /// Until when a statement may run that begins now, or has waited for its turn; no longer than its transaction.
     fn statement_deadline(&self) -> Option<env::clock::Instant> {
-        self.settings.hot().statement_timeout.map(|timeout| env::clock::now() + timeout)
+        let begun = || self.queued.unwrap_or_else(env::clock::now);
+        let own = self.settings.hot().statement_timeout.map(|timeout| begun() + timeout);
+        let transaction = self.transaction_left().map(|left| env::clock::now() + left);
+        self.cancel.set_transaction_deadline(transaction);
+        own.into_iter().chain(transaction).min()
     }
 
     /// 25P02 if this may not run because the transaction block has failed.
@@ -287,6 +328,7 @@ impl Session {
     pub fn message_arrived(&mut self) {
         self.context.statement_timestamp = now_micros();
         if !self.clock_stands {
+            self.queued = None;
             self.cancel.clear();
             if !self.transaction.in_block() {
                 self.context.transaction_timestamp = self.context.statement_timestamp;
@@ -298,7 +340,7 @@ impl Session {
     /// The next rows, at most `rows_max` (0: a batch of the session's choosing); called until
     /// [`Fetched::Done`]. A portal that is left early is simply dropped.
     pub async fn fetch(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
-        let fetched = self.advance(portal, rows_max).await;
+        let fetched = self.advance(portal, rows_max).await.and_then(|fetched| self.counted(portal, fetched));
         if let Ok(fetched) = &fetched {
             self.auditing.note(fetched, &portal.state);
         }
@@ -317,6 +359,24 @@ impl Session {
             self.apply_request(&request)?;
         }
         fetched
+    }
+
+    /// 53400 if these are more rows than the statement may answer.
+    fn counted(&self, portal: &mut Portal, fetched: Fetched) -> Result<Fetched> {
+        if let Fetched::Rows(rows) = &fetched {
+            portal.answered = portal.answered.saturating_add(rows.len() as u64);
+            self.settings.hot().limits.check_rows(portal.answered)?;
+            if let Some(context) = self.foreseen()? {
+                // What it asked for is about to be done.
+                portal.try_rows(&context, rows)?;
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// What the session's role may do in a second, and what its statements may.
+    pub fn limits(&self) -> &SessionLimits {
+        &self.settings.hot().limits
     }
 
     /// From here on statements share one implicit transaction, until [`Session::finish_implicit`]: a query string
@@ -409,6 +469,14 @@ impl Session {
         }
     }
 
+    /// How much longer the transaction may last that is open, or begins now, if that is bounded (`transaction_timeout`): the
+    /// session ends then with 25P04.
+    pub fn transaction_left(&self) -> Option<Duration> {
+        let timeout = self.settings.hot().transaction_timeout?;
+        let lasted_us = now_micros().saturating_sub(self.context.transaction_timestamp);
+        Some(timeout.saturating_sub(Duration::from_micros(u64::try_from(lasted_us).unwrap_or(0))))
+    }
+
     /// How long the session may idle outside of transactions, if bounded (`idle_session_timeout`): the gateway ends it
     /// then with 57P05.
     pub fn idle_session_timeout(&self) -> Option<Duration> {
@@ -427,7 +495,7 @@ impl Session {
     }
 
     fn check_not_failed(&self, statement: &Statement) -> Result<()> {
-        if self.transaction.block == Block::Failed && !ends_failed_block(&statement.0.body) {
+        if self.transaction.block == Block::Failed && !statement.ends_block() {
             return Err(aborted());
         }
         Ok(())
@@ -448,10 +516,4 @@ impl Session {
 
 fn aborted() -> Error {
     Error::new("25P02", "current transaction is aborted, commands ignored until end of transaction block")
-}
-
-/// Whether a statement may run in a failed block.
-fn ends_failed_block(body: &parse::ast::Body) -> bool {
-    use parse::ast::Body;
-    matches!(body, Body::Commit { .. } | Body::Rollback { .. } | Body::RollbackTo(_))
 }

@@ -171,7 +171,7 @@ impl Session {
     pub(super) async fn end_own(&mut self) -> Result<()> {
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
-        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let (mut values, mut memory) = (Vec::new(), self.statement_memory());
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let outcome = guard(&cancel, deadline, ddl::end_at_commit(&mut cx, raised)).await?;
         if let Some(outcome) = outcome {
@@ -226,7 +226,7 @@ impl Session {
             self.attest_own(deadline).await?;
         }
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
-        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let (mut values, mut memory) = (Vec::new(), self.statement_memory());
         let mut cx = self.make_context(&mut values, &mut memory)?;
         let outcome = ddl::drop_own(&mut cx, raised)?;
         self.take_ddl(outcome);

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::clock::{self, Instant};
+use env::trace;
 use expr::TypeKind;
 use parking_lot::Mutex;
 
+use super::portal::Portal;
 use super::prepared::{Planned, Prepared, Statement, StatementKind, changed_columns, kind_of, same_columns};
 use super::run::guard;
 use super::{Session, prepared};
 use crate::bind;
 use crate::catalog::{CatalogSnapshot, IndexId};
-use crate::error::{Error, Result};
-use crate::execute::{PointExecution, traits_of};
+use crate::error::{Cause, Error, Result};
+use crate::execute::{PointExecution, table_then, traits_of};
+use crate::moment;
 use crate::optimise::{self, TableSizes};
 use crate::plan::audited::Audited;
 use crate::plan::budget::PlanSize;
@@ -56,6 +59,7 @@ impl Session {
         is_described: bool,
     ) -> Result<Arc<Prepared>> {
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        self.choose_moment();
         let catalog = guard(&cancel, deadline, self.planning_catalog()).await?;
         let planned = match self.plan(&statement, declared.as_deref(), &catalog, deadline).await {
             Ok(planned) => planned,
@@ -98,6 +102,14 @@ impl Session {
         }))
     }
 
+    /// The version of the catalog as of now, which takes one read where nothing has changed. What was made from a catalog of
+    /// another version is out of date.
+    pub async fn catalog_version(&mut self) -> Result<u64> {
+        let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        let newest = self.engine.refresh_catalog(self.database);
+        Ok(guard(&cancel, deadline, newest).await?.version())
+    }
+
     /// The catalog of now, if it is not this one, and if the transaction may still change over to it.
     async fn newer_catalog(&mut self, seen: &Arc<CatalogSnapshot>) -> Result<Option<Arc<CatalogSnapshot>>> {
         if let Some(open) = &self.transaction.open
@@ -135,6 +147,48 @@ impl Session {
         Ok(())
     }
 
+    /// The plan under the open transaction's catalog, if the statement may be run: under that of now if it may not be under
+    /// the one that there was, for others may have given rights, or made what it names, through another gateway.
+    pub(super) async fn permitted(
+        &mut self,
+        portal: &mut Portal,
+        planned: Arc<Planned>,
+    ) -> Result<Arc<Planned>> {
+        let error = match self.permitted_now(portal, planned).await {
+            Ok(permitted) => return Ok(permitted),
+            Err(error) => error,
+        };
+        let seen = self.transaction.open.as_ref().map(|open| open.shared.clone());
+        let Some(seen) = seen.filter(|_| !is_over(&error) && error.cause() == Cause::Statement) else {
+            return Err(error);
+        };
+        match guard(&self.cancel.clone(), portal.deadline, self.newer_catalog(&seen)).await {
+            Ok(Some(_)) => {
+                let planned = portal.prepared.planned.lock().clone();
+                self.permitted_now(portal, planned).await
+            }
+            Err(over) if is_over(&over) => Err(over),
+            Ok(None) | Err(_) => Err(error),
+        }
+    }
+
+    async fn permitted_now(&mut self, portal: &mut Portal, planned: Arc<Planned>) -> Result<Arc<Planned>> {
+        let planned = self.planned(&portal.prepared, planned, portal.deadline).await?;
+        self.audit_seen(&planned);
+        self.check_writable(&planned)?;
+        let Err(error) = self.check_rights(&planned) else { return Ok(planned) };
+        if portal.text.is_none() {
+            return Err(error);
+        }
+        // The text that was planned may have had other literals, and the name another place.
+        let planned = self.bind_text(portal).await?;
+        let planned = self.planned(&portal.prepared, planned, portal.deadline).await?;
+        self.audit_seen(&planned);
+        self.check_writable(&planned)?;
+        self.check_rights(&planned)?;
+        Ok(planned)
+    }
+
     /// The plan of a prepared statement under the open transaction's catalog: the one that it has, or another if that
     /// was made under another catalog or search path.
     pub(super) async fn planned(
@@ -165,11 +219,13 @@ impl Session {
         Ok(anew)
     }
 
-    /// Whether a plan was made under the open transaction's catalog, and the search path of now.
+    /// Whether a plan was made under the open transaction's catalog, the search path of now and the moment that the
+    /// transaction is about.
     pub(super) fn is_current(&self, planned: &Planned) -> bool {
         let open = self.transaction.open.as_ref();
         open.is_none_or(|open| Arc::ptr_eq(&planned.catalog, &open.catalog))
             && planned.search_path_generation == self.settings.search_path_generation()
+            && planned.as_of == self.transaction.as_of
     }
 
     /// Whether tables have become so much larger or smaller since a plan was made that another may be better. It is looked at
@@ -196,21 +252,35 @@ impl Session {
         catalog: &Arc<CatalogSnapshot>,
         deadline: Option<Instant>,
     ) -> Result<Planned> {
+        let begun = clock::now();
         self.enter_catalog(catalog);
         self.cancel.set_deadline(deadline);
         let rules = self.engine.options().rules;
         let mut memory = self.engine.plan_memory();
         memory.reserve(statement.0.text.len().saturating_mul(TREE_BYTES_PER_BYTE))?;
-        let short =
-            self.under_interrupt(|settings| bind::bind_if_short(&statement.0, catalog, settings, declared))?;
-        let is_short = short.is_some();
-        let mut bound = match short {
-            Some(bound) => bound,
-            None => {
-                env::pool::go_to_pool().await;
-                self.under_interrupt(|settings| bind::bind(&statement.0, catalog, settings, declared))?
+        let binding = trace::child("bind");
+        self.tables_then.forget();
+        let (mut bound, is_short) = loop {
+            let short = self
+                .under_interrupt(|settings| bind::bind_if_short(&statement.0, catalog, settings, declared));
+            let bound = match short {
+                Ok(Some(bound)) => Ok((bound, true)),
+                Ok(None) => {
+                    env::pool::go_to_pool().await;
+                    let bound = self
+                        .under_interrupt(|settings| bind::bind(&statement.0, catalog, settings, declared));
+                    bound.map(|bound| (bound, false))
+                }
+                Err(error) => Err(error),
+            };
+            match (bound, self.tables_then.take_asked()) {
+                (Err(_), Some(asked)) => self.read_then(asked, catalog, deadline).await?,
+                (bound, _) => break bound?,
             }
         };
+        self.tables_then.forget();
+        drop(binding);
+        let planning = trace::child("plan");
         let mut held = 0;
         if !is_short {
             held = PlanSize::of_plan(&mut bound.plan).bytes();
@@ -222,6 +292,7 @@ impl Session {
         // What was copied while conditions were pushed down.
         let plan_bytes = PlanSize::of_plan(&mut bound.plan).bytes();
         memory.reserve(plan_bytes.saturating_sub(held))?;
+        drop(planning);
         let traits = traits_of(&mut bound.plan);
         let is_plain = bound.current_of.is_none()
             && !(traits.reads_catalog || traits.makes_long_values || traits.tells_sizes);
@@ -233,16 +304,42 @@ impl Session {
             plan_bytes,
             sizes: sizes.without_values(),
             weighed: Mutex::new(weighed),
+            took: begun.elapsed(),
             _memory: memory,
             bound,
             catalog: catalog.clone(),
             search_path_generation: self.settings.search_path_generation(),
+            as_of: self.transaction.as_of,
             idle: Mutex::new(None),
         })
     }
 
+    /// Reads what a table was, for a statement that asks for its columns of then.
+    async fn read_then(
+        &mut self,
+        (oid, at): bind::TableThen,
+        catalog: &Arc<CatalogSnapshot>,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        let (engine, cancel) = (self.engine.clone(), self.cancel.clone());
+        let table = catalog.table_by_oid(oid).cloned();
+        let table = table.ok_or_else(|| Error::internal("a table that is named is not there"))?;
+        let missing =
+            || Error::new("42P01", format!("relation \"{}\" did not exist at that moment", table.name));
+        let reading = async {
+            let at = moment::reached(engine.client(), at).await?;
+            let mut past = engine.client().past(at);
+            let then = table_then(&mut past, catalog, &table).await;
+            past.rollback().await;
+            then?.ok_or_else(missing)
+        };
+        let then = guard(&cancel, deadline, reading).await?;
+        self.tables_then.put((oid, at), then, &table);
+        Ok(())
+    }
+
     /// About how large tables are.
-    async fn sizes_of(&self, tables: &[IndexId], deadline: Option<Instant>) -> Result<TableSizes> {
+    pub(super) async fn sizes_of(&self, tables: &[IndexId], deadline: Option<Instant>) -> Result<TableSizes> {
         if tables.is_empty() {
             return Ok(TableSizes::default());
         }
@@ -257,6 +354,8 @@ impl Session {
             search_path: &hot.search_path,
             context: &self.context,
             row_security: hot.row_security,
+            as_of: self.transaction.as_of,
+            tables_then: hot.has_columns_then.then_some(&self.tables_then),
         };
         expr::work::take();
         let outcome = expr::work::under(self.cancel.interrupt(), || step(&settings));

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use client::ReadView;
 use env::clock::Instant;
-use expr::{Datum, Row};
+use expr::{Datum, Row, SessionContext};
 
+use super::format::ColumnFormats;
 use super::prepared::{OutputColumn, Planned, Prepared};
+use crate::error::Result;
 use crate::execute::Execution;
 use crate::execute::memory::Memory;
 
@@ -24,9 +26,37 @@ pub struct Portal {
     pub(super) is_binary: bool,
     /// The query string whose literals `parameters` are: it is bound by itself if what is prepared does not fit any more.
     pub(super) text: Option<Box<str>>,
+    /// How many rows it has handed out.
+    pub(super) answered: u64,
+    /// How its answer goes to the client.
+    pub(super) sending: Option<Sending>,
+}
+
+/// How an answer goes to a client. It is tried before a statement that is alone commits: what cannot be sent is an error of the
+/// statement, which then has done nothing.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// Whether the client has yet to be told the columns.
+    pub describes: bool,
+    /// Their formats.
+    pub formats: ColumnFormats,
+    /// Finds out whether columns can be told.
+    pub try_columns: fn(&SessionContext, &[OutputColumn]) -> Result<()>,
+    /// Finds out whether rows can be sent.
+    pub try_rows: fn(&SessionContext, &[OutputColumn], &ColumnFormats, &[Row]) -> Result<()>,
 }
 
 impl Portal {
+    /// What it runs.
+    pub fn prepared(&self) -> &Arc<Prepared> {
+        &self.prepared
+    }
+
+    /// Says how its answer goes to the client, before it runs.
+    pub fn sent_as(&mut self, sending: Sending) {
+        self.sending = Some(sending);
+    }
+
     /// Until when it may run (`statement_timeout`).
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -35,6 +65,14 @@ impl Portal {
     /// Whether its rows go to a client in binary that has not said how it wants them; settled by the first fetch.
     pub fn is_binary(&self) -> bool {
         self.is_binary
+    }
+
+    /// What sort of statement it runs.
+    pub fn class(&self) -> audit::Class {
+        match &self.undescribed {
+            Some(planned) => planned.audited.class,
+            None => self.prepared.planned.lock().audited.class,
+        }
     }
 
     /// The columns of its rows, or `None` if it returns none; settled by the first fetch.
@@ -147,6 +185,8 @@ pub enum CopyFormat {
     Text,
     /// Comma separated values: text as far as the protocol is concerned.
     Csv,
+    /// PostgreSQL's binary format.
+    Binary,
 }
 
 /// CommandComplete.

@@ -1,6 +1,7 @@
 //! Statements: parsed, and prepared with types and a plan.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::clock::Instant;
 use expr::{Type, TypeKind};
@@ -21,6 +22,19 @@ pub use crate::plan::OutputColumn;
 /// One parsed statement of a query string.
 #[derive(Debug, Clone)]
 pub struct Statement(pub(crate) Arc<parse::Statement>);
+
+impl Statement {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Whether it ends a transaction block, or goes back to one of its savepoints: what gives back what a block holds.
+    pub fn ends_block(&self) -> bool {
+        use parse::ast::Body;
+        matches!(self.0.body, Body::Commit { .. } | Body::Rollback { .. } | Body::RollbackTo(_))
+    }
+}
 
 /// What the protocol has to know of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +78,14 @@ pub(super) struct Planned {
     pub(super) audited: Audited,
     pub(super) catalog: Arc<CatalogSnapshot>,
     pub(super) search_path_generation: u64,
+    /// The moment that the transaction was about.
+    pub(super) as_of: Option<u64>,
     /// How large the tables were that it depends on how it is best made.
     pub(super) sizes: TableSizes,
     /// When that was last looked at.
     pub(super) weighed: Mutex<Instant>,
+    /// How long it took to be made.
+    pub(super) took: Duration,
     /// About what it takes, its operators included.
     pub(super) plan_bytes: usize,
     /// That much of the gateway's memory.
@@ -104,6 +122,11 @@ impl Prepared {
         }
     }
 
+    /// The statement.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
     /// What sort of statement it is.
     pub fn kind(&self) -> StatementKind {
         self.kind
@@ -137,16 +160,17 @@ pub(super) fn same_types(had: &[Type], have: &[Type]) -> bool {
     had.len() == have.len() && had.iter().zip(have).all(|(had, have)| had.is_same(have))
 }
 
-/// 0A000: rows of other columns than the client was told.
+/// 0A000: rows of other columns than the client was told. Drivers that prepare by themselves tell it by the routine, and
+/// prepare anew.
 pub(super) fn changed_columns() -> Error {
-    Error::new("0A000", "cached plan must not change result type")
+    Error::new("0A000", "cached plan must not change result type").routine("RevalidateCachedQuery")
 }
 
 /// What sort of statement a plan is.
 pub(super) fn kind_of(bound: &Bound) -> StatementKind {
     match &bound.plan {
         Plan::Session(command) => match command.as_ref() {
-            SessionCommand::Begin(_)
+            SessionCommand::Begin(..)
             | SessionCommand::Commit { .. }
             | SessionCommand::Rollback { .. }
             | SessionCommand::Savepoint(_)

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use expr::Datum;
+use expr::session::now_micros;
 
 use super::cursor::Cursor;
 use super::format::{ColumnFormats, Format};
@@ -14,6 +15,7 @@ use super::portal::Portal;
 use super::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::execute::memory::row_bytes;
+use crate::system::ShownStatement;
 
 /// What a name was given to; None: a string without a statement.
 pub type Source = Option<Arc<Prepared>>;
@@ -46,7 +48,7 @@ pub enum PortalState {
     /// Not yet executed; its parameters.
     Ready(Vec<Datum>),
     /// Executed in part.
-    Started(Portal),
+    Started(Box<Portal>),
     /// Executed to its end.
     Finished,
     /// A cursor that SQL has declared.
@@ -55,13 +57,24 @@ pub enum PortalState {
     Failed,
 }
 
+/// A statement by a name.
+struct NamedStatement {
+    source: Source,
+    /// When it was made, in microseconds since 2000.
+    prepared: i64,
+    /// The text of PREPARE, if that has made it.
+    written: Option<Arc<str>>,
+}
+
 /// The statements and portals of a session.
 ///
 /// Invariants:
 /// - `bytes` is the sum of what its members were charged, and at most `bytes_max` but for the unnamed ones;
 /// - no portal but a cursor that is held outlives the transaction that it was made in, nor the savepoint that it was made behind.
 pub(super) struct Registry {
-    statements: Named<Source>,
+    statements: Named<NamedStatement>,
+    /// The statements that have names, as they are shown: there until they are others.
+    shown: Option<Arc<[ShownStatement]>>,
     portals: Named<BoundPortal>,
     bytes: usize,
     bytes_max: usize,
@@ -76,6 +89,7 @@ impl Registry {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             statements: Named::default(),
+            shown: None,
             portals: Named::default(),
             bytes: 0,
             bytes_max,
@@ -98,8 +112,44 @@ impl Registry {
             self.check_room(bytes, "prepared statements", "Deallocate those that are no longer used.")?;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.statements.insert(name, source);
+        let prepared = if name.is_empty() { 0 } else { now_micros() };
+        self.statements.insert(name, NamedStatement { source, prepared, written: None });
+        self.shown = None;
         Ok(())
+    }
+
+    /// A statement was made by PREPARE, whose text this is.
+    pub(super) fn was_written(&mut self, name: &str, text: Arc<str>) {
+        if let Some(named) = self.statements.get_mut(name) {
+            named.written = Some(text);
+        }
+        self.shown = None;
+    }
+
+    /// The statements that have names, as views show them.
+    pub(super) fn shown_statements(&mut self) -> Arc<[ShownStatement]> {
+        if let Some(shown) = &self.shown {
+            return shown.clone();
+        }
+        let named = self.statements.iter().filter(|(name, _)| !name.is_empty());
+        let mut shown: Vec<ShownStatement> = named
+            .map(|(name, named)| {
+                let source = named.source.as_deref();
+                let text = source.map(|prepared| prepared.statement.0.text.clone());
+                let parameters = source.map_or(&[][..], |prepared| prepared.parameters.as_slice());
+                ShownStatement {
+                    name: name.to_owned(),
+                    statement: named.written.clone().or(text).unwrap_or_default(),
+                    prepared: named.prepared,
+                    parameters: parameters.iter().map(|ty| ty.kind.oid()).collect(),
+                    from_sql: named.written.is_some(),
+                }
+            })
+            .collect();
+        shown.sort_by(|left, right| left.name.cmp(&right.name));
+        let shown: Arc<[ShownStatement]> = shown.into();
+        self.shown = Some(shown.clone());
+        shown
     }
 
     /// 42P05 if a statement of this name exists.
@@ -112,7 +162,7 @@ impl Registry {
 
     /// The statement of this name; 26000 if there is none.
     pub(super) fn statement(&self, name: &str) -> Result<&Source> {
-        self.statements.get(name).ok_or_else(|| {
+        self.statements.get(name).map(|named| &named.source).ok_or_else(|| {
             Error::new(
                 "26000",
                 if name.is_empty() {
@@ -126,14 +176,16 @@ impl Registry {
 
     /// Forgets a statement; whether there was one. Portals over it go on.
     pub(super) fn remove_statement(&mut self, name: &str) -> bool {
-        let Some(source) = self.statements.remove(name) else { return false };
-        self.bytes = self.bytes.saturating_sub(charge_of(name, &source));
+        let Some(named) = self.statements.remove(name) else { return false };
+        self.bytes = self.bytes.saturating_sub(charge_of(name, &named.source));
+        self.shown = None;
         true
     }
 
     /// Forgets all statements but the unnamed one.
     pub(super) fn clear_statements(&mut self) {
         self.statements.clear_named();
+        self.shown = None;
         self.count_anew();
     }
 
@@ -333,7 +385,7 @@ impl Registry {
     }
 
     fn count_anew(&mut self) {
-        let statements = self.statements.iter().map(|(name, source)| charge_of(name, source));
+        let statements = self.statements.iter().map(|(name, named)| charge_of(name, &named.source));
         let portals = self.portals.iter().map(|(_, portal)| portal.bytes);
         self.bytes = statements.chain(portals).fold(0, usize::saturating_add);
     }

@@ -36,10 +36,10 @@ impl Session {
                 powers: access.powers(role.oid),
             });
         }
-        match &self.acting {
-            Some(acting) => rights::check(&planned.bound, &planned.catalog, &acting.powers)?,
-            None => return Err(Error::internal("nobody acts")),
-        }
+        let Some(acting) = &self.acting else { return Err(Error::internal("nobody acts")) };
+        rights::check(&planned.bound, &planned.catalog, &acting.powers)?;
+        let is_superuser = acting.powers.is_superuser;
+        self.heed_superuser(is_superuser)?;
         self.check_newest_rights(planned)
     }
 
@@ -65,7 +65,9 @@ impl Session {
                     self.audit_due(planned);
                 }
                 let role = find(newest.access(), &self.context.current_user)?;
-                rights::check(&planned.bound, &newest, &newest.access().powers(role.oid))
+                let powers = newest.access().powers(role.oid);
+                rights::check(&planned.bound, &newest, &powers)?;
+                self.heed_superuser(powers.is_superuser)
             }
             _ => Ok(()),
         }
@@ -114,6 +116,23 @@ impl Session {
         self.assign("session_authorization", &name, local)?;
         self.assign("role", NO_ROLE, local)?;
         self.tell_superuser(access, local)
+    }
+
+    /// What only superusers may set is for whom the roles of now call one, whatever it was when it connected.
+    pub(super) async fn heed_role(&mut self) -> Result<()> {
+        let catalog = match self.engine.cached_catalog(&mut self.newest, self.database) {
+            Some(catalog) => catalog,
+            None => self.engine.refresh_catalog(self.database).await?,
+        };
+        let role = catalog.access().role_named(&self.context.current_user);
+        role.map_or(Ok(()), |role| self.heed_superuser(role.superuser))
+    }
+
+    fn heed_superuser(&mut self, is_superuser: bool) -> Result<()> {
+        if self.settings.hot().is_superuser == is_superuser {
+            return Ok(());
+        }
+        self.assign("is_superuser", if is_superuser { "on" } else { "off" }, false)
     }
 
     fn tell_superuser(&mut self, access: &Access, local: bool) -> Result<()> {

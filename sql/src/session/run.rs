@@ -20,10 +20,10 @@ use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running
 use super::prepared::Planned;
 use super::transaction::{Block, Modes};
 use crate::error::{Cause, Error, Result};
-use crate::execute::cancel::timed_out;
 use crate::execute::context::Context;
 use crate::execute::ddl::DdlOutcome;
 use crate::execute::memory::Memory;
+use crate::execute::truth::Analysis;
 use crate::execute::{self, Execution};
 use crate::plan::{self, Command, Modify, Plan};
 
@@ -62,6 +62,7 @@ impl Session {
         let mut attempt = 0u32;
         let notices = self.notices.len();
         self.advisory.begin_statement();
+        self.used.settle();
         self.listening.begin_statement();
         loop {
             let error = match self.attempt(portal, rows_max).await {
@@ -76,24 +77,35 @@ impl Session {
                 return Err(error);
             }
             tracing::debug!(%error, attempt, "running a statement again");
-            let (cancel, engine, database) = (self.cancel.clone(), self.engine.clone(), self.database);
-            guard(&cancel, portal.deadline, async {
-                if error.cause() == Cause::StaleCatalog {
-                    engine.refresh_catalog(database).await?;
-                }
-                if attempt > 0 {
-                    let bound = RETRY_DELAY_MS << attempt.min(6);
-                    env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
-                }
-                Ok(())
-            })
-            .await?;
+            self.wait_to_retry(&error, attempt, portal.deadline).await?;
             attempt = attempt.saturating_add(1);
             self.notices.truncate(notices);
+            self.used.forget();
             self.settings.forget_requests();
             self.listening.forget_statement();
             self.reopen().await?;
         }
+    }
+
+    /// What stands between an attempt that has met this and the next.
+    pub(super) async fn wait_to_retry(
+        &mut self,
+        error: &Error,
+        attempt: u32,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        let (cancel, engine, database) = (self.cancel.clone(), self.engine.clone(), self.database);
+        guard(&cancel, deadline, async {
+            if error.cause() == Cause::StaleCatalog {
+                engine.refresh_catalog(database).await?;
+            }
+            if attempt > 0 {
+                let bound = RETRY_DELAY_MS << attempt.min(6);
+                env::clock::sleep(Duration::from_millis(env::random::below(bound))).await;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Whether the transaction may be begun anew with this very statement: the client has seen nothing of it; or what
@@ -113,7 +125,7 @@ impl Session {
         if self.transaction.block == Block::Idle {
             modes.read_only |= planned.traits.read_only;
             modes.only_reads = planned.traits.read_only;
-            if let Plan::Ddl(ddl) = &planned.bound.plan
+            if let Plan::Ddl(ddl) = planned.bound.plan.done()
                 && execute::ddl::raises(ddl)
             {
                 modes.isolation = Isolation::Serializable;
@@ -123,7 +135,7 @@ impl Session {
     }
 
     /// 25006 if the transaction only reads and the statement does more than that, to more than temporary tables.
-    fn check_writable(&self, planned: &Planned) -> Result<()> {
+    pub(super) fn check_writable(&self, planned: &Planned) -> Result<()> {
         if self.modes().read_only
             && let Some(command) = execute::refused_when_read_only(&planned.bound)
         {
@@ -138,6 +150,7 @@ impl Session {
         let mut planned = portal.prepared.planned.lock().clone();
         self.audit_seen(&planned);
         let (cancel, deadline) = (self.cancel.clone(), portal.deadline);
+        self.choose_moment();
         let modes = self.modes_for(&planned);
         if self.transaction.open.is_none() {
             let shared = match self.engine.cached_catalog(&mut self.newest, self.database) {
@@ -155,28 +168,17 @@ impl Session {
         if planned.traits.reads_catalog {
             self.shown.locks = self.engine.held_locks().shown();
             self.shown.cursors = self.registry.cursors().map(|(name, cursor)| cursor.shown(name)).collect();
+            self.shown.statements = self.registry.shown_statements();
             guard(&cancel, deadline, self.refresh_pinned()).await?;
         }
         if portal.text.is_some() && !self.is_current(&planned) {
             planned = self.bind_text(portal).await?;
         }
-        planned = self.planned(&portal.prepared, planned, deadline).await?;
-        self.audit_seen(&planned);
-        self.check_writable(&planned)?;
-        if let Err(error) = self.check_rights(&planned) {
-            if portal.text.is_none() {
-                return Err(error);
-            }
-            // The text that was planned may have had other literals, and the name another place.
-            planned = self.bind_text(portal).await?;
-            planned = self.planned(&portal.prepared, planned, deadline).await?;
-            self.audit_seen(&planned);
-            self.check_writable(&planned)?;
-            self.check_rights(&planned)?;
-        }
+        planned = self.permitted(portal, planned).await?;
         self.audit_reserve().await?;
         if planned.traits.tells_sizes {
-            self.sizes.measure(self.engine.client(), &planned.catalog).await;
+            let with_history = planned.traits.tells_history;
+            self.sizes.measure(self.engine.client(), &planned.catalog, with_history).await;
         }
         if planned.traits.makes_long_values {
             env::pool::go_to_pool().await;
@@ -199,23 +201,17 @@ impl Session {
         if let Some(point) = planned.point.as_ref().filter(|_| rows_max != 1) {
             return self.run_point(portal, point).await;
         }
-        let mut values = portal.parameters.clone();
-        values.resize(planned.bound.slots.max(values.len()), Datum::Null);
-        if let Some(current) = &planned.bound.current_of {
-            let found = self.current_values(current)?;
-            let slots = values.iter_mut().skip(current.slot);
-            slots.zip(found).for_each(|(slot, value)| *slot = value);
-        }
+        let values = self.values_of(portal, &planned)?;
         match &planned.bound.plan {
             Plan::Ddl(ddl) => {
-                let tag = self.run_ddl(portal, ddl, values).await?;
+                let (tag, _) = self.run_ddl(portal, ddl, values, Analysis::default()).await?;
                 self.complete_statement().await?;
                 Ok(Fetched::Done(tag))
             }
-            Plan::Explain { plan, analyze } => {
-                let rows = self.run_explain(portal, &planned, plan, *analyze, values).await?;
+            Plan::Explain { .. } => {
+                let (mut rows, memory) = Box::pin(self.explain(portal, &planned, values)).await?;
+                self.try_answer(portal, rows.make_contiguous(), rows_max).await?;
                 self.complete_statement().await?;
-                let memory = self.engine.statement_memory();
                 Ok(hold(portal, rows, CommandTag::Plain("EXPLAIN"), memory, rows_max))
             }
             _ => {
@@ -225,11 +221,23 @@ impl Session {
                     None => Execution::build(&planned.bound.plan)?
                         .ok_or_else(|| Error::internal("a plan without rows is run for its rows"))?,
                 };
-                let (memory, generation) = (self.engine.statement_memory(), self.transaction.generation);
+                let (memory, generation) = (self.statement_memory(), self.transaction.generation);
                 let running = Running::new(execution, planned, values, memory, generation);
                 self.run(portal, running, rows_max).await
             }
         }
+    }
+
+    /// The values that a plan's expressions name: parameters, and slots.
+    pub(super) fn values_of(&self, portal: &Portal, planned: &Planned) -> Result<Vec<Datum>> {
+        let mut values = portal.parameters.clone();
+        values.resize(planned.bound.slots.max(values.len()), Datum::Null);
+        if let Some(current) = &planned.bound.current_of {
+            let found = self.current_values(current)?;
+            let slots = values.iter_mut().skip(current.slot);
+            slots.zip(found).for_each(|(slot, value)| *slot = value);
+        }
+        Ok(values)
     }
 
     /// Runs what has been made ready: up to its first rows, or to its end.
@@ -247,6 +255,7 @@ impl Session {
             format: match options.format {
                 plan::CopyFormat::Text => CopyFormat::Text,
                 plan::CopyFormat::Csv => CopyFormat::Csv,
+                plan::CopyFormat::Binary => CopyFormat::Binary,
             },
             columns,
         };
@@ -280,7 +289,12 @@ impl Session {
         let deadline = portal.deadline;
         let cancel = cx.cancel.clone();
         let written = guard(&cancel, deadline, execution.write(&mut cx)).await?;
+        if let Some(error) = planned.bound.expects.as_deref().filter(|_| written.count == 0) {
+            return Err(error.clone());
+        }
+        self.settings.hot().limits.check_rows(written.count.max(written.returned.len() as u64))?;
         let memory = self.keep(running);
+        self.try_answer(portal, &written.returned, rows_max).await?;
         self.complete_statement().await?;
         Ok(hold(portal, written.returned.into(), tag(written.count), memory, rows_max))
     }
@@ -350,6 +364,8 @@ impl Session {
         let cancel = cx.cancel.clone();
         match guard(&cancel, deadline, copy.next(&mut cx)).await? {
             Some(bytes) => {
+                let answered = copy.count();
+                self.settings.hot().limits.check_rows(answered)?;
                 portal.state = State::CopyOut(running);
                 Ok(Fetched::CopyOut(bytes))
             }
@@ -361,12 +377,14 @@ impl Session {
         }
     }
 
-    async fn run_ddl(
+    /// Changes the catalog; also answers how many bytes went to temporary files.
+    pub(super) async fn run_ddl(
         &mut self,
         portal: &Portal,
         ddl: &plan::Ddl,
         mut values: Vec<Datum>,
-    ) -> Result<CommandTag> {
+        analysis: Analysis,
+    ) -> Result<(CommandTag, u64)> {
         if let Some(statement) = ddl.apart()
             && self.transaction.block != Block::Idle
         {
@@ -382,15 +400,17 @@ impl Session {
             && self.builds_beside(portal, &create).await?
         {
             // Boxed: few statements do.
-            return Box::pin(self.build_beside(portal, &create, tag)).await;
+            let tag = Box::pin(self.build_beside(portal, &create, tag)).await?;
+            return Ok((tag, 0));
         }
-        let mut memory = self.engine.statement_memory();
+        let mut memory = self.statement_memory();
         let raised = self.transaction.open.as_ref().is_some_and(|open| open.raised);
         self.hold_own(ddl, portal.deadline).await?;
         if let Some(open) = &mut self.transaction.open {
             open.holds_catalog |= execute::ddl::raises(ddl);
         }
         let mut cx = self.make_context(&mut values, &mut memory)?;
+        cx.analysis = analysis;
         let cancel = cx.cancel.clone();
         let run = execute::ddl::run(&mut cx, ddl, raised);
         let outcome = guard(&cancel, portal.deadline, run).await;
@@ -400,7 +420,7 @@ impl Session {
             plan::Ddl::Nothing { .. } => outcome.notices.into_iter().for_each(|notice| self.notify(notice)),
             _ => self.take_ddl(outcome),
         }
-        Ok(tag)
+        Ok((tag, memory.spilled()))
     }
 
     /// The transaction goes on under what a change of the catalog has made of it.
@@ -412,54 +432,6 @@ impl Session {
         for notice in outcome.notices {
             self.notify(notice);
         }
-    }
-
-    async fn run_explain(
-        &mut self,
-        portal: &Portal,
-        planned: &Arc<Planned>,
-        plan: &Plan,
-        analyze: bool,
-        values: Vec<Datum>,
-    ) -> Result<VecDeque<Row>> {
-        let mut lines = execute::explain(plan, &self.context);
-        if analyze {
-            let started = env::clock::now();
-            let (rows, spilled) = self.run_for_explain(portal, planned, plan, values).await?;
-            lines.push(format!("Rows: {rows}"));
-            if spilled > 0 {
-                lines.push(format!("Temporary Files: {} kB", spilled.div_ceil(1 << 10)));
-            }
-            lines.push(format!("Execution Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0));
-        }
-        Ok(lines.into_iter().map(|line| vec![Datum::Text(line.into())]).collect())
-    }
-
-    /// Runs a plan for its own sake; answers how many rows it made, and how many bytes of temporary files.
-    async fn run_for_explain(
-        &mut self,
-        portal: &Portal,
-        planned: &Arc<Planned>,
-        plan: &Plan,
-        values: Vec<Datum>,
-    ) -> Result<(u64, u64)> {
-        let Some(execution) = Execution::build(plan)? else { return Ok((0, 0)) };
-        let (memory, generation) = (self.engine.statement_memory(), self.transaction.generation);
-        let mut running = Running::new(execution, planned.clone(), values, memory, generation);
-        let (execution, mut cx) = self.context_for(&mut running)?;
-        let cancel = cx.cancel.clone();
-        let work = async {
-            let mut count = 0u64;
-            if matches!(execution, Execution::Query(_)) {
-                while let Some(rows) = execution.next(&mut cx).await? {
-                    count = count.saturating_add(rows.len() as u64);
-                }
-            } else {
-                count = execution.write(&mut cx).await?.count;
-            }
-            Ok((count, cx.memory.spilled()))
-        };
-        guard(&cancel, portal.deadline, work).await
     }
 
     /// A statement has done its work: commits it, unless it is in a block.
@@ -483,6 +455,7 @@ impl Session {
             && error.cause() != Cause::Statement
             && let Some((modes, priority)) = modes
         {
+            self.choose_moment();
             self.open(modes, priority).await?;
         }
         committed
@@ -535,6 +508,7 @@ impl Session {
             advisory: &mut self.advisory,
             shown: &self.shown,
             roster: self.engine.roster(),
+            used: &mut self.used,
             warnings: &mut self.warnings,
             sequences: &self.sequences,
             catalog_version: if open.raised { 0 } else { open.catalog.version() },
@@ -544,6 +518,7 @@ impl Session {
             isolation: open.modes.isolation,
             ingest_bytes_min: self.engine.options().ingest_bytes_min,
             held_back: None,
+            analysis: Analysis::default(),
         })
     }
 }
@@ -589,7 +564,7 @@ pub(super) async fn guard<T>(
         if cancellation.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(cancel.why()));
         }
-        timer.as_mut().poll(cx).map(|()| Err(timed_out()))
+        timer.as_mut().poll(cx).map(|()| Err(cancel.timed_out()))
     })
     .await
 }

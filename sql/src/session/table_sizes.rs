@@ -89,9 +89,8 @@ impl MeasuredSizes {
         let now = clock::now();
         let (mut known, missing) = self.known(tables, now);
         if !missing.is_empty() {
-            let spans: Vec<keys::Span> =
-                missing.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index)).collect();
-            let asked = futures::future::join(client.sizes(&spans), read_statistics(client, &missing));
+            let asked =
+                futures::future::join(read_sizes(client, &missing), read_statistics(client, &missing));
             let (bytes, found) = match clock::timeout(WAIT_MAX, asked).await {
                 Ok((bytes, found)) => (bytes.ok(), found.ok()),
                 Err(_) => (None, None),
@@ -136,6 +135,17 @@ impl MeasuredSizes {
         }
         (known, missing)
     }
+}
+
+/// The bytes that whoever reads tables reads: of clones what they lie over, too.
+async fn read_sizes(client: &Client, tables: &[IndexId]) -> Result<Vec<u64>> {
+    let spans: Vec<keys::Span> =
+        tables.iter().map(|index| keys::sql::index_span(TENANT_DEFAULT, *index)).collect();
+    let mut sizes = client.sizes(&spans).await?;
+    for (table, size) in tables.iter().zip(&mut sizes).filter(|(table, _)| keys::sql::is_branch(**table)) {
+        *size = size.saturating_add(client.size_below(*table).await?);
+    }
+    Ok(sizes)
 }
 
 async fn read_statistics(

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use env::trace::{Keep, Parent, Span};
+
 use super::Session;
 use super::portal::Portal;
 use super::prepared::Prepared;
+use super::run::guard;
 use crate::activity::{Activity, SessionState};
 use crate::error::Error;
 use crate::execute;
-use crate::parse;
+use crate::parse::{self, Dialect};
 use crate::plan::Plan;
+use crate::settings::Traced;
 
 /// The beginning of a slow statement's text and plan that is logged.
 const LOGGED_BYTES_MAX: usize = 16 << 10;
@@ -43,8 +47,20 @@ impl Session {
         self.tell_query(&prepared.statement.0.text);
     }
 
+    /// Waits for what stands before a statement, for its turn say. A request to cancel ends that, and `statement_timeout` counts
+    /// from here.
+    ///
+    /// # Errors
+    /// 57014: it was cancelled, or the time is over.
+    pub async fn wait_for_turn<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Error> {
+        self.queued = Some(env::clock::now());
+        let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        guard(&cancel, deadline, async { Ok(turn.await) }).await
+    }
+
     /// Tells that the client is to say what comes next.
-    pub fn tell_rest(&self) {
+    pub fn tell_rest(&mut self) {
+        self.used.settle();
         let Some(activity) = &self.activity else { return };
         activity.rest(match self.status() {
             super::TransactionStatus::Idle => SessionState::Idle,
@@ -61,7 +77,10 @@ impl Session {
     }
 
     /// A portal was run, for so long, with so many rows; or failed. It is counted, and logged if that was long.
-    pub fn note_run(&self, portal: &Portal, took: Duration, outcome: Result<u64, &Error>) {
+    pub fn note_run(&mut self, portal: &Portal, took: Duration, outcome: Result<u64, &Error>) {
+        if outcome.is_err_and(|error| error.sqlstate == "40P01") {
+            self.used.of_database().deadlocks += 1;
+        }
         let prepared = &portal.prepared;
         if let Ok(rows) = outcome {
             let (user, database) = (&self.context.current_user, &self.context.database);
@@ -85,13 +104,45 @@ impl Session {
         }
     }
 
+    /// Whether a trace is kept of what comes from the client now, perhaps under a span of the client's; `None`: none is begun.
+    pub fn traces(&self, parent: Option<Parent>) -> Option<Keep> {
+        let Traced { all, ratio, over } = self.settings.hot().traced;
+        let is_drawn = || ratio > 0.0 && (env::random::next_u64() as f64) < ratio * u64::MAX as f64;
+        if all || parent.is_some_and(|parent| parent.is_sampled) || is_drawn() {
+            return Some(Keep::Always);
+        }
+        over.map(Keep::IfLonger)
+    }
+
+    /// Notes in a span whose it is, and what it is about, literals taken out.
+    pub fn describe(&self, span: &mut Span, sql: Option<&str>) {
+        span.note("db.system.name", "postgresql");
+        span.note("db.namespace", &*self.context.database);
+        span.note("db.user", &*self.context.current_user);
+        span.note("nunatak.session", self.context.backend_pid);
+        if let Some(sql) = sql {
+            // What SQL takes for a name may be a value in DriftQL, which a string may also change over to.
+            let is_sql = self.settings.hot().dialect == Dialect::Sql
+                && !sql.to_ascii_lowercase().contains(Dialect::WORD_OF_DRIFTQL);
+            let text = match is_sql {
+                true => without_literals(sql),
+                false => parse::keywords_alone(sql, LOGGED_BYTES_MAX),
+            };
+            span.note("db.query.text", &*text);
+        }
+    }
+
     fn log_slow(&self, prepared: &Prepared, took: Duration, outcome: Result<u64, &Error>) {
         // Without literals: there may be a password among them, and what people keep in tables is not for logs.
         let planned = prepared.planned.lock().clone();
         let plan = match &planned.bound.plan {
             plan @ (Plan::Query(_) | Plan::Modify(_)) => {
-                let lines = execute::explain(plan, &self.context);
-                lines.iter().map(|line| without_literals(line)).collect::<Vec<_>>().join("\n")
+                match execute::explain(plan, &self.context, &execute::Shown::PLAIN) {
+                    Ok(lines) => {
+                        lines.iter().map(|line| without_literals(line)).collect::<Vec<_>>().join("\n")
+                    }
+                    Err(error) => error.to_string(),
+                }
             }
             _ => String::new(),
         };

@@ -27,7 +27,7 @@ use super::transaction::Block;
 use super::{EngineOptions, Session};
 use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Result};
-use crate::parse::{self, Literal, Normalised};
+use crate::parse::{self, Dialect, Literal, Normalised};
 use crate::plan::{Bound, Modify, Node, Plan, walk};
 
 /// So many strings that have come once are remembered.
@@ -146,7 +146,9 @@ impl Session {
     /// A portal over a query string that has come before, to be fetched as any other. `None`: it is to be split and
     /// prepared, which also tells what is wrong with it.
     pub async fn recall(&mut self, sql: &str) -> Option<Portal> {
-        if self.texts.bytes_max == 0 || self.transaction.block == Block::Failed {
+        // What is kept of strings is what they mean as SQL.
+        let is_sql = self.settings.hot().dialect == Dialect::Sql;
+        if self.texts.bytes_max == 0 || self.transaction.block == Block::Failed || !is_sql {
             return None;
         }
         let normalised = Normalised::of(sql)?;
@@ -169,14 +171,18 @@ impl Session {
         if !fit(&normalised.literals, &parameters, &limits, &prepared.parameters, &self.context) {
             return None;
         }
+        let deadline = self.statement_deadline();
+        self.queued = None;
         Some(Portal {
             prepared,
             parameters,
-            deadline: self.statement_deadline(),
+            deadline,
             state: State::Pending,
             undescribed: None,
             is_binary: false,
             text: Some(sql.into()),
+            answered: 0,
+            sending: None,
         })
     }
 
@@ -269,7 +275,9 @@ fn values(literals: &[Literal], types: &[Type], context: &SessionContext) -> Opt
         (Literal::Int4(value), TypeKind::Int4) => Some(Datum::Int4(*value)),
         (Literal::Int8(value), TypeKind::Int8) => Some(Datum::Int8(*value)),
         (Literal::Numeric(text), TypeKind::Numeric) => expr::codec::input(text, *ty, context).ok(),
-        (Literal::String(text), kind) if !kind.is_reg() => expr::codec::input(text, *ty, context).ok(),
+        (Literal::String(text), kind) if !kind.innermost().is_reg() => {
+            expr::codec::input(text, *ty, context).ok()
+        }
         _ => None,
     };
     literals.iter().zip(types).map(value).collect()
@@ -396,8 +404,17 @@ fn put_values(part: &mut Expr, values: &[Datum], context: &SessionContext) {
 
 /// Whether a literal of the type may have been read at the moment of binding, or in its time zone.
 fn reads_the_clock(kind: TypeKind) -> bool {
-    kind.is_reg()
-        || matches!(kind, TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz | TypeKind::Interval)
+    let read = kind.innermost();
+    read.is_reg()
+        || matches!(
+            read,
+            TypeKind::Date
+                | TypeKind::Time
+                | TypeKind::Timetz
+                | TypeKind::Timestamp
+                | TypeKind::Timestamptz
+                | TypeKind::Interval
+        )
 }
 
 /// Whether a plan reads one stored table at most, by operators whose meaning no literal changes.

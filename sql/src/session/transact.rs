@@ -1,8 +1,11 @@
 //! Beginning and ending the session's transaction.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use client::{Isolation, TransactionOptions};
+use env::trace;
+use expr::EvalContext;
 
 use super::Session;
 use super::run::guard;
@@ -11,6 +14,8 @@ use crate::catalog::CatalogSnapshot;
 use crate::error::{Error, Notice, Result};
 use crate::execute::context::FreshIndexes;
 use crate::execute::settle_deferred;
+use crate::moment;
+use crate::parse::Dialect;
 use crate::plan;
 
 impl Session {
@@ -21,6 +26,7 @@ impl Session {
             isolation: hot.default_isolation,
             uncommitted: hot.default_uncommitted,
             read_only: hot.default_read_only,
+            deferrable: hot.default_deferrable,
             only_reads: false,
         }
     }
@@ -131,11 +137,15 @@ impl Session {
             return Ok(());
         };
         self.own.begin_commit(&open);
-        let committed = open.kv.commit().await;
+        let committed = trace::within(trace::child("commit"), pin!(open.kv.commit())).await;
         if !matches!(committed, Err(client::Error::Ambiguous { .. })) {
             self.own.end_commit();
         }
         self.advisory.end_transaction().await;
+        match &committed {
+            Ok(_) => self.used.of_database().commits += 1,
+            Err(_) => self.used.of_database().rollbacks += 1,
+        }
         match committed {
             Ok(_) => {
                 self.settings.commit(&mut self.context);
@@ -183,7 +193,7 @@ impl Session {
             return Ok(());
         }
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
-        let (mut values, mut memory) = (Vec::new(), self.engine.statement_memory());
+        let (mut values, mut memory) = (Vec::new(), self.statement_memory());
         let mut cx = self.make_context(&mut values, &mut memory)?;
         guard(&cancel, deadline, settle_deferred(&mut cx, all)).await?;
         if self.transaction.savepoints.is_empty() {
@@ -199,9 +209,23 @@ impl Session {
         self.settings.rollback_to(0, &mut self.context);
         self.listening.pending().forget();
         if let Some(mut open) = open {
+            self.used.of_database().rollbacks += 1;
             open.kv.rollback().await;
             self.advisory.end_transaction().await;
         }
+    }
+
+    /// What has been done of a query string of DriftQL is committed, before a statement of it that is to begin anew: its scripts put no
+    /// semicolons where lines end, so that clients send many statements as one string. Whether there is such a string.
+    pub(super) async fn end_script(&mut self) -> Result<bool> {
+        let is_script =
+            self.transaction.block == Block::Implicit && self.settings.hot().dialect == Dialect::DriftQl;
+        if is_script && self.transaction.open.is_some() {
+            let committed = self.commit(Block::Implicit).await;
+            self.audit_implicit_end("COMMIT", &committed);
+            committed?;
+        }
+        Ok(is_script)
     }
 
     /// BEGIN
@@ -210,13 +234,57 @@ impl Session {
             Block::Explicit | Block::Failed => {
                 self.notify(Notice::warning("25001", "there is already a transaction in progress"));
             }
-            Block::Idle | Block::Implicit => self.transaction.block = Block::Explicit,
+            Block::Idle | Block::Implicit => {
+                self.transaction.block = Block::Explicit;
+            }
         }
         self.set_modes(modes)
     }
 
+    /// Before a statement is planned or run, as long as the transaction has read nothing: where it only reads, and the session's
+    /// settings say so, it is about a moment that any replica can answer, counted from its beginning. Whatever has made it one that
+    /// only reads, or no more: BEGIN, SET, a chain, a default.
+    pub(super) fn choose_moment(&mut self) {
+        let is_said = self.transaction.as_of.is_some() && !self.transaction.is_behind;
+        if is_said || self.transaction.open.is_some() {
+            return;
+        }
+        let is_behind = self.settings.hot().use_follower_reads && self.modes().read_only;
+        let at = self.context.follower_read_timestamp(self.context.transaction_timestamp);
+        self.transaction.as_of = is_behind.then(|| moment::of_clock(at));
+        self.transaction.is_behind = is_behind;
+    }
+
+    /// BEGIN … AS OF SYSTEM TIME: all that the block reads is as it was then, and it only reads.
+    pub(super) async fn begin_as_of(
+        &mut self,
+        modes: &plan::TransactionModes,
+        as_of: &plan::Moment,
+    ) -> Result<()> {
+        if self.transaction.in_block() || self.transaction.open.is_some() {
+            let message = "AS OF SYSTEM TIME of a transaction must be said before any query";
+            return Err(Error::new("25001", message));
+        }
+        if modes.access == Some(plan::AccessMode::ReadWrite) {
+            return Err(only_reads());
+        }
+        let value = as_of.value.evaluate(&EvalContext::new(&[], &[], &self.context))?;
+        let placed = |error| moment::placed(error, as_of.at);
+        let wanted = moment::meant(&value, &self.context).map_err(placed)?.last;
+        let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
+        let at = guard(&cancel, deadline, moment::reached(self.engine.client(), wanted)).await;
+        let at = at.map_err(placed)?;
+        self.begin_block(&plan::TransactionModes { access: Some(plan::AccessMode::ReadOnly), ..*modes })?;
+        (self.transaction.as_of, self.transaction.is_behind) = (Some(at), false);
+        Ok(())
+    }
+
     /// SET TRANSACTION, and what BEGIN says of modes.
     pub(super) fn set_modes(&mut self, asked: &plan::TransactionModes) -> Result<()> {
+        let is_said = self.transaction.as_of.is_some() && !self.transaction.is_behind;
+        if is_said && asked.access == Some(plan::AccessMode::ReadWrite) {
+            return Err(only_reads());
+        }
         let current = self.modes();
         let mut modes = current;
         if let Some(isolation) = asked.isolation {
@@ -225,6 +293,17 @@ impl Session {
         }
         if let Some(access) = asked.access {
             modes.read_only = access == plan::AccessMode::ReadOnly;
+        }
+        if let Some(deferrable) = asked.deferrable {
+            if !self.transaction.savepoints.is_empty() {
+                let message = "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction";
+                return Err(Error::new("25001", message));
+            }
+            if self.transaction.open.is_some() {
+                let message = "SET TRANSACTION [NOT] DEFERRABLE must be called before any query";
+                return Err(Error::new("25001", message));
+            }
+            modes.deferrable = deferrable;
         }
         if modes == current {
             self.put_modes(modes);
@@ -256,7 +335,7 @@ impl Session {
 
     fn put_modes(&mut self, modes: Modes) {
         self.transaction.modes = Some(modes);
-        self.settings.shared().enter_transaction(modes.level(), modes.read_only);
+        self.settings.shared().enter_transaction(modes.level(), modes.read_only, modes.deferrable);
     }
 
     /// COMMIT. Answers whether it was one: a failed block is rolled back.
@@ -396,6 +475,10 @@ fn cannot_go_on() -> Error {
     Error::new("40001", "could not serialize access: the transaction cannot go on from its savepoint")
         .detail("What it relied on has changed since it began.")
         .hint("Roll the whole transaction back and run it again.")
+}
+
+fn only_reads() -> Error {
+    Error::new("25001", "a transaction AS OF SYSTEM TIME cannot be in read-write mode")
 }
 
 fn no_block(command: &str) -> Error {

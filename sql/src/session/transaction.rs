@@ -44,6 +44,8 @@ pub(super) struct Modes {
     /// READ COMMITTED was asked for as READ UNCOMMITTED: SHOW says so.
     pub(super) uncommitted: bool,
     pub(super) read_only: bool,
+    /// It is kept and shown: a transaction that only reads never waits.
+    pub(super) deferrable: bool,
     /// The statement is alone in its transaction, and writes nothing at all.
     pub(super) only_reads: bool,
 }
@@ -156,6 +158,10 @@ pub(super) struct OpenMark {
 pub(super) struct TransactionState {
     pub(super) block: Block,
     pub(super) modes: Option<Modes>,
+    /// The moment that the block is about, if that is not now.
+    pub(super) as_of: Option<u64>,
+    /// The session's settings say so, not the statement that began it.
+    pub(super) is_behind: bool,
     pub(super) open: Option<Open>,
     pub(super) savepoints: Vec<NamedSavepoint>,
     /// What it owes foreign keys at its end.
@@ -186,6 +192,8 @@ impl TransactionState {
     pub(super) fn end(&mut self, block: Block) -> Option<Open> {
         self.block = block;
         self.modes = None;
+        self.as_of = None;
+        self.is_behind = false;
         self.savepoints.clear();
         self.deferred = Deferred::default();
         self.generation = self.generation.wrapping_add(1);

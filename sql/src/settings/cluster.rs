@@ -3,6 +3,9 @@
 //! They are rows of the catalog ([`crate::catalog::cluster_settings`]), so that every gateway has them in force with the next
 //! catalog that it sees: at the latest with the next client that connects to it.
 
+use std::num::NonZeroU64;
+use std::time::Duration;
+
 use super::definitions::{self, Kind};
 use super::value::{self, Before};
 use crate::catalog::cluster_settings::ClusterSettings;
@@ -12,7 +15,18 @@ use crate::error::{Error, Result};
 const DEFAULTS: &str = "sql.defaults.";
 
 /// The most connections of each gateway.
-pub(crate) const CONNECTIONS_MAX: &str = "gateway.connections_max";
+const CONNECTIONS_MAX: &str = "gateway.connections_max";
+
+/// What clients of one address may do in a second at each gateway.
+const ADDRESS_BYTES: &str = "gateway.address_bytes_per_second";
+const ADDRESS_CONNECTIONS: &str = "gateway.address_connections_per_second";
+const ADDRESS_STATEMENTS: &str = "gateway.address_statements_per_second";
+
+/// How long a client may take to prove who it is.
+const AUTHENTICATION_TIMEOUT: &str = "gateway.authentication_timeout";
+
+/// How long a statement waits for its turn at a gateway that has more to do than it can.
+const QUEUE_TIMEOUT: &str = "gateway.queue_timeout";
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +53,40 @@ const fn of_sessions(
 /// All of them, by name.
 pub(crate) const CLUSTER_SETTINGS: &[ClusterDefinition] = &[
     ClusterDefinition {
+        name: ADDRESS_BYTES,
+        default: "0",
+        kind: Kind::Integer { min: 0, max: 1 << 40 },
+        description: "Bytes a second that clients of one address may send to and be sent by each gateway; 0: no bound.",
+    },
+    ClusterDefinition {
+        name: ADDRESS_CONNECTIONS,
+        default: "0",
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        description: "Connections a second that clients of one address may make to each gateway; 0: no bound.",
+    },
+    ClusterDefinition {
+        name: ADDRESS_STATEMENTS,
+        default: "0",
+        kind: Kind::Integer { min: 0, max: 1_000_000_000 },
+        description: "Statements a second that clients of one address may run at each gateway; 0: no bound.",
+    },
+    ClusterDefinition {
+        name: AUTHENTICATION_TIMEOUT,
+        default: "15s",
+        kind: Kind::Milliseconds,
+        description: "How long a client may take until it has proved who it is; 0: 10 minutes, which is the most.",
+    },
+    ClusterDefinition {
         name: CONNECTIONS_MAX,
         default: "0",
         kind: Kind::Integer { min: 0, max: 1_000_000 },
         description: "Connections that each gateway takes, if that is less than what it was started with; 0: what it was started with.",
+    },
+    ClusterDefinition {
+        name: QUEUE_TIMEOUT,
+        default: "1s",
+        kind: Kind::Milliseconds,
+        description: "How long a statement that begins a transaction waits for its turn at a gateway with more to do than it can before it is refused.",
     },
     of_sessions(
         "sql.defaults.default_transaction_isolation",
@@ -79,6 +123,24 @@ pub(crate) const CLUSTER_SETTINGS: &[ClusterDefinition] = &[
         "0",
         Kind::Milliseconds,
         "What statement_timeout is in a session at first.",
+    ),
+    of_sessions(
+        "sql.defaults.trace_min_duration",
+        "-1",
+        Kind::MillisecondsOrNever,
+        "What trace_min_duration is in a session at first.",
+    ),
+    of_sessions(
+        "sql.defaults.trace_ratio",
+        "0",
+        definitions::RATIO,
+        "What trace_ratio is in a session at first.",
+    ),
+    of_sessions(
+        "sql.defaults.transaction_timeout",
+        "0",
+        Kind::Milliseconds,
+        "What transaction_timeout is in a session at first.",
     ),
 ];
 
@@ -138,6 +200,47 @@ pub(crate) fn defaults_of_sessions(set: &ClusterSettings) -> impl Iterator<Item 
     })
 }
 
+/// What the cluster's settings say of each gateway; `None`: nothing, it goes by what it was started with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GatewayBounds {
+    /// The most connections.
+    pub connections_max: Option<usize>,
+    /// How long a client may take until it has proved who it is.
+    pub authentication_timeout: Option<Duration>,
+    /// How long a statement waits for its turn.
+    pub queue_timeout: Option<Duration>,
+    /// Of one address: statements a second.
+    pub address_statements: Option<NonZeroU64>,
+    /// Of one address: new connections a second.
+    pub address_connections: Option<NonZeroU64>,
+    /// Of one address: bytes a second.
+    pub address_bytes: Option<NonZeroU64>,
+}
+
+/// No client takes longer to prove who it is.
+const AUTHENTICATION_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// What is set for gateways.
+pub(crate) fn bounds_of_gateways(set: &ClusterSettings) -> GatewayBounds {
+    let amount = |name: &str| set.get(name).and_then(|value| value.parse().ok()).and_then(NonZeroU64::new);
+    let wait = |name: &str| {
+        let ms = value::parse_milliseconds(set.get(name)?)?;
+        Some(Duration::from_millis(u64::try_from(ms).ok()?))
+    };
+    let bounded = |wait: Duration| match wait.is_zero() {
+        true => AUTHENTICATION_TIMEOUT_MAX,
+        false => wait.min(AUTHENTICATION_TIMEOUT_MAX),
+    };
+    GatewayBounds {
+        connections_max: amount(CONNECTIONS_MAX).and_then(|most| usize::try_from(most.get()).ok()),
+        authentication_timeout: wait(AUTHENTICATION_TIMEOUT).map(bounded),
+        queue_timeout: wait(QUEUE_TIMEOUT),
+        address_statements: amount(ADDRESS_STATEMENTS),
+        address_connections: amount(ADDRESS_CONNECTIONS),
+        address_bytes: amount(ADDRESS_BYTES),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +265,26 @@ mod tests {
             .map(|setting| setting.name)
             .collect();
         assert!(missing.is_empty(), "docs/operating.md does not name {missing:?}");
+    }
+
+    #[test]
+    fn gateways_go_by_what_is_set_and_no_client_takes_for_ever() {
+        let mut set = ClusterSettings::default();
+        assert_eq!(bounds_of_gateways(&set), GatewayBounds::default());
+        for (name, value) in [
+            (CONNECTIONS_MAX, "7"),
+            (AUTHENTICATION_TIMEOUT, "0"),
+            (QUEUE_TIMEOUT, "250ms"),
+            (ADDRESS_STATEMENTS, "5"),
+            (ADDRESS_BYTES, "0"),
+        ] {
+            set.put(name, Some(value));
+        }
+        let bounds = bounds_of_gateways(&set);
+        assert_eq!((bounds.connections_max, bounds.address_statements), (Some(7), NonZeroU64::new(5)));
+        assert_eq!((bounds.address_bytes, bounds.address_connections), (None, None));
+        assert_eq!(bounds.authentication_timeout, Some(AUTHENTICATION_TIMEOUT_MAX));
+        assert_eq!(bounds.queue_timeout, Some(Duration::from_millis(250)));
     }
 
     #[test]

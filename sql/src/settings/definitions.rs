@@ -3,6 +3,10 @@
 //! Settings that PostgreSQL has and that mean nothing here are listed only where clients are known to set or read
 //! them; they are kept and shown, and `docs/sql.md` says that they have no effect.
 
+mod planner;
+
+use crate::parse::Dialect;
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -16,6 +20,8 @@ pub enum Kind {
     Milliseconds,
     /// The same, or -1: never.
     MillisecondsOrNever,
+    /// Kilobytes, with units B, kB, MB, GB, TB; at least so many, or -1: no bound.
+    Kilobytes { min: i64 },
     /// A number.
     Real { min: f64, max: f64 },
     /// Any text.
@@ -38,7 +44,10 @@ impl Kind {
         match self {
             Self::Bool => "bool",
             Self::Enum(_) => "enum",
-            Self::Integer { .. } | Self::Milliseconds | Self::MillisecondsOrNever => "integer",
+            Self::Integer { .. }
+            | Self::Milliseconds
+            | Self::MillisecondsOrNever
+            | Self::Kilobytes { .. } => "integer",
             Self::Real { .. } => "real",
             Self::Text
             | Self::DateStyle
@@ -110,6 +119,15 @@ const fn reported(
     Definition { name, default, kind, context: Context::User, reported: true, description }
 }
 
+const fn superuser(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    description: &'static str,
+) -> Definition {
+    Definition { name, default, kind, context: Context::Superuser, reported: false, description }
+}
+
 const fn fixed(name: &'static str, default: &'static str, description: &'static str) -> Definition {
     Definition { name, default, kind: Kind::Text, context: Context::Internal, reported: false, description }
 }
@@ -124,14 +142,28 @@ pub const SERVER_VERSION: &str = "15.8";
 /// Which statements of a session are recorded in the audit log.
 pub(crate) const AUDIT: &str = "nunatak.audit";
 
+/// A part of all.
+pub(super) const RATIO: Kind = Kind::Real { min: 0.0, max: 1.0 };
+
+/// Of what a role may do so much of in a second, or a statement in all: 0 is no bound.
+const AMOUNT: Kind = Kind::Integer { min: 0, max: 1 << 40 };
+
 /// All settings, by name in the order of the alphabet (case folded).
-pub(super) const DEFINITIONS: &[Definition] = &[
+const DEFINITIONS: &[Definition] = &[
     reported(
         "application_name",
         "",
         Kind::Text,
         "Sets the application name to be reported in statistics and logs.",
     ),
+    Definition {
+        name: "authentication_timeout",
+        default: "15s",
+        kind: Kind::Milliseconds,
+        context: Context::Internal,
+        reported: false,
+        description: "Sets the maximum allowed time to complete client authentication.",
+    },
     user(
         "backslash_quote",
         "safe_encoding",
@@ -183,6 +215,18 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "off",
         Kind::Bool,
         "Sets the default read-only status of new transactions.",
+    ),
+    user(
+        "default_transaction_use_follower_reads",
+        "off",
+        Kind::Bool,
+        "Has read-only transactions read as of follower_read_timestamp(), which any replica can answer.",
+    ),
+    user(
+        "dialect",
+        "sql",
+        Kind::Enum(Dialect::WORDS),
+        "Sets the language that statements are read in: SQL, or DriftQL with SQL beside it.",
     ),
     user(
         "escape_string_warning",
@@ -237,9 +281,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         reported: false,
         description: "Sets the minimum execution time above which all statements will be logged.",
     },
-    fixed("max_connections", "100", "Sets the maximum number of concurrent connections."),
+    fixed("max_connections", "2000", "Sets the maximum number of concurrent connections."),
     fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
     fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
+    fixed(
+        "max_prepared_transactions",
+        "0",
+        "Sets the maximum number of simultaneously prepared transactions.",
+    ),
     Definition {
         name: AUDIT,
         default: "none",
@@ -248,6 +297,38 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         reported: false,
         description: "Sets which classes of statements are recorded in the audit log.",
     },
+    superuser(
+        "nunatak.bytes_per_second",
+        "0",
+        AMOUNT,
+        "Sets how many bytes a second the sessions of a role may send and be sent.",
+    ),
+    superuser(
+        "nunatak.connections_per_second",
+        "0",
+        AMOUNT,
+        "Sets how many times a second one may connect as a role.",
+    ),
+    user(
+        "nunatak.follower_read_ms",
+        "5000",
+        Kind::Integer { min: 500, max: 3_600_000 },
+        "Sets how many milliseconds follower_read_timestamp() lies before the statement.",
+    ),
+    user(
+        "nunatak.history_columns",
+        "now",
+        Kind::Enum(&["now", "then"]),
+        "Sets which columns tables of the past have: those of now, or those that they had then.",
+    ),
+    superuser("nunatak.rows_max", "0", AMOUNT, "Sets how many rows a statement may answer or change."),
+    superuser("nunatak.statement_bytes_max", "0", AMOUNT, "Sets how long the text of a statement may be."),
+    superuser(
+        "nunatak.statements_per_second",
+        "0",
+        AMOUNT,
+        "Sets how many statements a second the sessions of a role may run.",
+    ),
     fixed("port", "5432", "Sets the TCP port the server listens on."),
     fixed("role", "none", "Sets the current role."),
     user("row_security", "on", Kind::Bool, "Enable row security."),
@@ -271,6 +352,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         description: "Causes '...' strings to treat backslashes literally.",
     },
     user("statement_timeout", "0", Kind::Milliseconds, "Sets the maximum allowed duration of any statement."),
+    fixed(
+        "superuser_reserved_connections",
+        "3",
+        "Sets the number of connection slots reserved for superusers.",
+    ),
     user(
         "synchronous_commit",
         "on",
@@ -278,12 +364,26 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Sets the current transaction's synchronization level.",
     ),
     user("synchronize_seqscans", "on", Kind::Bool, "Enable synchronized sequential scans."),
+    superuser(
+        "temp_file_limit",
+        "-1",
+        Kind::Kilobytes { min: -1 },
+        "Limits the total size of all temporary files used by each statement.",
+    ),
     reported(
         "TimeZone",
         "UTC",
         Kind::TimeZone,
         "Sets the time zone for displaying and interpreting time stamps.",
     ),
+    user("trace", "off", Kind::Bool, "Traces all statements of the session."),
+    superuser(
+        "trace_min_duration",
+        "-1",
+        Kind::MillisecondsOrNever,
+        "Sets the minimum execution time above which all statements will be traced.",
+    ),
+    superuser("trace_ratio", "0", RATIO, "Sets which part of all statements is traced."),
     user(
         "transaction_deferrable",
         "off",
@@ -297,7 +397,19 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Sets the current transaction's isolation level.",
     ),
     user("transaction_read_only", "off", Kind::Bool, "Sets the current transaction's read-only status."),
-    user("work_mem", "4MB", Kind::Text, "Sets the maximum memory to be used for query workspaces."),
+    user(
+        "transaction_timeout",
+        "0",
+        Kind::Milliseconds,
+        "Sets the maximum allowed duration of any transaction within a session.",
+    ),
+    user(
+        "work_mem",
+        // As much as there is for each: that depends on the gateway, and on what else it does.
+        "-1",
+        Kind::Kilobytes { min: 64 },
+        "Sets the maximum memory to be used for query workspaces.",
+    ),
     user(
         "xmloption",
         "content",
@@ -306,9 +418,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     ),
 ];
 
+/// All settings.
+pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
+    DEFINITIONS.iter().chain(planner::DEFINITIONS)
+}
+
 /// The definition of a setting; names are not case sensitive.
 pub(super) fn find(name: &str) -> Option<&'static Definition> {
-    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+    all().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -318,7 +435,7 @@ mod tests {
     #[test]
     fn the_docs_say_of_every_setting_whether_it_acts() {
         let docs = include_str!("../../../docs/sql.md");
-        let settable = DEFINITIONS.iter().filter(|definition| definition.context != Context::Internal);
+        let settable = all().filter(|definition| definition.context != Context::Internal);
         let missing: Vec<&str> = settable
             .map(|definition| definition.name)
             .filter(|name| !docs.contains(&format!("`{name}`")))

@@ -11,12 +11,13 @@ mod shared;
 mod to_come;
 pub(crate) mod value;
 
+pub use cluster::GatewayBounds;
 pub(crate) use cluster::{
-    CLUSTER_SETTINGS, CONNECTIONS_MAX, defaults_of_sessions, find_cluster, normalise_cluster,
+    CLUSTER_SETTINGS, bounds_of_gateways, defaults_of_sessions, find_cluster, normalise_cluster,
 };
 pub(crate) use definitions::AUDIT;
 pub use definitions::{Definition, SERVER_VERSION};
-pub use hot::Hot;
+pub use hot::{Hot, SessionLimits, Traced};
 pub use shared::{Request, SharedSettings};
 pub(crate) use to_come::check_default;
 pub(crate) use value::join_values;
@@ -30,7 +31,8 @@ use expr::SessionContext;
 
 use crate::catalog::{Oid, SearchPath};
 use crate::error::{Error, Result};
-use definitions::{Context, DEFINITIONS};
+use crate::parse::Dialect;
+use definitions::Context;
 use value::Before;
 
 /// What a client's startup packet says.
@@ -52,6 +54,8 @@ pub struct SessionParameters {
     pub encrypted: bool,
     /// How the client has shown who it is.
     pub authentication: &'static str,
+    /// What the gateway tells of itself: values of settings that nobody changes in a session.
+    pub told: Vec<(&'static str, String)>,
 }
 
 /// `role` where no SET ROLE is in force. No role can be called so.
@@ -155,11 +159,17 @@ impl Settings {
     /// The settings of a new session. Startup parameters that are wrong refuse it, as in PostgreSQL.
     pub fn new(parameters: &SessionParameters, context: &mut SessionContext) -> Result<Self> {
         let mut slots = BTreeMap::new();
-        for definition in DEFINITIONS {
+        for definition in definitions::all() {
             let value: Arc<str> = match definition.name {
                 "session_authorization" => parameters.user.as_str().into(),
                 "is_superuser" if parameters.is_restricted => "off".into(),
-                _ => definition.default.into(),
+                name => match parameters.told.iter().find(|(told, _)| *told == name) {
+                    Some((_, value)) => {
+                        let before = Before { now: definition.default, reset: definition.default };
+                        value::normalise(definition, value, before)?.into()
+                    }
+                    None => definition.default.into(),
+                },
             };
             slots.insert(
                 definition.name.to_ascii_lowercase(),
@@ -173,6 +183,7 @@ impl Settings {
             changed: Vec::new(),
             hot: Hot {
                 statement_timeout: None,
+                transaction_timeout: None,
                 lock_timeout: None,
                 idle_in_transaction_timeout: None,
                 idle_session_timeout: None,
@@ -181,10 +192,19 @@ impl Settings {
                 default_isolation: Isolation::Serializable,
                 default_uncommitted: false,
                 default_read_only: false,
+                default_deferrable: false,
+                use_follower_reads: false,
                 search_path: SearchPath::default(),
+                dialect: Dialect::default(),
                 row_security: true,
+                has_columns_then: false,
+                is_superuser: !parameters.is_restricted,
                 sends_notices: true,
                 sends_warnings: true,
+                limits: SessionLimits::default(),
+                traced: Traced::default(),
+                work_bytes: usize::MAX,
+                temporary_bytes_max: None,
             },
             search_path_generation: 0,
             shared: Arc::default(),
@@ -206,7 +226,7 @@ impl Settings {
         }
         settings.undo.clear();
         settings.undo_mark = 0;
-        settings.changed = DEFINITIONS.iter().filter(|d| d.reported).map(|d| d.name).collect();
+        settings.changed = definitions::all().filter(|d| d.reported).map(|d| d.name).collect();
         settings.derive(context);
         Ok(settings)
     }
@@ -281,7 +301,7 @@ impl Settings {
         if let Some(definition) = slot.definition
             && definition.context == Context::Superuser
             && !by_session
-            && &*self.text("is_superuser") != "on"
+            && !self.hot.is_superuser
         {
             let message = format!("permission denied to set parameter \"{}\"", definition.name);
             return Err(Error::new("42501", message));
@@ -426,9 +446,11 @@ impl Settings {
             self.changed.push(definition.name);
         }
         // What names mean and who asks: both decide how statements are planned.
-        if matches!(definition.name, "search_path" | "role" | "session_authorization" | "row_security")
-            && changed
-        {
+        let decides = matches!(
+            definition.name,
+            "search_path" | "role" | "session_authorization" | "row_security" | "nunatak.history_columns"
+        );
+        if decides && changed {
             self.search_path_generation += 1;
         }
     }
@@ -456,12 +478,47 @@ impl Settings {
         self.shared.publish(values.collect(), made_up.collect(), resets.collect());
     }
 
+    /// What a session's context will be once it has done what `set_config` asked for, and, if that `commits`, what was set locally
+    /// is gone again; `None`: nothing was asked for.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    pub(crate) fn foreseen(&self, context: &SessionContext, commits: bool) -> Result<Option<SessionContext>> {
+        let requests = self.shared.requests();
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        let mut context = context.clone();
+        let mut settings = Self {
+            slots: self.slots.clone(),
+            undo: Vec::new(),
+            undo_mark: 0,
+            changed: Vec::new(),
+            hot: self.hot.clone(),
+            search_path_generation: self.search_path_generation,
+            shared: Arc::default(),
+            left_out: Vec::new(),
+        };
+        for Request { name, value, scope } in &requests {
+            settings.set(name, value.as_deref(), *scope, &mut context)?;
+        }
+        if commits {
+            settings.commit(&mut context);
+        }
+        Ok(Some(context))
+    }
+
     /// A statement failed, or is run again: what its `set_config` asked for is as if it had not been.
     pub fn forget_requests(&self) {
         if !self.shared.take_requests().is_empty() {
             self.publish();
         }
     }
+}
+
+/// Whether superusers alone may change a setting of this name.
+pub(crate) fn is_for_superusers(name: &str) -> bool {
+    definitions::find(name).is_some_and(|definition| definition.context == Context::Superuser)
 }
 
 /// Whether a setting of this name is one that clients make up.

@@ -34,6 +34,7 @@ pub struct SharedSettings {
 struct Modes {
     isolation: &'static str,
     read_only: bool,
+    deferrable: bool,
 }
 
 /// What `set_config` asked for.
@@ -55,7 +56,10 @@ impl SharedSettings {
         match (name.as_str(), modes) {
             ("transaction_isolation", Some(modes)) => Some(modes.isolation.into()),
             ("transaction_read_only", Some(modes)) => Some(if modes.read_only { "on" } else { "off" }.into()),
-            ("transaction_isolation" | "transaction_read_only", None) => {
+            ("transaction_deferrable", Some(modes)) => {
+                Some(if modes.deferrable { "on" } else { "off" }.into())
+            }
+            ("transaction_isolation" | "transaction_read_only" | "transaction_deferrable", None) => {
                 self.values.lock().get(&format!("default_{name}")).cloned()
             }
             _ => self.values.lock().get(&name).cloned(),
@@ -63,8 +67,8 @@ impl SharedSettings {
     }
 
     /// A transaction under way has these modes.
-    pub(crate) fn enter_transaction(&self, isolation: &'static str, read_only: bool) {
-        *self.transaction.lock() = Some(Modes { isolation, read_only });
+    pub(crate) fn enter_transaction(&self, isolation: &'static str, read_only: bool, deferrable: bool) {
+        *self.transaction.lock() = Some(Modes { isolation, read_only, deferrable });
     }
 
     /// It has ended.
@@ -127,6 +131,14 @@ impl SharedSettings {
         self.requests.lock().push(request);
         self.has_requests.store(true, Ordering::Release);
         Ok(shown)
+    }
+
+    /// The changes that were asked for since they were last taken, and stay to be.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        if !self.has_requests.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.requests.lock().clone()
     }
 
     /// The changes that were asked for since the last call.

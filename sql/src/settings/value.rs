@@ -35,8 +35,7 @@ pub(super) fn normalise(definition: &Definition, value: &str, before: Before<'_>
         Kind::Milliseconds | Kind::MillisecondsOrNever => {
             let ms = parse_milliseconds(value).ok_or_else(|| {
                 let invalid = invalid(definition, value);
-                let is_number = value.trim().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-                if !is_number {
+                if !is_number(value) {
                     return invalid;
                 }
                 invalid.hint(
@@ -47,13 +46,32 @@ pub(super) fn normalise(definition: &Definition, value: &str, before: Before<'_>
             check_bounds(definition, ms, least, i64::from(i32::MAX))?;
             Ok(if ms < 0 { ms.to_string() } else { show_milliseconds(ms) })
         }
+        Kind::Kilobytes { min } => {
+            let kilobytes = parse_kilobytes(value).ok_or_else(|| {
+                let invalid = invalid(definition, value);
+                match is_number(value) {
+                    false => invalid,
+                    true => invalid.hint(
+                        "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
+                    ),
+                }
+            })?;
+            if kilobytes != -1 {
+                check_bounds(definition, kilobytes, min, i64::from(i32::MAX))?;
+            }
+            Ok(if kilobytes < 0 { kilobytes.to_string() } else { show_kilobytes(kilobytes) })
+        }
         Kind::Real { min, max } => {
             let number: f64 = value.trim().parse().map_err(|_| invalid(definition, value))?;
+            if number.is_nan() {
+                return Err(invalid(definition, value));
+            }
             if number < min || number > max {
+                let most = if max == f64::MAX { "1.79769e+308".to_owned() } else { max.to_string() };
                 return Err(Error::new(
                     "22023",
                     format!(
-                        "{number} is outside the valid range for parameter \"{}\" ({min} .. {max})",
+                        "{number} is outside the valid range for parameter \"{}\" ({min} .. {most})",
                         definition.name
                     ),
                 ));
@@ -63,10 +81,7 @@ pub(super) fn normalise(definition: &Definition, value: &str, before: Before<'_>
         Kind::Text if definition.name == "application_name" => Ok(application_name(value)),
         Kind::Text | Kind::SearchPath => Ok(value.to_owned()),
         Kind::DateStyle => normalise_date_style(definition, value, before),
-        Kind::TimeZone => {
-            expr::session::time_zone(value)?;
-            Ok(value.to_owned())
-        }
+        Kind::TimeZone => Ok(expr::session::settled_time_zone(value)?),
         Kind::Encoding => normalise_encoding(definition, value),
         Kind::AuditClasses => match Classes::parse(value, Classes::ALL) {
             Ok(classes) => Ok(classes.to_string()),
@@ -80,12 +95,20 @@ fn invalid(definition: &Definition, value: &str) -> Error {
     Error::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", definition.name))
 }
 
+/// Whether it begins as a number does.
+fn is_number(value: &str) -> bool {
+    value.trim().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+}
+
 fn check_bounds(definition: &Definition, number: i64, min: i64, max: i64) -> Result<()> {
     if (min..=max).contains(&number) {
         return Ok(());
     }
-    let unit =
-        if matches!(definition.kind, Kind::Milliseconds | Kind::MillisecondsOrNever) { " ms" } else { "" };
+    let unit = match definition.kind {
+        Kind::Milliseconds | Kind::MillisecondsOrNever => " ms",
+        Kind::Kilobytes { .. } => " kB",
+        _ => "",
+    };
     Err(Error::new(
         "22023",
         format!(
@@ -175,6 +198,37 @@ pub(crate) fn parse_milliseconds(value: &str) -> Option<i64> {
     };
     let ms = (number * factor).round_ties_even();
     (ms.abs() < 9e18).then_some(ms as i64)
+}
+
+/// Kilobytes of a number with an optional unit.
+pub(crate) fn parse_kilobytes(value: &str) -> Option<i64> {
+    let value = value.trim();
+    let unit_start = value.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(unit_start);
+    let number: f64 = number.trim().parse().ok()?;
+    let factor = match unit.trim() {
+        "B" => 1.0 / 1024.0,
+        "" | "kB" => 1.0,
+        "MB" => 1024.0,
+        "GB" => 1_048_576.0,
+        "TB" => 1_073_741_824.0,
+        _ => return None,
+    };
+    let kilobytes = (number * factor).round_ties_even();
+    (kilobytes.abs() < 9e18).then_some(kilobytes as i64)
+}
+
+fn show_kilobytes(kilobytes: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [(1 << 30, "TB"), (1 << 20, "GB"), (1 << 10, "MB"), (1, "kB")];
+    if kilobytes == 0 {
+        return "0".to_owned();
+    }
+    for (size, unit) in UNITS {
+        if kilobytes % size == 0 {
+            return format!("{}{unit}", kilobytes / size);
+        }
+    }
+    format!("{kilobytes}kB")
 }
 
 fn show_milliseconds(ms: i64) -> String {
@@ -303,6 +357,25 @@ mod tests {
         assert_eq!(set("statement_timeout", "2min").unwrap(), "2min");
         assert_eq!(set("statement_timeout", "0").unwrap(), "0");
         assert_eq!(set("statement_timeout", "5 parsecs").unwrap_err().sqlstate, "22023");
+    }
+
+    #[test]
+    fn kilobytes_take_units_and_are_shown_in_the_largest_that_fits() {
+        for (value, shown) in [("4096", "4MB"), ("1.5MB", "1536kB"), ("1GB", "1GB"), ("100000B", "98kB")] {
+            assert_eq!(set("work_mem", value).unwrap(), shown, "{value}");
+        }
+        for unbounded in ["temp_file_limit", "work_mem"] {
+            assert_eq!(set(unbounded, "-1").unwrap(), "-1");
+            assert_eq!(set(unbounded, "-2").unwrap_err().sqlstate, "22023");
+        }
+        let small = set("work_mem", "63kB").unwrap_err();
+        assert_eq!(
+            small.message,
+            "63 kB is outside the valid range for parameter \"work_mem\" (64 .. 2147483647)"
+        );
+        for value in ["8mb", "much", "4TB 1"] {
+            assert_eq!(set("work_mem", value).unwrap_err().sqlstate, "22023", "{value}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::catalog::ColumnId;
 
 pub(crate) use compute::{Sampled, column};
 pub(crate) use stored::{
-    Stored, columns_span, decode, decode_columns, decode_rows, encode, index_of, row_keys, tables_span,
+    Stored, columns_span, decode, decode_columns, decode_found, encode, index_of, row_keys, tables_span,
 };
 
 /// How many common values, and how many parts of a histogram, are kept of a column, as PostgreSQL does by default.

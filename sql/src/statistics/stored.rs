@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use expr::Datum;
+use expr::calendar::UNIX_EPOCH_DISTANCE_MICROS;
 use expr::row::{RowDecoder, encode_row};
 use keys::Span;
 use keys::encode::{put_varint, take_varint};
@@ -35,6 +36,9 @@ const COLUMNS: u64 = 37;
 
 /// The newest version of the rows that this code reads, and the one it writes.
 const VERSION: u32 = 1;
+
+/// The milliseconds of the cluster's timestamps stand above so many bits.
+const LOGICAL_BITS: u32 = 18;
 
 /// So many bytes of values are kept of a table.
 const VALUES_BYTES_MAX: usize = 128 << 10;
@@ -160,10 +164,16 @@ pub(crate) fn decode(table: &[u8], columns: &[u8]) -> Option<TableStatistics> {
     Some(TableStatistics { rows, bytes, at, columns: decode_columns(columns)? })
 }
 
-/// How many rows a table has by its row; `None` as with [`decode`].
-pub(crate) fn decode_rows(table: &[u8]) -> Option<f64> {
-    let TableRecord { version, rows, .. } = TableRecord::decode(table).ok()?;
-    (version <= VERSION).then_some(rows)
+/// How many rows a table has by its row, and when that was found, in microseconds since 2000; `None` as with [`decode`].
+pub(crate) fn decode_found(table: &[u8]) -> Option<(f64, i64)> {
+    let TableRecord { version, rows, at, .. } = TableRecord::decode(table).ok()?;
+    (version <= VERSION).then_some((rows, moment(at)))
+}
+
+/// A timestamp of the cluster in microseconds since 2000.
+fn moment(timestamp: u64) -> i64 {
+    let us = (timestamp >> LOGICAL_BITS).saturating_mul(1000);
+    i64::try_from(us).unwrap_or(i64::MAX).saturating_sub(UNIX_EPOCH_DISTANCE_MICROS)
 }
 
 /// What the row of a table's columns says; `None` as with [`decode`].
@@ -217,11 +227,12 @@ mod tests {
         let statistics =
             TableStatistics { rows: 7.0, bytes: 8, at: 9, columns: [(1, column), (3, empty)].into() };
         let Stored { table, columns } = encode(&statistics).unwrap();
-        assert_eq!(decode_rows(&table), Some(7.0));
+        assert_eq!(decode_found(&table).map(|(rows, _)| rows), Some(7.0));
         assert_eq!(shown(decode_columns(&columns)), shown(Some(&statistics.columns)));
         assert_eq!(shown(decode(&table, &columns)), shown(Some(statistics)));
         assert!(decode(b"\xff\xff", &columns).is_none() && decode(&table, b"\xff\xff").is_none());
-        assert_eq!(decode_rows(b"\xff\xff"), None);
+        assert_eq!(decode_found(b"\xff\xff"), None);
+        assert_eq!(moment((UNIX_EPOCH_DISTANCE_MICROS as u64 / 1000) << LOGICAL_BITS), 0);
         let [table, columns] = row_keys(5000);
         assert_eq!((index_of(&table), index_of(&columns)), (Some(5000), Some(5000)));
         assert!(tables_span().contains(&table) && columns_span().contains(&columns));
@@ -236,6 +247,6 @@ mod tests {
         let newer = VERSION + 1;
         let columns = ColumnsRecord { version: newer, columns: Vec::new() }.encode_to_vec();
         let table = TableRecord { version: newer, ..TableRecord::default() }.encode_to_vec();
-        assert!(decode_columns(&columns).is_none() && decode_rows(&table).is_none());
+        assert!(decode_columns(&columns).is_none() && decode_found(&table).is_none());
     }
 }

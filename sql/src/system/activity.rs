@@ -214,3 +214,51 @@ pub(super) fn transactions(world: &World<'_>, records: &mut Records<'_>) {
         }
     }
 }
+
+/// `nunatak.jobs`: what takes long, of sessions and of nodes.
+pub(super) fn jobs(world: &World<'_>, records: &mut Records<'_>) {
+    let onlooker = Onlooker::new(world);
+    for session in &onlooker.gathered().everyone.sessions {
+        if !onlooker.sees(onlooker.role(&session.user)) {
+            continue;
+        }
+        for job in &session.jobs {
+            let remaining = job.total.map(|total| total.saturating_sub(job.done));
+            records.push(&[
+                ("kind", (&job.kind).into()),
+                ("object", text(&job.object)),
+                ("step", text(&job.step)),
+                ("unit", text(&job.unit)),
+                ("done", Value::count(job.done)),
+                ("remaining", remaining.map_or(Value::Null, Value::count)),
+                ("started", Value::Moment(job.started_us)),
+                ("pid", session.pid.into()),
+                ("user_name", (&session.user).into()),
+                ("database", (&session.database).into()),
+                ("gateway", hex(&session.gateway_id).into()),
+            ]);
+        }
+    }
+    // What nodes are at is nobody's own.
+    if !onlooker.sees(None) {
+        return;
+    }
+    for node in &onlooker.gathered().nodes {
+        let mut push = |kind: &str, step: &str, unit: &str, remaining: u64| {
+            records.push(&[
+                ("kind", kind.into()),
+                ("object", format!("node {}", node.node_id).into()),
+                ("step", step.into()),
+                ("unit", unit.into()),
+                ("remaining", Value::count(remaining)),
+                ("node_id", Value::count(node.node_id)),
+            ]);
+        };
+        if let Some(replicas) = node.leaving {
+            push("decommission", "moving replicas", "replicas", replicas);
+        }
+        if node.stale_bytes > 0 {
+            push("encryption", "encrypting anew", "bytes", node.stale_bytes);
+        }
+    }
+}

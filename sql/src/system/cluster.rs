@@ -3,7 +3,7 @@
 use super::record::Records;
 use super::{
     AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, COLLATION_C_OID, COLLATION_DEFAULT_OID, LANGUAGE_INTERNAL_OID,
-    OWNER_OID, World, roles,
+    LANGUAGE_SQL_OID, OWNER_OID, World, roles,
 };
 use crate::catalog::PG_CATALOG_OID;
 use crate::catalog::access::Object;
@@ -62,12 +62,16 @@ pub(super) fn pg_tablespace(records: &mut Records<'_>) {
 }
 
 pub(super) fn pg_language(records: &mut Records<'_>) {
-    records.push(&[
-        ("oid", LANGUAGE_INTERNAL_OID.into()),
-        ("lanname", "internal".into()),
-        ("lanowner", OWNER_OID.into()),
-        ("lanpltrusted", false.into()),
-    ]);
+    for (oid, name, is_trusted) in
+        [(LANGUAGE_INTERNAL_OID, "internal", false), (LANGUAGE_SQL_OID, "sql", true)]
+    {
+        records.push(&[
+            ("oid", oid.into()),
+            ("lanname", name.into()),
+            ("lanowner", OWNER_OID.into()),
+            ("lanpltrusted", is_trusted.into()),
+        ]);
+    }
 }
 
 pub(super) fn pg_collation(records: &mut Records<'_>) {

@@ -4,7 +4,11 @@ use super::World;
 use super::deparse;
 use super::record::{Records, Value};
 use super::relations::schema_oid;
-use crate::catalog::{Action, ColumnId, ForeignKey, IndexColumn, TableDescriptor};
+use crate::catalog::object::types::DomainDescriptor;
+use crate::catalog::object::{ObjectDescriptor, TypeDescriptor};
+use crate::catalog::{
+    Action, CatalogSnapshot, ColumnId, ForeignKey, IndexColumn, TableDescriptor, called, named,
+};
 
 /// A constraint of a table, whatever enforces it.
 pub(super) struct Constraint<'a> {
@@ -134,6 +138,49 @@ pub(super) fn pg_constraint(world: &World<'_>, records: &mut Records<'_>) {
             ("conbin", constraint.expression.into()),
         ]);
     }
+    push_domain_checks(world, records);
+}
+
+/// The checks of domains, which belong to no table.
+fn push_domain_checks(world: &World<'_>, records: &mut Records<'_>) {
+    for (object, domain) in domains(world.catalog) {
+        for check in &domain.checks {
+            records.push(&[
+                ("oid", check.oid.into()),
+                ("conname", (&check.name).into()),
+                ("connamespace", world.catalog.objects().schema_oid(&object.schema).unwrap_or(0).into()),
+                ("contype", Kind::Check.letter().into()),
+                ("convalidated", check.validated.into()),
+                ("contypid", object.oid.into()),
+                ("confupdtype", " ".into()),
+                ("confdeltype", " ".into()),
+                ("confmatchtype", " ".into()),
+                ("conislocal", true.into()),
+                ("conbin", (&check.expression).into()),
+            ]);
+        }
+    }
+}
+
+fn domains(catalog: &CatalogSnapshot) -> impl Iterator<Item = (&ObjectDescriptor, &DomainDescriptor)> {
+    catalog.objects().types().filter_map(|(object, made)| match made {
+        TypeDescriptor::Domain(own) => Some((object.as_ref(), own)),
+        TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) => None,
+    })
+}
+
+/// The check of a domain that has this oid, as `pg_get_constraintdef` prints it. `pretty`: without parentheses that make no
+/// difference, as far as it can tell them.
+pub(super) fn domain_definition(
+    catalog: &CatalogSnapshot,
+    oid: u32,
+    pretty: impl Fn(&DomainDescriptor, &str) -> Option<String>,
+) -> Option<String> {
+    let (own, check) = domains(catalog)
+        .find_map(|(_, own)| own.checks.iter().find(|check| check.oid == oid).map(|check| (own, check)))?;
+    let shown = pretty(own, &check.expression);
+    let not_valid = if check.validated { "" } else { " NOT VALID" };
+    Some(format!("CHECK ({}){not_valid}", shown.as_deref().unwrap_or(&check.expression)))
 }
 
 /// NOT NULL of columns, which the standard calls checks: their name and column.
@@ -191,11 +238,24 @@ pub(super) fn check_constraints(world: &World<'_>, records: &mut Records<'_>) {
         for constraint in of_table(table) {
             if let Some(expression) = constraint.expression {
                 let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
-                push(constraint.name, format!("({})", crate::catalog::named::shown(expression, by_name)));
+                let text = named::shown(expression, by_name);
+                let text = called::by_name(world.catalog, &world.settings.hot().search_path, &text);
+                push(constraint.name, format!("({text})"));
             }
         }
         for (name, column) in not_nulls(world, table) {
             push(&name, format!("{column} IS NOT NULL"));
+        }
+    }
+    for (object, domain) in domains(world.catalog) {
+        for check in &domain.checks {
+            let clause = called::by_name(world.catalog, &world.settings.hot().search_path, &check.expression);
+            records.push(&[
+                ("constraint_catalog", database.into()),
+                ("constraint_schema", world.schema(&object.schema).into()),
+                ("constraint_name", (&check.name).into()),
+                ("check_clause", format!("({clause})").into()),
+            ]);
         }
     }
 }

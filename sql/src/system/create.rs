@@ -10,7 +10,7 @@ use super::deparse::{self, quote_name};
 use super::policies;
 use crate::catalog::comment::Commented;
 use crate::catalog::object::{Identity, ObjectDescriptor, SequenceDescriptor, ViewDescriptor};
-use crate::catalog::{CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, named};
+use crate::catalog::{CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, called, named};
 
 /// The statements, with semicolons, one below the other; `None`: nobody has made this relation, or there is none.
 pub(super) fn statements(catalog: &CatalogSnapshot, oid: Oid) -> Option<String> {
@@ -52,7 +52,11 @@ fn qualified_name(catalog: &CatalogSnapshot, oid: Oid) -> Option<String> {
 
 /// What is kept of an expression, with names for the oids of relations.
 fn shown(catalog: &CatalogSnapshot, kept: &str) -> String {
-    named::shown(kept, |oid| qualified_name(catalog, oid))
+    let text = named::shown(kept, |oid| qualified_name(catalog, oid));
+    called::shown(&text, |oid| {
+        let function = catalog.objects().get(oid)?;
+        Some(qualified(&function.schema, &function.name))
+    })
 }
 
 /// The table with its sequences, constraints and indexes.

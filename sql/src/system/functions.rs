@@ -5,6 +5,7 @@ use std::sync::Arc;
 use expr::session::CatalogFunctions;
 use expr::{Datum, Record, Shape, Type, TypeKind};
 
+use super::made::{self, Made};
 use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
@@ -14,7 +15,8 @@ use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::comment::Commented;
-use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, named, schema};
+use crate::catalog::object::TypeDescriptor;
+use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, called, named, schema};
 use crate::notify::Pending;
 use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
@@ -136,9 +138,15 @@ impl SessionCatalog {
         Some((&table.schema, &index.name))
     }
 
-    /// Whether the relation is what its bare name means.
+    /// Whether the relation, or the composite type, is what its bare name means.
     fn is_visible(&self, oid: u32) -> Option<bool> {
-        let (_, name) = self.relation(oid)?;
+        let Some((_, name)) = self.relation(oid) else {
+            let (object, _) =
+                self.catalog.objects().types().find(
+                    |(_, made)| matches!(made, TypeDescriptor::Composite(own) if own.relation == oid),
+                )?;
+            return self.type_visible(object.oid);
+        };
         Some(self.catalog.relation_oid(&self.path, None, name) == Some(oid))
     }
 
@@ -171,7 +179,7 @@ impl SessionCatalog {
     /// Whether a type is what its bare name means.
     fn type_visible(&self, oid: u32) -> Option<bool> {
         let kind = self.catalog.objects().kind(oid)?;
-        let Some(made) = kind.made_oid() else { return Some(true) };
+        let Some(made) = kind.made_oid() else { return Some(self.is_in_sight(kind)) };
         let object = self.catalog.objects().get(made)?;
         let found = self.path.lookup(self.catalog.objects()).find_map(|schema| match schema {
             schema::PG_CATALOG => TypeKind::from_name(&object.name),
@@ -180,12 +188,29 @@ impl SessionCatalog {
         Some(found.and_then(TypeKind::made_oid) == Some(made))
     }
 
+    /// Whether a built-in type is what its bare name means: those that extensions bring stand in schemas.
+    fn is_in_sight(&self, kind: TypeKind) -> bool {
+        let objects = self.catalog.objects();
+        kind.extension().is_none()
+            || objects
+                .bringer(kind)
+                .is_some_and(|own| self.path.lookup(objects).any(|schema| schema == own.schema))
+    }
+
+    /// What a built-in type is called, behind its schema where it is not in sight.
+    fn within_schema(&self, kind: TypeKind, name: &str) -> String {
+        match self.catalog.objects().bringer(kind).filter(|_| !self.is_in_sight(kind)) {
+            Some(own) => format!("{}.{name}", deparse::quote_name(&own.schema)),
+            None => name.to_owned(),
+        }
+    }
+
     /// What a type is called along the search path.
     fn type_shown(&self, kind: TypeKind) -> String {
         let Some(object) = kind.made_oid().and_then(|oid| self.catalog.objects().get(oid)) else {
-            return kind.display_name().to_owned();
+            return self.within_schema(kind, kind.display_name());
         };
-        let array = if kind.element().is_some() { "[]" } else { "" };
+        let array = if kind.element().is_some() && !kind.is_domain() { "[]" } else { "" };
         let name = deparse::quote_name(&object.name);
         match self.type_visible(object.oid) {
             Some(true) => format!("{name}{array}"),
@@ -204,6 +229,12 @@ impl SessionCatalog {
         };
         let found =
             self.catalog.tables().find_map(|table| constraints::definition(table, oid, pretty, &parent));
+        let found = found.or_else(|| {
+            constraints::domain_definition(&self.catalog, oid, |own, kept| match pretty.is_some() {
+                true => bind::sparing_domain_condition(own, kept, &self.catalog, &self.path),
+                false => None,
+            })
+        });
         found.map(|definition| self.by_name(&definition))
     }
 
@@ -270,7 +301,8 @@ impl SessionCatalog {
 
     /// The text of a default, with names for the oids of relations.
     fn by_name(&self, kept: &str) -> String {
-        named::shown(kept, |oid| self.reg_name(TypeKind::Regclass, oid))
+        let text = named::shown(kept, |oid| self.reg_name(TypeKind::Regclass, oid));
+        called::by_name(&self.catalog, &self.path, &text)
     }
 
     fn comment(&self, on: Commented) -> Option<&str> {
@@ -286,6 +318,7 @@ impl SessionCatalog {
             Some("pg_constraint") => &[Commented::CONSTRAINT],
             Some("pg_type") => &[Commented::TYPE],
             Some("pg_extension") => &[Commented::EXTENSION],
+            Some("pg_proc") => &[Commented::FUNCTION],
             Some(_) => &[],
             None => &[Commented::RELATION, Commented::SCHEMA, Commented::CONSTRAINT, Commented::TYPE],
         };
@@ -359,6 +392,8 @@ fn question(name: &str, arguments: &[Datum]) -> Option<ask::Question> {
         "pg_terminate_backend" => ask::Question::Terminate(pid(), number(1).unwrap_or(0)),
         "pg_blocking_pids" => ask::Question::BlockingPids(pid()),
         "pg_stat_statements_reset" => ask::Question::ResetStatements,
+        "pg_stat_reset" => ask::Question::ResetUsage(None),
+        "pg_stat_reset_single_table_counters" => ask::Question::ResetUsage(Some(oid_of(arguments.first()))),
         _ => return None,
     })
 }
@@ -366,9 +401,20 @@ fn question(name: &str, arguments: &[Datum]) -> Option<ask::Question> {
 impl CatalogFunctions for SessionCatalog {
     fn call(&self, name: &str, arguments: &[Datum]) -> expr::Result<Datum> {
         let relation = |name: &str| self.relation_named(name);
-        let asked = Asked { catalog: &self.catalog, user: &self.user, relation: &relation };
+        let function = |text: &str| self.reg_oid(TypeKind::Regprocedure, text);
+        let asked =
+            Asked { catalog: &self.catalog, user: &self.user, relation: &relation, function: &function };
         if let Some(answer) = asked.answer(name, arguments) {
             return answer;
+        }
+        let made = Made {
+            catalog: &self.catalog,
+            path: &self.path,
+            shown: &|kind| self.type_shown(kind),
+            expression: &|kept| self.by_name(kept),
+        };
+        if let Some(answer) = made.answer(name, arguments) {
+            return Ok(answer);
         }
         let read_only = || self.settings.get("transaction_read_only").is_some_and(|value| &*value == "on");
         let sequences = Called {
@@ -401,9 +447,17 @@ impl CatalogFunctions for SessionCatalog {
         Ok(match name {
             "pg_table_is_visible" => self.is_visible(oid_of(first)).map_or(Datum::Null, Datum::Bool),
             "pg_type_is_visible" => self.type_visible(oid_of(first)).map_or(Datum::Null, Datum::Bool),
-            "pg_function_is_visible" | "pg_operator_is_visible" | "pg_collation_is_visible" => {
-                Datum::Bool(true)
-            }
+            "pg_function_is_visible"
+            | "pg_operator_is_visible"
+            | "pg_collation_is_visible"
+            | "pg_opclass_is_visible"
+            | "pg_opfamily_is_visible" => Datum::Bool(true),
+            // There are none.
+            "pg_conversion_is_visible"
+            | "pg_ts_config_is_visible"
+            | "pg_ts_dict_is_visible"
+            | "pg_ts_parser_is_visible"
+            | "pg_ts_template_is_visible" => Datum::Null,
             "pg_get_userbyid" => match self.catalog.access().role(oid_of(first)) {
                 Some(role) => Datum::text(role.name.clone()),
                 None => Datum::text(format!("unknown (OID={})", oid_of(first))),
@@ -416,8 +470,10 @@ impl CatalogFunctions for SessionCatalog {
                     Datum::text(match (oid_of(first), self.catalog.objects().kind(oid_of(first)), modifier) {
                         (0, _, _) => "-".to_owned(),
                         (_, Some(kind), _) if !kind.is_built_in() => self.type_shown(kind),
-                        (_, Some(kind), None) => kind.display_name().to_owned(),
-                        (_, Some(kind), Some(modifier)) => Type { kind, modifier }.display_name(),
+                        (_, Some(kind), None) => self.within_schema(kind, kind.display_name()),
+                        (_, Some(kind), Some(modifier)) => {
+                            self.within_schema(kind, &Type { kind, modifier }.display_name())
+                        }
                         (_, None, _) => "???".to_owned(),
                     })
                 }
@@ -445,7 +501,15 @@ impl CatalogFunctions for SessionCatalog {
             "current_setting" => {
                 self.current_setting(first.and_then(Datum::as_str).unwrap_or(""), flag(1))?
             }
-            "set_config" => self.set_config(arguments)?,
+            // Set once, even where all of its expression is computed again for what another function in it asks.
+            "set_config" => match self.beside.questions.repeat() {
+                Some(shown) => shown,
+                None => {
+                    let shown = self.set_config(arguments)?;
+                    self.beside.questions.tell(shown.clone());
+                    shown
+                }
+            },
             "current_schemas" => self.current_schemas(flag(0)),
             "pg_get_keywords" => keywords()?,
             "to_regclass" => match first.and_then(Datum::as_str) {
@@ -470,6 +534,10 @@ impl CatalogFunctions for SessionCatalog {
                 optional_bytes(self.fork_size(oid_of(first), fork)?)
             }
             "pg_table_size" => optional_bytes(self.relation_size(oid_of(first))),
+            "pg_history_size" => {
+                let table = self.catalog.table_by_oid(oid_of(first));
+                optional_bytes(table.and_then(|table| self.beside.sizes.history(table)))
+            }
             "pg_indexes_size" => optional_bytes(self.indexes_size(oid_of(first))),
             "pg_total_relation_size" => {
                 let (table, indexes) = (self.relation_size(oid_of(first)), self.indexes_size(oid_of(first)));
@@ -512,7 +580,10 @@ impl CatalogFunctions for SessionCatalog {
             TypeKind::Regtype => self.catalog.objects().kind(oid).map(|kind| self.type_shown(kind)),
             TypeKind::Regnamespace => self.catalog.objects().schema_name(oid).map(deparse::quote_name),
             TypeKind::Regrole => self.catalog.access().role(oid).map(|role| deparse::quote_name(&role.name)),
-            TypeKind::Regproc => regproc::text(oid),
+            TypeKind::Regproc => regproc::text(oid).or_else(|| made::name(&self.catalog, &self.path, oid)),
+            TypeKind::Regprocedure => {
+                regproc::signature(oid).or_else(|| made::signature(&self.catalog, &self.path, oid))
+            }
             _ => None,
         }
     }
@@ -535,7 +606,16 @@ impl CatalogFunctions for SessionCatalog {
                 };
                 (found, "42704", "role")
             }
-            TypeKind::Regproc => return regproc::oid(name),
+            TypeKind::Regproc => {
+                let found = made::of_name(&self.catalog, &self.path, &named::parts(name));
+                return regproc::oid(name, &found);
+            }
+            TypeKind::Regprocedure => {
+                let made = |name: &str, types: &[TypeKind]| {
+                    made::of_signature(&self.catalog, &self.path, name, types)
+                };
+                return regproc::oid_of_signature(name, |ty| self.type_called(ty), made);
+            }
             _ => (None, "42883", "function"),
         };
         found.ok_or_else(|| expr::Error::new(sqlstate, format!("{what} \"{name}\" does not exist")))
@@ -551,6 +631,10 @@ impl CatalogFunctions for SessionCatalog {
 
     fn enum_values(&self, kind: TypeKind) -> expr::Result<Vec<Datum>> {
         self.catalog.objects().enum_values(kind, || self.type_shown(kind))
+    }
+
+    fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
+        self.catalog.objects().attributes(kind)
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {

@@ -8,6 +8,8 @@ use client::{Client, NodeInfo, RangeInfo, ScanOptions, Span, Transaction, Transa
 use expr::SessionContext;
 
 use super::statistics::visible_columns;
+use super::usage;
+use crate::activity::usage::{Counts, UsedObject};
 use crate::activity::{Everyone, Roster};
 use crate::catalog::{CatalogSnapshot, ColumnId, IndexId, Oid, TableDescriptor};
 use crate::error::Result;
@@ -32,6 +34,10 @@ pub(crate) struct Gathered {
     pub(super) ranges: Vec<RangeInfo>,
     /// How many rows ANALYZE has found, by tables' primary indexes.
     pub(super) rows: HashMap<IndexId, f64>,
+    /// When it did, in microseconds since 2000.
+    pub(super) analyzed: HashMap<IndexId, i64>,
+    /// What was done to tables, indexes and databases.
+    pub(super) usage: BTreeMap<UsedObject, Counts>,
     /// What it has found of the columns that the role may see.
     pub(super) statistics: HashMap<IndexId, BTreeMap<ColumnId, ColumnStatistics>>,
     /// What those take, of the statement's memory.
@@ -79,18 +85,41 @@ impl Gathered {
             ("pg_catalog", "pg_stat_statements") => {
                 gathered.statements = roster.all_statements(client, false).await?;
             }
-            ("pg_catalog", "pg_class") => gathered.rows = all_rows(client).await?,
+            ("pg_catalog", "pg_class") => gathered.gather_rows(client).await?,
+            ("pg_catalog", "pg_stat_database") => {
+                gathered.usage = roster.all_usage(client).await?;
+                gathered.everyone = roster.everyone(client).await?;
+            }
+            ("pg_catalog", name) if usage::shows_counts(name) => {
+                gathered.usage = roster.all_usage(client).await?;
+                gathered.gather_rows(client).await?;
+            }
             ("pg_catalog", "pg_stats") => {
                 gathered.gather_statistics(client, visible_columns(catalog, session), reserve).await?;
             }
-            ("nunatak", "nodes") => gathered.nodes = client.nodes().await?,
-            ("nunatak", "ranges") => {
-                let all = Span { start: Bytes::new(), end: Bytes::new() };
-                gathered.ranges = client.ranges(&all).await?;
+            ("nunatak", "jobs") => {
+                gathered.everyone = roster.everyone(client).await?;
+                gathered.nodes = client.nodes().await?;
             }
+            ("nunatak", "nodes") => gathered.nodes = client.nodes().await?,
+            ("nunatak", "ranges") => gathered.ranges = client.ranges_with_loads().await?,
             _ => {}
         }
         Ok(gathered)
+    }
+
+    /// How many rows all tables have, and when that was found.
+    async fn gather_rows(&mut self, client: &Client) -> Result<()> {
+        let mut pages = Pages::new(client, statistics::tables_span());
+        while let Some(page) = pages.next().await? {
+            for (key, value) in &page {
+                let found = statistics::index_of(key).zip(statistics::decode_found(value));
+                let Some((index, (rows, at_us))) = found else { continue };
+                self.rows.insert(index, rows);
+                self.analyzed.insert(index, at_us);
+            }
+        }
+        Ok(())
     }
 
     /// How many bytes of the statement's memory it takes.
@@ -120,18 +149,6 @@ impl Gathered {
         }
         Ok(())
     }
-}
-
-/// How many rows all tables have.
-async fn all_rows(client: &Client) -> Result<HashMap<IndexId, f64>> {
-    let mut found = HashMap::new();
-    let mut pages = Pages::new(client, statistics::tables_span());
-    while let Some(page) = pages.next().await? {
-        for (key, value) in &page {
-            found.extend(statistics::index_of(key).zip(statistics::decode_rows(value)));
-        }
-    }
-    Ok(found)
 }
 
 /// Reads rows, page by page.

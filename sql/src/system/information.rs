@@ -7,10 +7,25 @@ use super::record::{Records, Value};
 use super::{World, columns as system_views};
 use crate::catalog::object::types::array_name;
 use crate::catalog::object::{Identity, SequenceDescriptor};
-use crate::catalog::{Column, TableDescriptor, TableKind, named, schema};
+use crate::catalog::{Column, TableDescriptor, TableKind, called, named, schema};
 
 fn yes_or_no(value: bool) -> Value {
     if value { "YES" } else { "NO" }.into()
+}
+
+pub(super) fn information_schema_catalog_name(world: &World<'_>, records: &mut Records<'_>) {
+    records.push(&[("catalog_name", (&*world.session.database).into())]);
+}
+
+pub(super) fn collations(world: &World<'_>, records: &mut Records<'_>) {
+    for name in ["default", "C", "POSIX"] {
+        records.push(&[
+            ("collation_catalog", (&*world.session.database).into()),
+            ("collation_schema", schema::PG_CATALOG.into()),
+            ("collation_name", name.into()),
+            ("pad_attribute", "NO PAD".into()),
+        ]);
+    }
 }
 
 pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
@@ -85,19 +100,22 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     };
     let data_type = match kind {
         kind if kind.element().is_some() => "ARRAY",
-        kind if kind.is_built_in() => kind.display_name(),
+        kind if kind.is_built_in() && kind.extension().is_none() => kind.display_name(),
         _ => "USER-DEFINED",
     };
     let made = kind.made_oid().and_then(|oid| world.catalog.objects().get(oid));
-    let type_schema = made.map_or(schema::PG_CATALOG, |made| made.schema.as_str());
+    let of_type = made.or_else(|| world.catalog.objects().bringer(kind).filter(|_| kind.is_built_in()));
+    let type_schema = of_type.map_or(schema::PG_CATALOG, |own| own.schema.as_str());
     let type_name = match made {
         Some(made) if kind.element().is_some() => array_name(&made.name),
         Some(made) => made.name.clone(),
         None => kind.name().to_owned(),
     };
     let database = &*world.session.database;
-    let by_name =
-        |kept: &str| named::shown(kept, |oid| world.session.catalog.reg_name(TypeKind::Regclass, oid));
+    let by_name = |kept: &str| {
+        let text = named::shown(kept, |oid| world.session.catalog.reg_name(TypeKind::Regclass, oid));
+        called::by_name(world.catalog, &world.settings.hot().search_path, &text)
+    };
     let identity = world.catalog.objects().identity(table.oid, column.id);
     let sequence = identity.and_then(|(_, object)| object.sequence());
     let number = |of: fn(&SequenceDescriptor) -> i64| sequence.map(|sequence| of(sequence).to_string());

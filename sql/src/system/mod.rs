@@ -14,7 +14,9 @@ mod deparse;
 mod functions;
 mod gathered;
 mod information;
+mod made;
 mod notifications;
+mod operator_classes;
 mod operators;
 mod policies;
 mod privileges;
@@ -28,6 +30,7 @@ mod sizes;
 mod sleep;
 mod statistics;
 mod types;
+mod usage;
 mod whole;
 mod zones;
 
@@ -35,7 +38,7 @@ use std::sync::Arc;
 
 use expr::{Row, SessionContext};
 
-use crate::catalog::{CatalogSnapshot, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, PG_CATALOG_OID, TableDescriptor};
 use crate::error::Result;
 use crate::settings::Settings;
 use record::Records;
@@ -43,8 +46,8 @@ use record::Records;
 pub(crate) use columns::tables;
 pub(crate) use functions::{Beside, SessionCatalog};
 pub(crate) use gathered::{Gathered, Informants};
-pub(crate) use sessions::{Shown, ShownCursor, ShownLock};
-pub(crate) use sizes::{Sizes, tells as tells_sizes};
+pub(crate) use sessions::{Shown, ShownCursor, ShownLock, ShownStatement};
+pub(crate) use sizes::{Sizes, tells as tells_sizes, tells_history};
 
 /// What the views are made up from.
 pub(crate) struct World<'a> {
@@ -65,6 +68,14 @@ impl World<'_> {
     fn schema<'a>(&'a self, kept: &'a str) -> &'a str {
         self.catalog.objects().shown_schema(kept)
     }
+
+    /// The schema that something built in is in: that of the extension that it comes with, if with any. None while that is
+    /// not there.
+    fn namespace(&self, extension: Option<&str>) -> Option<u32> {
+        let Some(name) = extension else { return Some(PG_CATALOG_OID) };
+        let objects = self.catalog.objects();
+        objects.schema_oid(&objects.extension(name)?.schema)
+    }
 }
 pub(crate) use whole::shown_key;
 
@@ -77,6 +88,8 @@ const AM_BTREE_OID: u32 = 403;
 const AM_HASH_OID: u32 = 405;
 /// `pg_language`: what is built in.
 const LANGUAGE_INTERNAL_OID: u32 = 12;
+/// `pg_language`: SQL.
+const LANGUAGE_SQL_OID: u32 = 14;
 /// `pg_collation`: default.
 const COLLATION_DEFAULT_OID: u32 = 100;
 /// `pg_collation`: C.
@@ -98,8 +111,12 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_type") => types::pg_type(world, &mut records),
         ("pg_catalog", "pg_extension") => cluster::pg_extension(world, &mut records),
         ("pg_catalog", "pg_enum") => types::pg_enum(world, &mut records),
-        ("pg_catalog", "pg_cast") => types::pg_cast(&mut records),
-        ("pg_catalog", "pg_proc") => types::pg_proc(world, &mut records),
+        ("pg_catalog", "pg_range") => types::pg_range(&mut records),
+        ("pg_catalog", "pg_cast") => types::pg_cast(world, &mut records),
+        ("pg_catalog", "pg_proc") => {
+            types::pg_proc(world, &mut records);
+            made::pg_proc(world, &mut records);
+        }
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),
         ("pg_catalog", "pg_policy") => policies::pg_policy(world, &mut records),
         ("pg_catalog", "pg_policies") => policies::pg_policies(world, &mut records),
@@ -110,7 +127,10 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_db_role_setting") => roles::pg_db_role_setting(world, &mut records),
         ("pg_catalog", "pg_user") => roles::pg_user(world, &mut records),
         ("pg_catalog", "pg_timezone_names") => zones::pg_timezone_names(world, &mut records),
-        ("pg_catalog", "pg_operator") => operators::pg_operator(&mut records),
+        ("pg_catalog", "pg_opclass") => operator_classes::pg_opclass(world, &mut records),
+        ("pg_catalog", "pg_opfamily") => operator_classes::pg_opfamily(world, &mut records),
+        ("pg_catalog", "pg_group") => roles::pg_group(world, &mut records),
+        ("pg_catalog", "pg_operator") => operators::pg_operator(world, &mut records),
         ("pg_catalog", "pg_am") => cluster::pg_am(&mut records),
         ("pg_catalog", "pg_tablespace") => cluster::pg_tablespace(&mut records),
         ("pg_catalog", "pg_language") => cluster::pg_language(&mut records),
@@ -131,14 +151,22 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
             activity::pg_locks(world, &mut records);
             advisory::pg_locks(world, &mut records);
         }
+        ("pg_catalog", "pg_stat_database") => usage::pg_stat_database(world, &mut records),
+        ("pg_catalog", name) if usage::shows(name) => usage::show(name, world, &mut records),
         ("pg_catalog", "pg_stat_statements") => activity::pg_stat_statements(world, &mut records),
         ("nunatak", "sessions") => activity::sessions(world, &mut records),
         ("nunatak", "transactions") => activity::transactions(world, &mut records),
+        ("nunatak", "jobs") => activity::jobs(world, &mut records),
         ("nunatak", "nodes") => whole::nodes(world, &mut records),
         ("nunatak", "ranges") => whole::ranges(world, &mut records),
         ("nunatak", "cluster_settings") => whole::cluster_settings(world, &mut records),
         ("nunatak", "settings") => whole::settings(world, &mut records),
+        ("pg_catalog", "pg_prepared_statements") => sessions::pg_prepared_statements(world, &mut records),
         ("pg_catalog", "pg_cursors") => sessions::pg_cursors(world, &mut records),
+        ("information_schema", "information_schema_catalog_name") => {
+            information::information_schema_catalog_name(world, &mut records);
+        }
+        ("information_schema", "collations") => information::collations(world, &mut records),
         ("information_schema", "tables") => information::tables(world, &mut records),
         ("information_schema", "columns") => information::columns(world, &mut records),
         ("information_schema", "column_column_usage") => {

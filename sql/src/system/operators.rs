@@ -4,9 +4,8 @@ use expr::TypeKind;
 use expr::operators::{Operator, all};
 use expr::types::{Category, Order};
 
-use super::OWNER_OID;
 use super::record::Records;
-use crate::catalog::PG_CATALOG_OID;
+use super::{OWNER_OID, World};
 
 /// The operator that says the same of the operands in the other order, as far as that is a comparison.
 fn commuted(name: &str) -> Option<&'static str> {
@@ -17,6 +16,21 @@ fn commuted(name: &str) -> Option<&'static str> {
         ">" => "<",
         "<=" => ">=",
         ">=" => "<=",
+        "*=" => "*=",
+        "*<>" => "*<>",
+        "*<" => "*>",
+        "*>" => "*<",
+        "*<=" => "*>=",
+        "*>=" => "*<=",
+        "~<~" => "~>~",
+        "~>~" => "~<~",
+        "~<=~" => "~>=~",
+        "~>=~" => "~<=~",
+        // Distances of vectors.
+        "<->" => "<->",
+        "<#>" => "<#>",
+        "<=>" => "<=>",
+        "<+>" => "<+>",
         _ => return None,
     })
 }
@@ -30,6 +44,12 @@ fn negated(name: &str) -> Option<&'static str> {
         ">" => "<=",
         "<=" => ">",
         ">=" => "<",
+        "*=" => "*<>",
+        "*<>" => "*=",
+        "*<" => "*>=",
+        "*>=" => "*<",
+        "*>" => "*<=",
+        "*<=" => "*>",
         "~~" => "!~~",
         "!~~" => "~~",
         "~~*" => "!~~*",
@@ -38,6 +58,10 @@ fn negated(name: &str) -> Option<&'static str> {
         "!~" => "~",
         "~*" => "!~*",
         "!~*" => "~*",
+        "~<~" => "~>=~",
+        "~>=~" => "~<~",
+        "~>~" => "~<=~",
+        "~<=~" => "~>~",
         _ => return None,
     })
 }
@@ -49,22 +73,23 @@ fn oid_of(name: Option<&str>, left: Option<TypeKind>, right: Option<TypeKind>) -
 
 /// Whether values that are equal by it have equal hashes in PostgreSQL.
 fn hashes(operator: &Operator) -> bool {
-    let is_without = |kind: TypeKind| matches!(kind, TypeKind::Bit | TypeKind::Varbit | TypeKind::Money);
     let mixes_days = operator.left != Some(operator.right)
         && [operator.left, Some(operator.right)].contains(&Some(TypeKind::Date));
     let mixes_zones = [operator.left, Some(operator.right)].contains(&Some(TypeKind::Timestamp))
         && [operator.left, Some(operator.right)].contains(&Some(TypeKind::Timestamptz));
-    operator.name == "=" && !is_without(operator.right) && !mixes_days && !mixes_zones
+    operator.name == "=" && operator.right.hashes() && !mixes_days && !mixes_zones
 }
 
-pub(super) fn pg_operator(records: &mut Records<'_>) {
+pub(super) fn pg_operator(world: &World<'_>, records: &mut Records<'_>) {
     for operator in all() {
         let Operator { oid, name, left, right, result, function } = *operator;
-        let merges = name == "=" && (right.order() != Order::None || right.category() == Category::Pseudo);
+        let Some(schema) = world.namespace(function.extension) else { continue };
+        let merges = matches!(name, "=" | "*=")
+            && (right.order() != Order::None || right.category() == Category::Pseudo);
         records.push(&[
             ("oid", oid.into()),
             ("oprname", name.into()),
-            ("oprnamespace", PG_CATALOG_OID.into()),
+            ("oprnamespace", schema.into()),
             ("oprowner", OWNER_OID.into()),
             ("oprkind", if left.is_some() { "b" } else { "l" }.into()),
             ("oprcanmerge", merges.into()),

@@ -17,10 +17,12 @@ pub(super) struct Asked<'a> {
     pub(super) user: &'a str,
     /// What a name of a relation means.
     pub(super) relation: &'a dyn Fn(&str) -> Result<Option<Oid>>,
+    /// What a name of a function with the types of its arguments means.
+    pub(super) function: &'a dyn Fn(&str) -> Result<Oid>,
 }
 
 /// A right that is asked for, and whether it is to be granted on.
-struct Wanted {
+pub(super) struct Wanted {
     right: Right,
     grantable: bool,
 }
@@ -35,6 +37,7 @@ impl Asked<'_> {
             "has_sequence_privilege" => self.on_sequence(arguments),
             "has_schema_privilege" => self.on_schema(arguments),
             "has_database_privilege" => self.on_database(arguments),
+            "has_function_privilege" => self.on_function(arguments),
             "pg_has_role" => self.has_role(arguments),
             "row_security_active" => self.heeds_policies(arguments),
             _ => return None,
@@ -42,7 +45,7 @@ impl Asked<'_> {
     }
 
     /// What the role may that stands before `rest` others, or the acting one.
-    fn powers<'d>(&self, arguments: &'d [Datum], rest: usize) -> Result<(Powers, &'d [Datum])> {
+    pub(super) fn powers<'d>(&self, arguments: &'d [Datum], rest: usize) -> Result<(Powers, &'d [Datum])> {
         match arguments.split_first() {
             Some((role, others)) if others.len() == rest => Ok((self.powers_of(role)?, others)),
             _ => Ok((self.powers_of(&Datum::text(self.user))?, arguments)),
@@ -202,7 +205,7 @@ impl Asked<'_> {
         Ok(Datum::Bool(holds))
     }
 
-    fn holds(
+    pub(super) fn holds(
         &self,
         powers: &Powers,
         object: Object,
@@ -250,7 +253,7 @@ fn unrecognised(text: &str) -> Error {
 }
 
 /// The rights that a text lists, of those that there are on such an object.
-fn rights(text: Option<&Datum>, object: Object) -> Result<Vec<Wanted>> {
+pub(super) fn rights(text: Option<&Datum>, object: Object) -> Result<Vec<Wanted>> {
     let text = text.and_then(Datum::as_str).unwrap_or_default();
     let mut wanted = Vec::new();
     for part in text.split(',').map(str::trim) {

@@ -3,24 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use expr::{Type, TypeKind};
+
+use super::operator_classes::{class_oid, method_oid};
 use super::record::{Records, Value};
-use super::{AM_BTREE_OID, AM_HASH_OID, AM_HEAP_OID, World, columns, deparse, roles, statistics};
+use super::{AM_HEAP_OID, World, columns, deparse, roles, statistics};
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::{self, Address, Tie};
-use crate::catalog::object::{Identity, ObjectDescriptor, ViewDescriptor};
-use crate::catalog::{Column, IndexDescriptor, IndexMethod, TableDescriptor, TableKind, named};
-
-/// The access method that an index was declared with.
-fn method_oid(method: IndexMethod) -> u32 {
-    match method {
-        IndexMethod::Btree => AM_BTREE_OID,
-        IndexMethod::Hash => AM_HASH_OID,
-    }
-}
+use crate::catalog::object::types::CompositeDescriptor;
+use crate::catalog::object::{Identity, ObjectDescriptor, TypeDescriptor, ViewDescriptor};
+use crate::catalog::{
+    CatalogSnapshot, Column, IndexDescriptor, IndexPart, TableDescriptor, TableKind, called, named,
+};
 
 /// The indexes that users can know of: those with a name.
-fn named_indexes(table: &TableDescriptor) -> impl Iterator<Item = &IndexDescriptor> {
+pub(super) fn named_indexes(table: &TableDescriptor) -> impl Iterator<Item = &IndexDescriptor> {
     table.indexes.iter().filter(|index| !index.name.is_empty())
 }
 
@@ -86,6 +84,21 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("reloptions", options(table)),
         ]);
     }
+    for (object, kind, own) in composites(world) {
+        let schema = world.catalog.objects().schema_oid(&object.schema).unwrap_or_default();
+        records.push(&[
+            ("oid", own.relation.into()),
+            ("relname", (&object.name).into()),
+            ("relnamespace", schema.into()),
+            ("reltype", kind.oid().into()),
+            ("relowner", world.catalog.access().object(Object::Type(object.oid)).owner.into()),
+            ("relpersistence", "p".into()),
+            ("relkind", "c".into()),
+            ("relnatts", own.attributes.len().into()),
+            ("relispopulated", true.into()),
+            ("relreplident", "n".into()),
+        ]);
+    }
     for (table, index) in all_indexes(world) {
         records.push(&[
             ("oid", index.oid.into()),
@@ -125,6 +138,11 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
             push_attribute(records, table.oid, column.id, column, column.not_null, identity, acl);
         }
     }
+    for (_, _, own) in composites(world) {
+        for (number, (name, ty)) in (1u32..).zip(own.attributes.fields()) {
+            push_attribute(records, own.relation, number, &bare(number, name, ty), false, None, Value::Null);
+        }
+    }
     for (table, index) in all_indexes(world) {
         let types = index.columns.iter().map(|key| table.key_type(key));
         let included = index.options.included.iter();
@@ -132,19 +150,33 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
         let names = crate::bind::index_column_names(table, index);
         for ((number, name), ty) in (1u32..).zip(names).zip(types.chain(included)) {
             let Some(ty) = ty else { continue };
-            let column = Column {
-                id: number,
-                name,
-                ty,
-                not_null: false,
-                default: None,
-                generated: None,
-                hidden: false,
-                missing: None,
-            };
-            push_attribute(records, index.oid, number, &column, false, None, Value::Null);
+            push_attribute(records, index.oid, number, &bare(number, &name, ty), false, None, Value::Null);
         }
     }
+}
+
+/// A column of a name and a type, and no more.
+fn bare(number: u32, name: &str, ty: Type) -> Column {
+    Column {
+        id: number,
+        name: name.to_owned(),
+        ty,
+        not_null: false,
+        default: None,
+        generated: None,
+        hidden: false,
+        missing: None,
+    }
+}
+
+/// The composite types that were made.
+fn composites<'a>(
+    world: &'a World<'_>,
+) -> impl Iterator<Item = (&'a Arc<ObjectDescriptor>, TypeKind, &'a CompositeDescriptor)> {
+    world.catalog.objects().types().filter_map(|(object, made)| match made {
+        TypeDescriptor::Composite(own) => Some((object, object.kind()?, own)),
+        TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+    })
 }
 
 fn push_attribute(
@@ -222,7 +254,17 @@ pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
             .iter()
             .map(|key| i64::from(key.descending) | i64::from(key.nulls_first) << 1)
             .collect();
-        let zeros = vec![0; index.columns.len()];
+        let classes = index.columns.iter().map(|key| i64::from(class_oid(table, index, key))).collect();
+        let collation = |part: &IndexPart| match part {
+            IndexPart::Column(id) => {
+                table.columns.iter().find(|column| column.id == *id).map(|column| column.ty.kind)
+            }
+            IndexPart::Expression(expression) => Some(expression.ty.kind),
+        };
+        let collations = index
+            .columns
+            .iter()
+            .map(|key| collation(&key.part).map_or(0, |kind| i64::from(super::types::collation(kind))));
         let is_primary = index.constraint.is_some_and(|constraint| constraint.primary_key);
         records.push(&[
             ("indexrelid", index.oid.into()),
@@ -236,8 +278,8 @@ pub(super) fn pg_index(world: &World<'_>, records: &mut Records<'_>) {
             ("indisready", true.into()),
             ("indislive", true.into()),
             ("indkey", Value::Ints(numbers)),
-            ("indcollation", Value::Ints(zeros.clone())),
-            ("indclass", Value::Ints(zeros)),
+            ("indcollation", Value::Ints(collations.collect())),
+            ("indclass", Value::Ints(classes)),
             ("indoption", Value::Ints(options)),
             ("indnullsnotdistinct", index.options.nulls_not_distinct.into()),
             ("indexprs", expressions.into()),
@@ -274,7 +316,8 @@ pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
             ("indexdef", {
                 let text = deparse::KeyText { table, catalog: world.catalog, sparing: None };
                 let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
-                named::shown(&deparse::index(table, index, false, &text), by_name).into()
+                let text = named::shown(&deparse::index(table, index, false, &text), by_name);
+                called::by_name(world.catalog, &world.settings.hot().search_path, &text).into()
             }),
         ]);
     }
@@ -342,12 +385,18 @@ const ATTRDEF_OID: u32 = 2604;
 const NAMESPACE_OID: u32 = 2615;
 
 /// The view's words for an object: its catalog, oid and column.
-fn place(address: Address) -> (u32, u32, u32) {
+fn place(catalog: &CatalogSnapshot, address: Address) -> (u32, u32, u32) {
     match address {
         Address::Schema(oid) => (NAMESPACE_OID, oid, 0),
         Address::Relation(oid) => (CLASS_OID, oid, 0),
         Address::Type(oid) => (Commented::TYPE, oid, 0),
+        Address::Attribute(oid, number) => {
+            let kind = catalog.objects().kind(oid);
+            let own = kind.and_then(|kind| catalog.objects().composite(kind));
+            (CLASS_OID, own.map_or(0, |own| own.relation), number)
+        }
         Address::Extension(oid) => (Commented::EXTENSION, oid, 0),
+        Address::Function(oid) => (Commented::FUNCTION, oid, 0),
         Address::Column(table, column) => (CLASS_OID, table, column),
         Address::Default(table, column) => (ATTRDEF_OID, default_oid(table, column), 0),
         Address::Index(_, oid) => (CLASS_OID, oid, 0),
@@ -358,8 +407,8 @@ fn place(address: Address) -> (u32, u32, u32) {
 
 pub(super) fn pg_depend(world: &World<'_>, records: &mut Records<'_>) {
     for dependency in depend::dependencies(world.catalog) {
-        let (class, oid, sub) = place(dependency.of);
-        let (on_class, on, on_sub) = place(dependency.on);
+        let (class, oid, sub) = place(world.catalog, dependency.of);
+        let (on_class, on, on_sub) = place(world.catalog, dependency.on);
         records.push(&[
             ("classid", class.into()),
             ("objid", oid.into()),

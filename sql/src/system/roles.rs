@@ -2,7 +2,7 @@
 
 use super::record::{Records, Value};
 use super::{World, deparse};
-use crate::catalog::access::{Access, Acl, Object, RoleDescriptor};
+use crate::catalog::access::{Access, Acl, Membership, Object, RoleDescriptor};
 use crate::catalog::defaults::Scope;
 use crate::catalog::{CatalogSnapshot, ColumnId, Oid, TableDescriptor};
 
@@ -83,6 +83,19 @@ pub(super) fn pg_user(world: &World<'_>, records: &mut Records<'_>) {
             ("passwd", HIDDEN.into()),
             ("valuntil", valid_until(role)),
             ("useconfig", config(world, 0, role.oid)),
+        ]);
+    }
+}
+
+pub(super) fn pg_group(world: &World<'_>, records: &mut Records<'_>) {
+    let access = world.catalog.access();
+    for role in access.roles().filter(|role| !role.login) {
+        let is_of = |membership: &&Membership| membership.role == role.oid;
+        let members = access.memberships().iter().filter(is_of);
+        records.push(&[
+            ("groname", (&role.name).into()),
+            ("grosysid", role.oid.into()),
+            ("grolist", Value::Ints(members.map(|membership| i64::from(membership.member)).collect())),
         ]);
     }
 }

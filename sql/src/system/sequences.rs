@@ -122,7 +122,9 @@ fn may(catalog: &CatalogSnapshot, user: &str, sequence: Oid, rights: &[Right]) -
     })
 }
 
-fn all<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a ObjectDescriptor, &'a SequenceDescriptor)> {
+pub(super) fn all<'a>(
+    world: &'a World<'_>,
+) -> impl Iterator<Item = (&'a ObjectDescriptor, &'a SequenceDescriptor)> {
     world.catalog.objects().iter().filter_map(|object| Some((object.as_ref(), object.sequence()?)))
 }
 

@@ -14,6 +14,9 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogSnapshot, IndexId, TableDescriptor};
 
+/// What history of a table takes, that of its indexes included.
+const HISTORY_SIZE: &str = "pg_history_size";
+
 /// Whether a function tells what [`Sizes`] knows.
 pub(crate) fn tells(function: &str) -> bool {
     matches!(
@@ -24,7 +27,13 @@ pub(crate) fn tells(function: &str) -> bool {
             | "pg_table_size"
             | "pg_indexes_size"
             | "pg_total_relation_size"
+            | HISTORY_SIZE
     )
+}
+
+/// Whether it tells of history.
+pub(crate) fn tells_history(function: &str) -> bool {
+    function == HISTORY_SIZE
 }
 
 /// What was measured last.
@@ -36,12 +45,14 @@ pub(crate) struct Sizes {
 #[derive(Debug, Default)]
 struct Measured {
     indexes: HashMap<IndexId, u64>,
+    /// Of these what is taken by versions that have a newer one, if that was asked for.
+    history: HashMap<IndexId, u64>,
     database: Option<u64>,
 }
 
 impl Sizes {
     /// Measures what the catalog knows of, and the database. What cannot be measured is not known until the next time.
-    pub(crate) async fn measure(&self, client: &Client, catalog: &CatalogSnapshot) {
+    pub(crate) async fn measure(&self, client: &Client, catalog: &CatalogSnapshot, with_history: bool) {
         let stored = catalog.tables().filter(|table| table.kind.is_stored());
         let indexes: Vec<IndexId> =
             stored.flat_map(|table| table.indexes.iter().map(|index| index.id)).collect();
@@ -51,11 +62,24 @@ impl Sizes {
         let whole = alone.then(keys::sql::data_span);
         let spans: Vec<keys::Span> = spans.chain(whole.or_else(|| catalog.home().whole())).collect();
         let has_rest = spans.len() > indexes.len();
+        let of_history = match spans.get(..indexes.len()).filter(|_| with_history) {
+            Some(spans) => client.history_sizes(spans).await,
+            None => Ok(Vec::new()),
+        };
+        let of_history = of_history.unwrap_or_else(|error| {
+            tracing::debug!(%error, "what history takes is not known");
+            Vec::new()
+        });
+        let history = indexes.iter().copied().zip(of_history).collect();
         let measured = match client.sizes(&spans).await {
             Ok(mut bytes) => {
                 let rest = if has_rest { bytes.pop().unwrap_or(0) } else { 0 };
                 let database = if alone { rest } else { bytes.iter().sum::<u64>().saturating_add(rest) };
-                Measured { indexes: indexes.into_iter().zip(bytes).collect(), database: Some(database) }
+                Measured {
+                    indexes: indexes.into_iter().zip(bytes).collect(),
+                    history,
+                    database: Some(database),
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "sizes are not known");
@@ -73,6 +97,13 @@ impl Sizes {
     /// A table without its other indexes.
     pub(super) fn table(&self, table: &TableDescriptor) -> Option<u64> {
         if !table.kind.is_stored() { Some(0) } else { self.index(table.primary()?.id) }
+    }
+
+    /// The history of a table and its indexes.
+    pub(super) fn history(&self, table: &TableDescriptor) -> Option<u64> {
+        let measured = self.measured.lock();
+        let stored = table.indexes.iter().filter(|_| table.kind.is_stored());
+        stored.map(|index| measured.history.get(&index.id).copied()).sum()
     }
 
     /// The indexes of a table but the one that is the table.

@@ -1,13 +1,12 @@
-//! `pg_type`, `pg_cast` and `pg_proc`.
+//! `pg_type`, `pg_range`, `pg_cast` and `pg_proc`.
 
 use expr::TypeKind;
 use expr::casts::{self, CastContext, CastMethod};
-use expr::functions::{self, FunctionKind};
+use expr::functions::{self, FunctionId, FunctionKind};
 use expr::types::Category;
 
 use super::record::{Records, Value};
 use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID, World};
-use crate::catalog::PG_CATALOG_OID;
 use crate::catalog::access::Object;
 use crate::catalog::object::TypeDescriptor;
 use crate::catalog::object::types::array_name;
@@ -21,6 +20,7 @@ pub(super) fn alignment(kind: TypeKind) -> String {
 pub(super) fn storage(kind: TypeKind) -> &'static str {
     match kind {
         TypeKind::Numeric => "m",
+        TypeKind::Vector => "e",
         kind if kind.is_vector() => "p",
         kind if kind.length() == -1 => "x",
         _ => "p",
@@ -31,7 +31,7 @@ pub(super) fn storage(kind: TypeKind) -> &'static str {
 pub(super) fn collation(kind: TypeKind) -> u32 {
     match kind.element().unwrap_or(kind) {
         TypeKind::Name => COLLATION_C_OID,
-        kind if kind.is_string() => COLLATION_DEFAULT_OID,
+        kind if kind.is_string() || kind == TypeKind::Citext => COLLATION_DEFAULT_OID,
         _ => 0,
     }
 }
@@ -48,6 +48,8 @@ struct Formats {
 const ENUM_FORMATS: Formats = Formats { input: 3506, output: 3507, receive: 3532, send: 3533 };
 /// `domain_in` and its like; a domain is sent as what it is over, whose function is not told.
 const DOMAIN_FORMATS: Formats = Formats { input: 2597, output: 0, receive: 2598, send: 0 };
+/// `record_in` and its like.
+const RECORD_FORMATS: Formats = Formats { input: 2290, output: 2291, receive: 2402, send: 2403 };
 /// `array_in` and its like.
 const ARRAY_FORMATS: Formats = Formats { input: 750, output: 751, receive: 2400, send: 2401 };
 /// Those of built-in types are not told.
@@ -55,9 +57,14 @@ const NO_FORMATS: Formats = Formats { input: 0, output: 0, receive: 0, send: 0 }
 
 pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
-        let is_pseudo = kind.category() == Category::Pseudo;
-        let place = Place { name: kind.name(), schema: PG_CATALOG_OID, owner: OWNER_OID };
-        push_type(records, kind, &place, if is_pseudo { "p" } else { "b" }, &NO_FORMATS);
+        let letter = match kind.category() {
+            Category::Pseudo => "p",
+            Category::Range => "r",
+            _ => "b",
+        };
+        let Some(schema) = world.namespace(kind.extension()) else { continue };
+        let place = Place { name: kind.name(), schema, owner: OWNER_OID };
+        push_type(records, kind, &place, letter, &NO_FORMATS);
     }
     for (object, made) in world.catalog.objects().types() {
         let Some(kind) = object.kind() else { continue };
@@ -66,6 +73,7 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
         let (letter, formats) = match made {
             TypeDescriptor::Enum(_) => ("e", &ENUM_FORMATS),
             TypeDescriptor::Domain(_) => ("d", &DOMAIN_FORMATS),
+            TypeDescriptor::Composite(_) => ("c", &RECORD_FORMATS),
         };
         push_type(records, kind, &Place { name: &object.name, schema, owner }, letter, formats);
         if let TypeDescriptor::Domain(own) = made {
@@ -76,10 +84,21 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
                 ("typdefault", own.default.as_deref().into()),
             ]);
         }
+        if let TypeDescriptor::Composite(own) = made {
+            records.amend(&[("typrelid", own.relation.into())]);
+        }
         if let Some(array) = kind.array() {
             let name = array_name(&object.name);
             push_type(records, array, &Place { name: &name, schema, owner }, "b", &ARRAY_FORMATS);
         }
+    }
+}
+
+/// Without their functions, which are not told.
+pub(super) fn pg_range(records: &mut Records<'_>) {
+    for kind in TypeKind::all() {
+        let Some(subtype) = kind.subtype() else { continue };
+        records.push(&[("rngtypid", kind.oid().into()), ("rngsubtype", subtype.oid().into())]);
     }
 }
 
@@ -131,8 +150,8 @@ fn push_type(records: &mut Records<'_>, kind: TypeKind, place: &Place<'_>, lette
     ]);
 }
 
-pub(super) fn pg_cast(records: &mut Records<'_>) {
-    for cast in casts::all() {
+pub(super) fn pg_cast(world: &World<'_>, records: &mut Records<'_>) {
+    for cast in casts::all().iter().filter(|cast| world.namespace(cast.extension()).is_some()) {
         let context = match cast.context {
             CastContext::Implicit => "i",
             CastContext::Assignment => "a",
@@ -154,25 +173,29 @@ pub(super) fn pg_cast(records: &mut Records<'_>) {
     }
 }
 
+/// The types of a function's arguments as its signature has them: what may be repeated is an array.
+pub(super) fn arguments(function: FunctionId) -> impl Iterator<Item = TypeKind> {
+    let (declared, variadic) = (function.args, function.variadic);
+    declared.iter().enumerate().map(move |(place, argument)| {
+        let repeated = variadic && place.saturating_add(1) == declared.len();
+        argument.array().filter(|_| repeated).unwrap_or(*argument)
+    })
+}
+
 pub(super) fn pg_proc(world: &World<'_>, records: &mut Records<'_>) {
-    let is_there = |extension: &str| world.catalog.objects().extension(extension).is_some();
-    for function in functions::all().filter(|function| function.extension.is_none_or(is_there)) {
+    for function in functions::all() {
+        let Some(schema) = world.namespace(function.extension) else { continue };
         let kind = match function.kind {
             FunctionKind::Aggregate => "a",
             FunctionKind::Window => "w",
             FunctionKind::Scalar | FunctionKind::Set => "f",
         };
         let variadic = function.args.last().filter(|_| function.variadic).map_or(0, |last| last.oid());
-        let last = function.args.len().saturating_sub(1);
-        let argument = |(place, argument): (usize, &TypeKind)| {
-            let repeated = function.variadic && place == last;
-            i64::from(argument.array().filter(|_| repeated).unwrap_or(*argument).oid())
-        };
-        let arguments = function.args.iter().enumerate().map(argument).collect();
+        let arguments = arguments(function).map(|kind| i64::from(kind.oid())).collect();
         records.push(&[
             ("oid", function.oid().into()),
             ("proname", function.name.into()),
-            ("pronamespace", PG_CATALOG_OID.into()),
+            ("pronamespace", schema.into()),
             ("proowner", OWNER_OID.into()),
             ("prolang", super::LANGUAGE_INTERNAL_OID.into()),
             ("procost", Value::Real(1.0)),

@@ -34,6 +34,11 @@ pub(super) fn ranges(world: &World<'_>, records: &mut Records<'_>) {
             ("leader", range.leader.map_or(Value::Null, Value::count)),
             ("voters", ids(&range.voters)),
             ("learners", ids(&range.learners)),
+            ("bytes", range.load.map_or(Value::Null, |load| Value::count(load.bytes))),
+            (
+                "requests_per_second",
+                range.load.map_or(Value::Null, |load| Value::count(load.requests_per_second)),
+            ),
         ]);
     }
 }

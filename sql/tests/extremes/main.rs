@@ -23,7 +23,13 @@ fn plan(sql: &str) -> Result<usize, String> {
     let catalog = CatalogSnapshot::new(1, [], []);
     let context = SessionContext::default();
     let search_path = SearchPath::new(["public".to_owned()]);
-    let settings = SessionSettings { search_path: &search_path, context: &context, row_security: true };
+    let settings = SessionSettings {
+        search_path: &search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
     let statements = nunatak_sql::parse::parse(sql).map_err(|error| error.report().sqlstate.to_string())?;
     for statement in &statements {
         let mut bound = bind(statement, &catalog, &settings, Some(&[]))

@@ -43,10 +43,12 @@ impl Writer {
         match kind {
             Kind::Int => {
                 let (operand, text) = (self.leaf(Kind::Int, levels), self.leaf(Kind::Text, levels));
-                match self.below(4) {
+                match self.below(6) {
                     0 => format!("({operand} % 3)"),
-                    1 => format!("length({text})"),
-                    2 => format!("({operand} / 2)"),
+                    1 => format!("lower_of({operand}, {})", self.leaf(Kind::Int, levels)),
+                    2 => format!("length({text})"),
+                    3 => format!("({operand} / 2)"),
+                    4 => format!("({}).x", self.leaf(Kind::Pair, levels)),
                     _ => format!("(({operand}) & 3)"),
                 }
             }
@@ -72,6 +74,39 @@ impl Writer {
             }
             Kind::Bool => self.condition(levels, depth),
             Kind::Float => self.leaf(Kind::Float, levels),
+            Kind::Inet
+            | Kind::Mac
+            | Kind::Bits
+            | Kind::Money
+            | Kind::Lsn
+            | Kind::Range
+            | Kind::Numrange
+            | Kind::Citext
+            | Kind::Pair => self.seldom_operation(kind, levels),
+        }
+    }
+
+    /// What makes a value of one of the types that occur now and then of others.
+    fn seldom_operation(&mut self, kind: Kind, levels: &Levels<'_>) -> String {
+        let (left, right) = (self.leaf(kind, levels), self.leaf(kind, levels));
+        let number = self.leaf(Kind::Int, levels);
+        match (kind, self.below(2)) {
+            (Kind::Inet, 0) => format!("({left} + {number})"),
+            (Kind::Inet, _) => format!("set_masklen({left}, 8)"),
+            (Kind::Mac, 0) => format!("trunc({left})"),
+            (Kind::Mac, _) => format!("({left} & {right})"),
+            (Kind::Bits, 0) => format!("({left} || {right})"),
+            (Kind::Bits, _) => format!("(substring({left} from 1 for 2))::varbit"),
+            (Kind::Money, 0) => format!("({left} + {right})"),
+            (Kind::Money, _) => format!("({left} * {number})"),
+            (Kind::Lsn, 0) => format!("({left} + {number})"),
+            (Kind::Lsn, _) => format!("pg_lsn({left} - {right})"),
+            (Kind::Citext, 0) => format!("greatest({left}, {right})"),
+            (Kind::Citext, _) => format!("least({left}, {right})"),
+            (Kind::Pair, 0) => format!("row(({left}).x, ({right}).y)::pair"),
+            (Kind::Pair, _) => format!("row({number}, ({right}).y)::pair"),
+            (_, 0) => format!("({left} * {right})"),
+            _ => format!("range_merge({left}, {right})"),
         }
     }
 
@@ -168,8 +203,16 @@ impl Writer {
     }
 
     fn bare_comparison(&mut self, levels: &Levels<'_>, depth: usize) -> String {
-        let kind = if self.chance(5) { Kind::Float } else { *self.pick(&Kind::OFTEN) };
         let own = levels.first().copied().unwrap_or(&[]);
+        let seldom: Vec<Kind> =
+            own.iter().map(|column| column.kind).filter(|kind| Kind::SELDOM.contains(kind)).collect();
+        let kind = if !seldom.is_empty() && self.chance(30) {
+            *self.pick(&seldom)
+        } else if self.chance(5) {
+            *self.pick(&Kind::SELDOM)
+        } else {
+            *self.pick(&Kind::OFTEN)
+        };
         if !own.is_empty() && self.chance(8) {
             return if self.chance(50) { self.array_condition(own) } else { self.row_order(own) };
         }
@@ -190,6 +233,16 @@ impl Writer {
                 let pattern = *self.pick(&["'a%'", "'%b'", "'_'", "'%'"]);
                 format!("{operand} like {pattern}")
             }
+            4 if kind == Kind::Citext => {
+                let pattern = *self.pick(&["'A%'", "'%b'", "'_'"]);
+                format!("{operand} like {pattern}")
+            }
+            4 if matches!(kind, Kind::Inet | Kind::Range | Kind::Numrange) => {
+                let operator = *self.pick(&["&&", "<<", ">>"]);
+                format!("{operand} {operator} {}", self.leaf(kind, levels))
+            }
+            5 if kind == Kind::Range => format!("{operand} @> {}", self.leaf(Kind::Int, levels)),
+            5 if kind == Kind::Numrange => format!("{operand} @> {}", self.leaf(Kind::Numeric, levels)),
             5 if matches!(kind, Kind::Int | Kind::Big) => {
                 let other = *self.pick(&[Kind::Int, Kind::Big, Kind::Numeric]);
                 format!("{operand} = {}", self.leaf(other, levels))
@@ -277,6 +330,12 @@ impl Writer {
             (Kind::Text, 0) => {
                 let value = self.leaf(Kind::Text, levels);
                 format!("string_agg({value}, ',' order by {value})")
+            }
+            (Kind::Range | Kind::Numrange, 0..3) => {
+                format!("range_intersect_agg({})", self.leaf(kind, levels))
+            }
+            (kind, _) if !kind.has_extremes() => {
+                format!("mode() within group (order by {})", self.leaf(kind, levels))
             }
             (kind, number) => {
                 let function = if number < 3 { "min" } else { "max" };

@@ -1,6 +1,7 @@
 //! Random schemas, data and queries, made of a seed, for comparing what different planners make of them.
 //!
-//! Data has NULLs, duplicates, values that are equal and look different (`1.0` and `1.00`) and extremes. A query joins in
+//! Data has NULLs, duplicates, values that are equal and look different (`1.0` and `1.00`) and extremes, now and then of addresses,
+//! strings of bits, money, places in a log and ranges. A query joins in
 //! every way, groups by keys and by sets of them, has window functions, subqueries of every form, correlated over several levels, set operations, WITH and LATERAL.
 //! Its answer is the same on every run, as a set of rows: a LIMIT stands only above an order of all columns.
 //!

@@ -66,7 +66,7 @@ impl Writer {
         let mut calls = Vec::new();
         for _ in 0..=self.below(2) {
             let fitting: Vec<&Column> =
-                table.columns.iter().filter(|column| column.kind != Kind::Bool).collect();
+                table.columns.iter().filter(|column| column.kind.has_extremes()).collect();
             if fitting.is_empty() {
                 return format!("select count(*) from {}{filter}", table.name);
             }

@@ -18,10 +18,28 @@ pub enum Kind {
     Bool,
     /// `double precision`
     Float,
+    /// `inet`
+    Inet,
+    /// `macaddr`
+    Mac,
+    /// `varbit`
+    Bits,
+    /// `money`
+    Money,
+    /// `pg_lsn`
+    Lsn,
+    /// `int4range`
+    Range,
+    /// `numrange`
+    Numrange,
+    /// `citext`
+    Citext,
+    /// A composite type, of an `int` x and a `text` y.
+    Pair,
 }
 
 impl Kind {
-    /// All of them, the frequent ones more than once.
+    /// Those that occur everywhere, the frequent ones more than once.
     pub(super) const OFTEN: [Self; 10] = [
         Self::Int,
         Self::Int,
@@ -35,6 +53,25 @@ impl Kind {
         Self::Bool,
     ];
 
+    /// Those that columns have now and then, and what is asked about them.
+    pub(super) const SELDOM: [Self; 10] = [
+        Self::Float,
+        Self::Inet,
+        Self::Mac,
+        Self::Bits,
+        Self::Money,
+        Self::Lsn,
+        Self::Range,
+        Self::Numrange,
+        Self::Citext,
+        Self::Pair,
+    ];
+
+    /// Whether PostgreSQL has `min` and `max` of it.
+    pub(super) fn has_extremes(self) -> bool {
+        !matches!(self, Self::Bool | Self::Mac | Self::Bits | Self::Range | Self::Numrange | Self::Pair)
+    }
+
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -44,6 +81,15 @@ impl Kind {
             Self::Text => "text",
             Self::Bool => "boolean",
             Self::Float => "double precision",
+            Self::Inet => "inet",
+            Self::Mac => "macaddr",
+            Self::Bits => "varbit",
+            Self::Money => "money",
+            Self::Lsn => "pg_lsn",
+            Self::Range => "int4range",
+            Self::Numrange => "numrange",
+            Self::Citext => "citext",
+            Self::Pair => "pair",
         }
     }
 
@@ -64,6 +110,40 @@ impl Kind {
             }
             Self::Bool => (&["true", "false"], &["true"]),
             Self::Float => (&["0", "1", "2", "0.5", "3"], &["'NaN'", "'Infinity'", "'-Infinity'", "1e300"]),
+            Self::Inet => (
+                &["'10.0.0.1'", "'10.0.0.0/8'", "'10.1.0.0/16'", "'10.1.2.3/16'", "'::1'", "'fe80::/10'"],
+                &["'255.255.255.255'", "'::ffff:1.2.3.4'", "'0.0.0.0/0'"],
+            ),
+            Self::Mac => (
+                &["'08:00:2b:01:02:03'", "'08:00:2b:00:00:00'", "'00:00:00:00:00:01'"],
+                &["'ff:ff:ff:ff:ff:ff'", "'00:00:00:00:00:00'"],
+            ),
+            Self::Bits => (
+                &["'1'", "'0'", "'101'", "'1010'", "''", "'00000000'"],
+                &["'000000001'", "'1111111111111111'"],
+            ),
+            Self::Money => (
+                &["'0'", "'1'", "'1.50'", "'-2.25'", "'1000'"],
+                &["'92233720368547758.07'", "'-92233720368547758.08'"],
+            ),
+            Self::Lsn => (
+                &["'0/0'", "'0/1'", "'0/A'", "'1/0'", "'0/FFFFFFFF'"],
+                &["'FFFFFFFF/FFFFFFFF'", "'80000000/0'"],
+            ),
+            Self::Range => (
+                &["'empty'", "'[1,3]'", "'[2,4)'", "'(,2)'", "'[3,)'", "'[1,4)'"],
+                &["'(,)'", "'[-2147483648,2147483647)'"],
+            ),
+            Self::Numrange => (
+                &["'empty'", "'[1,3]'", "'[1.0,3.00]'", "'(1.50,4)'", "'(,2.5)'", "'[3,)'", "'[2,2.0]'"],
+                &["'(,)'", "'[-1e30,NaN]'", "'(-Infinity,1e-20)'"],
+            ),
+            // None that equals another: which of them stands for a group is promised by nobody.
+            Self::Citext => (&["'a'", "'B'", "'c'", "'Ab'", "''"], &["'D%'", "'\u{c9}'"]),
+            Self::Pair => (
+                &["row(1, 'a')", "row(1, 'b')", "row(2, 'a')", "row(2, null)", "row(null, 'a')"],
+                &["row(null, null)", "'(-1,\"a \"\"b\"\"\")'"],
+            ),
         }
     }
 
@@ -97,14 +177,21 @@ pub(super) struct Table {
 
 /// Tables, and the statements that make and fill them.
 pub(super) fn tables(random: &mut StdRng) -> (Vec<Table>, Vec<String>) {
-    let (mut tables, mut setup) = (Vec::new(), Vec::new());
+    let made = [
+        "create extension if not exists citext",
+        "drop type if exists pair",
+        "create type pair as (x int, y text)",
+        "create or replace function lower_of(a int, b int) returns int language sql strict \
+         as 'select case when a < b then a else b end'",
+    ];
+    let (mut tables, mut setup) = (Vec::new(), made.map(str::to_owned).to_vec());
     for number in 0..random.random_range(2..5) {
         let name = format!("t{number}");
         let count = random.random_range(2..5);
         let columns: Vec<Column> = (0..count)
             .map(|place| {
-                let kind = match random.random_range(0..14) {
-                    0 => Kind::Float,
+                let kind = match random.random_range(0..8) {
+                    0 => Kind::SELDOM[random.random_range(0..Kind::SELDOM.len())],
                     _ => Kind::OFTEN[random.random_range(0..Kind::OFTEN.len())],
                 };
                 Column { name: format!("c{place}"), kind }

@@ -32,12 +32,23 @@ pub(super) struct Bank {
     ledger: Mutex<BTreeMap<u64, Known>>,
 }
 
-/// What is known of a transfer.
+/// What is known of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
+pub(super) enum Known {
     Committed,
     Failed,
     Ambiguous,
+}
+
+impl Known {
+    /// Of one that has come to this.
+    pub(super) fn of<T>(outcome: &Result<T, Error>) -> Self {
+        match outcome {
+            Ok(_) => Self::Committed,
+            Err(Error::Ambiguous { .. }) => Self::Ambiguous,
+            Err(_) => Self::Failed,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -153,11 +164,7 @@ impl Bank {
                 2 => self.transfer_locked(&client, transfer, Isolation::RepeatableRead).await,
                 _ => self.transfer_locked(&client, transfer, Isolation::Serializable).await,
             };
-            let known = match &outcome {
-                Ok(()) => Known::Committed,
-                Err(Error::Ambiguous { .. }) => Known::Ambiguous,
-                Err(_) => Known::Failed,
-            };
+            let known = Known::of(&outcome);
             tracing::debug!(number = transfer.number, ?known, "transfer");
             self.ledger.lock().insert(transfer.number, known);
             match outcome {

@@ -8,11 +8,19 @@ use super::scenario::{Interface, Scenario};
 
 /// The borders of the data's ranges, ascending.
 pub(super) fn borders(scenario: &Scenario) -> Vec<Bytes> {
-    match scenario.interface {
+    let mut borders = match scenario.interface {
         _ if !scenario.cut => Vec::new(),
         Interface::Keys => of_keys(scenario),
         Interface::Sql => of_tables(scenario),
-    }
+    };
+    // Behind all that the workloads write.
+    borders.extend((0..scenario.pieces).map(piece));
+    borders
+}
+
+/// Where one of the ranges begins that no workload asks anything.
+pub(super) fn piece(number: u64) -> Bytes {
+    kv_key(TENANT_DEFAULT, &[b"unused/".as_slice(), &number.to_be_bytes()].concat())
 }
 
 /// Between the accounts, the lists, the records of transfers, and in the midst of each.

@@ -13,13 +13,19 @@ use proto::NodeService;
 use proto::simulated::{Counts, SimulatedNetwork};
 use proto::v1::{
     CheckConsistencyRequest, DirectoryRequest, DirectoryResponse, HelloRequest, HistoryRequest,
-    RangeDescriptor, RangesRequest, SplitRequest, Unfinished,
+    RangeDescriptor, RangeStatus, RangesRequest, SplitRequest, Unfinished,
 };
 use tokio::runtime::Handle;
 
-use super::borders::borders;
+use super::borders::{borders, piece};
 use super::coverage;
 use super::scenario::Scenario;
+
+/// The range that hands out timestamps: it never sleeps.
+const ROOT_RANGE: u64 = 1;
+
+/// Whoever asks a range that slept is answered within this: it takes no election.
+const AT_ONCE: Duration = Duration::from_millis(1_200);
 
 /// How many replicas a range has.
 pub(super) const REPLICAS: usize = 3;
@@ -58,6 +64,14 @@ struct Slot {
 struct Running {
     node: Arc<Node>,
     scope: Scope,
+}
+
+/// A range that sleeps, or may, by the places of its replicas.
+pub(super) struct Sleeper {
+    pub(super) range_id: u64,
+    pub(super) leader: usize,
+    pub(super) others: Vec<usize>,
+    pub(super) asleep: bool,
 }
 
 impl Cluster {
@@ -226,6 +240,111 @@ impl Cluster {
         vec![format!("ranges are divided and merged without end: {known:?}")]
     }
 
+    /// Of all replicas of ranges of data on nodes that run: how many there are, and how many of them sleep.
+    pub(super) async fn asleep(&self) -> (usize, usize) {
+        let ranges = self.directory().await.map(|directory| directory.ranges).unwrap_or_default();
+        let (mut all, mut asleep) = (0, 0);
+        for place in 0..self.slots.len() {
+            for range in ranges.iter().filter(|range| range.range_id != ROOT_RANGE) {
+                let Some(held) = self.held(place, range.range_id).await else { continue };
+                all += 1;
+                asleep += usize::from(held.asleep);
+            }
+        }
+        (all, asleep)
+    }
+
+    /// Waits until all replicas sleep, where that is to come soon and nobody asks anything, but for those of the range that gateways look
+    /// after things in; what does not if it takes too long.
+    pub(super) async fn settle_sleep(&self) -> Vec<String> {
+        if self.scenario.sleep_after_ms.is_none() {
+            return Vec::new();
+        }
+        let until = clock::now() + SETTLING;
+        loop {
+            let (all, asleep) = self.asleep().await;
+            if all > REPLICAS && asleep + REPLICAS >= all {
+                return Vec::new();
+            }
+            if clock::now() >= until {
+                return vec![format!("{asleep} of {all} replicas sleep, and nobody asks anything")];
+            }
+            clock::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Where nothing is wrong, and all have slept for a while, most of those who ask are answered at once; what is not so.
+    pub(super) async fn wakes_at_once(&self, client: Client) -> Vec<String> {
+        if self.scenario.sleep_after_ms.is_none() {
+            return Vec::new();
+        }
+        // Of any length: who has heard nothing for long does one thing in this second, and another in the next.
+        clock::sleep(Duration::from_millis(1_200 + random::below(12_000))).await;
+        let mut late = Vec::new();
+        for number in 0..self.scenario.pieces {
+            let asked = clock::now();
+            let read = client.begin(TransactionOptions::default()).get(piece(number)).await;
+            let took = asked.elapsed();
+            if read.is_err() || took > AT_ONCE {
+                late.push(format!("{took:?} ({:?})", read.err()));
+            }
+        }
+        // A message may be lost.
+        if late.len() as u64 * 2 <= self.scenario.pieces {
+            return Vec::new();
+        }
+        vec![format!("ranges that slept answer late: {}", late.join(", "))]
+    }
+
+    /// A range and where its replicas are: one that sleeps, if one does, whose other replicas are not on the node that hands out
+    /// timestamps.
+    pub(super) async fn sleeper(&self) -> Option<Sleeper> {
+        let directory = self.directory().await?;
+        let place_of = |node_id: u64, range: &RangeDescriptor| {
+            let on = range.replicas.iter().find(|replica| replica.node_id == node_id)?;
+            self.slots.iter().position(|slot| slot.address == on.address)
+        };
+        let root = directory.ranges.iter().find(|range| range.range_id == ROOT_RANGE)?.leader_node_id;
+        let mut best: Vec<Sleeper> = Vec::new();
+        let mut rank = 0;
+        for range in directory.ranges.iter().filter(|range| range.range_id != ROOT_RANGE) {
+            let range_id = range.range_id;
+            let Some(leader) = place_of(range.leader_node_id, range) else { continue };
+            let Some(held) = self.held(leader, range_id).await else { continue };
+            let others = range.replicas.iter().map(|replica| replica.node_id);
+            let others: Vec<u64> = others.filter(|node_id| *node_id != range.leader_node_id).collect();
+            let worth = usize::from(held.asleep) * 2 + usize::from(!others.contains(&root));
+            if worth > rank {
+                best.clear();
+                rank = worth;
+            }
+            if worth == rank {
+                let others = others.iter().filter_map(|node_id| place_of(*node_id, range)).collect();
+                best.push(Sleeper { range_id, leader, others, asleep: held.asleep });
+            }
+        }
+        let chosen = random::below(best.len().max(1) as u64) as usize;
+        (chosen < best.len()).then(|| best.swap_remove(chosen))
+    }
+
+    /// Whether one of the nodes at these places serves a range.
+    pub(super) async fn is_served_by(&self, range_id: u64, places: &[usize]) -> bool {
+        for place in places {
+            let descriptor = self.held(*place, range_id).await.and_then(|held| held.descriptor);
+            if descriptor.is_some_and(|range| range.leader_node_id != 0) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What the node at `place` says that it holds of a range.
+    async fn held(&self, place: usize, range_id: u64) -> Option<RangeStatus> {
+        let node = self.slots.get(place)?.running.as_ref()?.node.clone();
+        let request = HelloRequest { range_id, ..self.greeting.clone() };
+        node.hello(request).await.ok()?.held.filter(|held| held.replica_id != 0)
+    }
+
     /// Starts the node at `place` on what its disk holds; at any start its data may become encrypted.
     pub(super) async fn start(&mut self, place: usize) -> Result<(), String> {
         self.start_with(place, |_| {}).await
@@ -262,6 +381,12 @@ impl Cluster {
             borders: borders(&self.scenario),
             ..NodeOptions::new(Arc::new(slot.disk.clone()), "/data", network, slot.address.clone())
         };
+        if let Some(ms) = self.scenario.closed_lag_ms {
+            options.closed_lag = Duration::from_millis(ms);
+        }
+        if let Some(ms) = self.scenario.sleep_after_ms {
+            options.sleep_after = Some(Duration::from_millis(ms));
+        }
         change(&mut options);
         let scope = Scope::new();
         scope.set_clock_ahead_ms(slot.clock_ahead_ms);

@@ -31,6 +31,8 @@ pub struct Faults {
     pub decommissions: u64,
     /// Gateways stopped for a while, or for ever.
     pub gateways: u64,
+    /// Of all these, those that struck while ranges slept.
+    pub asleep: u64,
 }
 
 impl Faults {

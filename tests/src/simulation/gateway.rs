@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use api::kv::kv_client::KvClient;
 use client::{Client, ClientOptions};
 use env::task::{JoinHandle, Scope};
-use gateway::{GatewayOptions, Sessions};
+use gateway::{GatewayOptions, KvService, Sessions};
 use sql::{Engine, EngineOptions};
+use tokio::io::DuplexStream;
 use tokio::runtime::Handle;
 
 use super::cluster::Cluster;
@@ -28,6 +31,10 @@ impl Gateway {
         let network = cluster.network().for_endpoint(&name(number));
         let mut options = ClientOptions::default();
         options.flush_bytes = cluster.scenario().flush_bytes.unwrap_or(options.flush_bytes);
+        if cluster.scenario().closed_lag_ms.is_some() {
+            // However recent: whoever has not come so far says so.
+            options.follower_age = Duration::ZERO;
+        }
         let client = Client::new(network, cluster.addresses(), options);
         let engine = Engine::new(client.clone(), options_of_engine());
         let sessions = Arc::new(Sessions::new(engine, GatewayOptions::default()));
@@ -49,6 +56,18 @@ impl Gateway {
         // Its error is the client's, too.
         drop(self.spawn(async move { drop(connection.await) }));
         client
+    }
+
+    /// A client's connection to the object protocol.
+    pub(super) fn objects(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        self.sessions.serve_objects(theirs, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        ours
+    }
+
+    /// A client of the key-value service.
+    pub(super) fn kv(&self) -> KvClient<KvService> {
+        KvClient::new(self.sessions.kv(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))))
     }
 
     /// It does nothing until it is thawed.

@@ -49,6 +49,19 @@ impl History {
         }
     }
 
+    /// Something was looked at as it was.
+    pub(super) fn looked(&self, failure: Option<Failure>) {
+        match failure {
+            None => self.tally.read(),
+            Some(failure) => self.tally.failed(failure),
+        }
+    }
+
+    /// Something that must not happen.
+    pub(super) fn violation(&self, violation: String) {
+        self.tally.violation(violation);
+    }
+
     /// What is wrong with it, given the lists as they are in the end.
     pub(super) fn judge(&self, finals: &BTreeMap<u32, Vec<u64>>) -> Vec<String> {
         cycles::judge(&self.events.lock(), finals)

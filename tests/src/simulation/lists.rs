@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{
-    Client, CommitTimestamp, Error, Isolation, Span, Strength, Transaction, TransactionOptions, WaitPolicy,
+    Client, CommitTimestamp, Error, Isolation, Span, Strength, Transaction, TransactionOptions, VersionsLeft,
+    WaitPolicy,
 };
 use env::random;
 
@@ -20,6 +21,9 @@ use super::signals::Signals;
 use super::snapshots::Snapshots;
 
 const TENANT: u8 = 1;
+
+/// So far back the lists are looked at as they were, as a difference of timestamps: three seconds.
+const BACK_MAX: u64 = 3_000 << 18;
 
 /// How long one call of a worker may try to reach the cluster.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +40,8 @@ fn key(list: u32) -> Bytes {
     keys::sql::kv_key(TENANT, &[b"list/", &list.to_be_bytes()[..]].concat())
 }
 
-fn all() -> Span {
+/// The keys of all lists.
+pub(super) fn all() -> Span {
     let prefix = keys::sql::kv_key(TENANT, b"list/");
     Span { end: keys::span::prefix_end(&prefix), start: prefix }
 }
@@ -59,6 +64,11 @@ impl Lists {
     /// Reads and appends until told to stop.
     pub(super) async fn appender(self: Arc<Self>, client: Client, signals: Signals) {
         while signals.may_write(self.pause_ms_max).await {
+            if random::below(8) == 0 {
+                let looked = self.look_back(&client).await;
+                self.history.looked(looked.err().map(|error| Failure::from(&error)));
+                continue;
+            }
             let invoked = self.history.now();
             let read_only = random::below(4) == 0;
             let options = TransactionOptions {
@@ -105,6 +115,50 @@ impl Lists {
             operations.push(Operation { list, seen, appended });
         }
         transaction.commit().await
+    }
+
+    /// A list as it was at a moment not long ago, and its versions since: what each of them holds had been committed when it was
+    /// current, and nothing else.
+    async fn look_back(&self, client: &Client) -> Result<(), Error> {
+        let newest = client.timestamp().await?.timestamp;
+        // Often a moment ago: by then some replicas have all of it, and others do not.
+        let at = newest.saturating_sub(random::below(BACK_MAX) >> (4 * random::below(3)));
+        let list = random::below(u64::from(self.lists)) as u32;
+        let seen = |value: Option<&Bytes>| [Operation { list, seen: decode(value), appended: None }];
+        let mut past = client.past(at);
+        let read = past.get(key(list)).await;
+        past.rollback().await;
+        let then = read?;
+        self.snapshots.note(at, &seen(then.as_ref()));
+        let key = key(list);
+        let end = keys::span::successor(&key);
+        let mut left = Some(VersionsLeft::all(Span { start: key, end }));
+        let (mut first, mut until) = (None, newest);
+        while let Some(wanted) = left.take() {
+            let bytes_max = 1 + random::below(4096) as usize;
+            let page = client.versions(wanted, at, newest, bytes_max).await?;
+            for version in page.versions {
+                if version.timestamp > until {
+                    let begun = version.timestamp;
+                    self.history.violation(format!("of list {list} a version of {begun} follows {until}"));
+                }
+                // All of them would be too much to look at.
+                if random::below(16) == 0 {
+                    self.snapshots.note(version.timestamp, &seen(version.value.as_ref()));
+                    self.snapshots.note(until, &seen(version.value.as_ref()));
+                }
+                until = version.timestamp.saturating_sub(1);
+                first = Some(version);
+            }
+            left = page.left;
+        }
+        let first = first.filter(|version| version.timestamp <= at).and_then(|version| version.value);
+        if first != then {
+            self.history.violation(format!(
+                "at {at} list {list} was {then:?}, its versions say that it was {first:?}"
+            ));
+        }
+        Ok(())
     }
 
     /// Reads the lists as they are in the end and judges the history.

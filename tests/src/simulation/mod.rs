@@ -6,9 +6,9 @@
 //! hash over every message delivered.
 //!
 //! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
-//! (`bank`), append to lists (`lists`) and write rows of megabytes (`hoard`), by keys and values or by SQL (`sessions`),
+//! (`bank`), append to lists (`lists`), which others watch (`watches`), write rows of megabytes (`hoard`), and put jobs into a queue and take them (`queue`), by keys and values or by SQL (`sessions`, which also make branches of the past), some by the doors beside SQL's,
 //! while the scenario's faults come and go (`nemesis`), heal everything, wait for the cluster to serve again, and check: sums, acknowledged writes,
-//! dependency cycles (`cycles`) in the lists' `history`, that every key has one range (`coverage`), that the replicas are alike, that nothing panicked.
+//! dependency cycles (`cycles`) in the lists' `history`, what was read as of moments of the past, what became of each job (`jobs`), that every key has one range (`coverage`), that the replicas are alike, that nothing panicked.
 
 mod bank;
 mod borders;
@@ -19,16 +19,19 @@ mod faults;
 mod gateway;
 mod history;
 mod hoard;
+mod jobs;
 mod lists;
 mod nemesis;
 mod operator;
 mod panics;
+mod queue;
 mod quiet;
 mod report;
 mod scenario;
 mod sessions;
 mod signals;
 mod snapshots;
+mod watches;
 mod workload;
 
 use std::cell::Cell;
@@ -40,7 +43,7 @@ use env::{clock, simulation};
 use self::cluster::Cluster;
 use self::gateway::Gateway;
 use self::operator::Operator;
-pub use self::quiet::{Quiet, RoundTrips, quiet, quiet_over};
+pub use self::quiet::{Quiet, RoundTrips, quiet, quiet_over, quiet_with};
 pub use self::report::{Report, Tally};
 pub use self::scenario::Scenario;
 use self::signals::Signals;
@@ -87,7 +90,7 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
     }
     let gateways: Vec<Gateway> = (1..=2).map(|number| Gateway::new(number, &cluster)).collect();
     let workload = Workload::new(scenario, &tally);
-    let mut violations = workload.open(&gateways[0]).await;
+    let mut violations = workload.open(scenario, &gateways[0]).await;
     let terms = cluster.terms().await;
 
     let signals: Vec<Signals> = gateways.iter().map(|_| Signals::default()).collect();
@@ -126,12 +129,15 @@ async fn play(seed: u64, scenario: &Scenario) -> Outcome {
         violations.extend(cluster.unfinished().await);
         violations.extend(cluster.compare_replicas().await);
         violations.extend(cluster.comes_to_rest().await);
+        violations.extend(cluster.settle_sleep().await);
+        violations.extend(cluster.wakes_at_once(gateways[1].client()).await);
     }
     violations.extend(tally.take_violations());
     let failovers = cluster.terms().await.saturating_sub(terms);
     let report = Report {
         faults: faults.get(),
         failovers,
+        follower_reads: gateways.iter().map(|gateway| gateway.client().follower_reads()).sum(),
         network: cluster.network_counts(),
         seconds: clock::now().duration_since(began).as_secs(),
         ..Report::from_tally(seed, scenario, &tally)

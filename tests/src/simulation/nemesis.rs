@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::{clock, random};
 
 use super::cluster::Cluster;
 use super::faults::Faults;
 use super::gateway::{self, Gateway};
 use super::operator::Operator;
+use super::queue;
 use super::scenario::{Odds, Scenario};
 use super::signals::Signals;
 use super::workload::Workload;
@@ -25,6 +27,9 @@ const LATE: Duration = Duration::from_secs(60);
 /// How long it may take until a node's replicas are replaced.
 const REPLACING: Duration = Duration::from_secs(20);
 
+/// How long it may take until another leads a range whose leader has died, where all others live.
+const BEREAVED: Duration = Duration::from_secs(20);
+
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Crash,
@@ -34,6 +39,8 @@ enum Fault {
     Isolate,
     OneWay,
     LeaseTrap,
+    Sever,
+    Bereave,
     Split,
     MoveAway,
     Swap,
@@ -95,6 +102,8 @@ fn draw(odds: &Odds) -> Option<Fault> {
         (Fault::Isolate, odds.isolate),
         (Fault::OneWay, odds.one_way),
         (Fault::LeaseTrap, odds.lease_trap),
+        (Fault::Sever, odds.sever),
+        (Fault::Bereave, odds.bereave),
         (Fault::Split, odds.split),
         (Fault::MoveAway, odds.move_away),
         (Fault::Swap, odds.swap),
@@ -124,6 +133,20 @@ fn draw(odds: &Odds) -> Option<Fault> {
     })
 }
 
+/// A key of the bank or the lists, or the place of one.
+fn any_key() -> Bytes {
+    let (prefix, keys) = match random::below(5) {
+        0 => ("transfer/", 300),
+        1 | 2 => ("account/", 24),
+        _ => ("list/", 16),
+    };
+    let mut name = [prefix.as_bytes(), &(random::below(keys) as u32).to_be_bytes()].concat();
+    if prefix == "transfer/" {
+        name = [prefix.as_bytes(), &random::below(keys).to_be_bytes()].concat();
+    }
+    keys::sql::kv_key(1, &name)
+}
+
 struct Nemesis<'a> {
     cluster: &'a mut Cluster,
     scenario: &'a Scenario,
@@ -137,6 +160,9 @@ struct Nemesis<'a> {
 impl Nemesis<'_> {
     async fn inflict(&mut self, fault: Fault) {
         tracing::info!(?fault, "begins");
+        if self.scenario.sleep_after_ms.is_some() && self.cluster.asleep().await.1 > 0 {
+            self.count(|faults| faults.asleep += 1);
+        }
         match fault {
             Fault::Crash => self.crash_one(200, 6_000).await,
             Fault::Stop => self.stop_one().await,
@@ -145,6 +171,8 @@ impl Nemesis<'_> {
             Fault::Isolate => self.isolate(),
             Fault::OneWay => self.one_way(),
             Fault::LeaseTrap => self.lease_trap().await,
+            Fault::Sever => self.sever().await,
+            Fault::Bereave => self.bereave().await,
             Fault::Split => self.split(),
             Fault::MoveAway => self.move_away().await,
             Fault::Swap => self.swap().await,
@@ -280,6 +308,40 @@ impl Nemesis<'_> {
         }
     }
 
+    /// A leader is cut off from those who would elect another one, for long enough that they do, and mostly from one gateway, which
+    /// then asks that one.
+    async fn sever(&mut self) {
+        let Some(sleeper) = self.cluster.sleeper().await else { return };
+        let network = self.cluster.network();
+        let leader = self.cluster.address(sleeper.leader);
+        for other in sleeper.others {
+            network.cut_both(leader, self.cluster.address(other));
+        }
+        if random::below(4) > 0 {
+            network.cut_both(leader, &gateway::name(1 + random::below(2) as u32));
+        }
+        self.count(|faults| faults.cuts += 1);
+        pause(2_000, 8_000).await;
+    }
+
+    /// The node of a leader that sleeps dies: another one must lead, whether somebody asks for it or not.
+    async fn bereave(&mut self) {
+        self.cluster.network().heal_all();
+        self.start_all().await;
+        let Some(sleeper) = self.cluster.sleeper().await.filter(|sleeper| sleeper.asleep) else { return };
+        self.crash(sleeper.leader);
+        let until = clock::now() + BEREAVED;
+        while !self.cluster.is_served_by(sleeper.range_id, &sleeper.others).await {
+            if clock::now() >= until {
+                let range = sleeper.range_id;
+                self.violations.push(format!("nobody leads range {range}, whose leader has died asleep"));
+                break;
+            }
+            clock::sleep(Duration::from_millis(100)).await;
+        }
+        self.start(sleeper.leader).await;
+    }
+
     /// A gateway with one node on one side, everybody else on the other.
     fn split(&mut self) {
         let (with, gateway) = (self.any_node(), 1 + random::below(2) as u32);
@@ -385,16 +447,8 @@ impl Nemesis<'_> {
     /// A range is divided where one of the workers' keys is, or right behind it; sometimes its leader dies meanwhile, or the
     /// new range's is sent away soon after.
     async fn divide(&mut self) {
-        let (prefix, keys) = match random::below(5) {
-            0 => ("transfer/", 300),
-            1 | 2 => ("account/", 24),
-            _ => ("list/", 16),
-        };
-        let mut name = [prefix.as_bytes(), &(random::below(keys) as u32).to_be_bytes()].concat();
-        if prefix == "transfer/" {
-            name = [prefix.as_bytes(), &random::below(keys).to_be_bytes()].concat();
-        }
-        let key = keys::sql::kv_key(1, &name);
+        let queues = self.scenario.queuers > 0 && random::below(3) > 0;
+        let key = if queues { queue::any_key() } else { any_key() };
         match random::below(4) {
             0 => {
                 // Whoever leads the range that holds the key dies while it is divided.

@@ -1,6 +1,7 @@
 //! A cluster to which nothing happens, and a session on it: what do statements cost in requests?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::{clock, simulation};
 use proto::NodeService;
@@ -43,6 +44,13 @@ impl Quiet {
         self.network.for_endpoint("operator").connect(&format!("n{number}:1"))
     }
 
+    /// How many messages go to and fro in so long a time.
+    pub async fn messages_in(&self, time: Duration) -> u64 {
+        let before = self.network.counts().messages;
+        clock::sleep(time).await;
+        self.network.counts().messages - before
+    }
+
     fn asked(&self) -> RoundTrips {
         let asked = |what| self.network.requests(&name(1), what);
         RoundTrips { ranges: asked("batch"), oracle: asked("timestamp") }
@@ -56,6 +64,11 @@ pub fn quiet(test: impl AsyncFnOnce(&Quiet)) {
 
 /// The same, its ranges cut as a scenario has them.
 pub fn quiet_over(scenario: &str, test: impl AsyncFnOnce(&Quiet)) {
+    quiet_with(scenario, |_| {}, test);
+}
+
+/// The same, with the scenario changed.
+pub fn quiet_with(scenario: &str, change: impl FnOnce(&mut Scenario), test: impl AsyncFnOnce(&Quiet)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime of one thread").block_on(async {
         let _simulation = simulation::enter(1);
@@ -64,11 +77,12 @@ pub fn quiet_over(scenario: &str, test: impl AsyncFnOnce(&Quiet)) {
         scenario.network.loss_per_10_000 = 0;
         scenario.network.slow_per_mille = 0;
         scenario.network.duplicates_per_mille = 0;
+        change(&mut scenario);
         let mut cluster = Cluster::new(&scenario);
         cluster.form().await.expect("a cluster");
         let gateway = Gateway::new(1, &cluster);
         cluster.wait_serving(gateway.client()).await;
-        clock::sleep(std::time::Duration::from_secs(3)).await;
+        clock::sleep(Duration::from_secs(3)).await;
         let (session, client) = (gateway.connect().await, gateway.client());
         let quiet = Quiet { session, client, network: cluster.network().clone() };
         test(&quiet).await;

@@ -27,6 +27,9 @@ struct Seen {
     unavailable: u64,
     too_old: u64,
     divided: u64,
+    watched: u64,
+    taken: u64,
+    branched: u64,
     violations: Vec<String>,
 }
 
@@ -76,6 +79,21 @@ impl Tally {
     /// A transaction that only reads was finished.
     pub(super) fn read(&self) {
         self.0.lock().reads += 1;
+    }
+
+    /// So many changes that a watch was told of were found to be committed.
+    pub(super) fn watched(&self, changes: u64) {
+        self.0.lock().watched += changes;
+    }
+
+    /// So many jobs of the queue were taken by a transaction that was acknowledged.
+    pub(super) fn taken(&self, jobs: u64) {
+        self.0.lock().taken += jobs;
+    }
+
+    /// A branch was made, changed, and flashed back.
+    pub(super) fn branched(&self) {
+        self.0.lock().branched += 1;
     }
 
     /// A transaction ended with an error. One that no fault explains is a violation.
@@ -132,6 +150,14 @@ pub struct Report {
     pub too_old: u64,
     /// Transactions that were refused because their keys are in several ranges.
     pub divided: u64,
+    /// Requests that replicas have answered that did not lead.
+    pub follower_reads: u64,
+    /// Changes that watchers were told of, and found to be committed.
+    pub watched: u64,
+    /// Jobs of the queue that were taken.
+    pub taken: u64,
+    /// Branches that were made, changed, and flashed back.
+    pub branched: u64,
     /// What the nemesis did.
     pub faults: Faults,
     /// Changes of leaders after the start, over all ranges.
@@ -160,6 +186,10 @@ impl Report {
             unavailable: seen.unavailable,
             too_old: seen.too_old,
             divided: seen.divided,
+            follower_reads: 0,
+            watched: seen.watched,
+            taken: seen.taken,
+            branched: seen.branched,
             faults: Faults::default(),
             failovers: 0,
             network: Counts::default(),
@@ -175,6 +205,11 @@ impl Report {
             ("faults", self.faults.total(), floors.faults),
             ("operations", self.faults.operations(), floors.operations),
             ("merges", self.faults.merges, floors.merges),
+            ("reads by followers", self.follower_reads, floors.follower_reads),
+            ("faults while ranges slept", self.faults.asleep, floors.asleep),
+            ("changes watched", self.watched, floors.watched),
+            ("jobs taken", self.taken, floors.taken),
+            ("branches", self.branched, floors.branched),
         ];
         let spurious = (scenario.history_ms.is_none() && self.too_old > 0)
             .then(|| format!("{} snapshots were too old, and history is kept for long", self.too_old));
@@ -190,7 +225,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided; \
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided {:>5} by followers {:>5} watched {:>4} taken {:>3} branched; \
              {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} merges {:>2} transfers {:>2} moves {:>2} resizes {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
@@ -203,6 +238,10 @@ impl fmt::Display for Report {
             self.unavailable,
             self.too_old,
             self.divided,
+            self.follower_reads,
+            self.watched,
+            self.taken,
+            self.branched,
             self.faults.crashes,
             self.faults.stops,
             self.faults.cuts,

@@ -23,6 +23,9 @@ pub struct Scenario {
     /// Whether the data is many ranges from the start, so that most transactions go over several.
     #[serde(default)]
     pub cut: bool,
+    /// And beside them are so many ranges that nobody asks anything.
+    #[serde(default)]
+    pub pieces: u64,
     /// Accounts of the bank.
     pub accounts: u32,
     /// Lists that are appended to.
@@ -34,11 +37,23 @@ pub struct Scenario {
     /// Workers of each gateway that build an index on the accounts and drop it again and again, through sessions only.
     #[serde(default)]
     pub builders: u32,
+    /// Workers of each gateway that clone what the accounts were, change that and flash it back, through sessions only.
+    #[serde(default)]
+    pub branchers: u32,
     /// Workers of each gateway that read and append to lists.
     pub appenders: u32,
     /// Workers of each gateway that read the same snapshot again and again.
     #[serde(default)]
     pub historians: u32,
+    /// Workers of each gateway that watch what is committed to the lists, by keys and values only.
+    #[serde(default)]
+    pub watchers: u32,
+    /// Workers of each gateway that put jobs into a queue, take them and look at it, by keys and values only.
+    #[serde(default)]
+    pub queuers: u32,
+    /// Workers of each gateway that count by the key-value service, and as many that put objects in a chain, through sessions only.
+    #[serde(default)]
+    pub doors: u32,
     /// How long history is kept; an hour if nothing is said.
     #[serde(default)]
     pub history_ms: Option<u64>,
@@ -63,6 +78,13 @@ pub struct Scenario {
     /// How far a node's wall clock may be from that of the others, ahead or behind.
     #[serde(default)]
     pub clock_ms_max: u64,
+    /// How far the timestamps that are closed lie behind, and from what age on the past is read from any replica; the defaults
+    /// of nodes and clients if nothing is said.
+    #[serde(default)]
+    pub closed_lag_ms: Option<u64>,
+    /// How long a range has had nothing to do before it sleeps; the node's own default if nothing is said.
+    #[serde(default)]
+    pub sleep_after_ms: Option<u64>,
     /// Rows of megabytes.
     #[serde(default)]
     pub large: Large,
@@ -142,6 +164,10 @@ pub struct Odds {
     pub one_way: u64,
     /// A leader is cut off while a follower that granted its lease restarts and another one can be elected.
     pub lease_trap: u64,
+    /// A leader, mostly one that sleeps, is cut off from the other replicas of its range, and from nobody else where that can be.
+    pub sever: u64,
+    /// The node of a leader that sleeps dies, and all others live until another leads.
+    pub bereave: u64,
     /// A gateway and one node are cut off from the rest.
     pub split: u64,
     /// A node comes back at another address.
@@ -197,6 +223,21 @@ pub struct Floors {
     /// And merges.
     #[serde(default)]
     pub merges: u64,
+    /// Requests that replicas have answered that did not lead.
+    #[serde(default)]
+    pub follower_reads: u64,
+    /// Faults that have struck while ranges slept.
+    #[serde(default)]
+    pub asleep: u64,
+    /// Changes that watchers were told of, and found to be committed.
+    #[serde(default)]
+    pub watched: u64,
+    /// Jobs of the queue that were taken.
+    #[serde(default)]
+    pub taken: u64,
+    /// Branches that were made, changed, and flashed back.
+    #[serde(default)]
+    pub branched: u64,
 }
 
 impl Odds {
@@ -234,6 +275,12 @@ impl Scenario {
             include_str!("../../simulation/members.toml"),
             include_str!("../../simulation/merges.toml"),
             include_str!("../../simulation/churn.toml"),
+            include_str!("../../simulation/followers.toml"),
+            include_str!("../../simulation/sleepers.toml"),
+            include_str!("../../simulation/watchers.toml"),
+            include_str!("../../simulation/queue.toml"),
+            include_str!("../../simulation/branches.toml"),
+            include_str!("../../simulation/doors.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
     }

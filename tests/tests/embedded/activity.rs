@@ -202,6 +202,24 @@ async fn statements_are_counted_without_their_literals() {
     cluster.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_long_is_seen_while_it_goes_on() {
+    let cluster = Embedded::start().await;
+    let (builder, watcher) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&builder, "create table t (a int primary key, n int)").await;
+    run(&builder, "insert into t select a, -a from generate_series(1, 100000) a").await;
+    let building = tokio::spawn(async move { run(&builder, "create index i on t (n)").await });
+    let mut seen = Vec::new();
+    while !building.is_finished() {
+        let all = "select kind, object, unit, done > 0, started <= now(), pid is not null from nunatak.jobs";
+        seen.extend(rows(&watcher, all).await);
+    }
+    building.await.expect("an index");
+    assert!(seen.iter().any(|row| row == "index build,public.i,rows,t,t,t"), "{seen:?}");
+    assert_eq!(one(&watcher, "select count(*) from nunatak.jobs").await, "0");
+    cluster.stop().await;
+}
+
 #[test]
 fn sessions_of_other_gateways_are_seen_and_ended() {
     if !installed("psql") {

@@ -96,7 +96,15 @@ fn row(message: &SimpleQueryMessage) -> Option<String> {
 
 /// A value as one of all that are equal to it: which of `1.0` and `1.00` stands for a group is promised by nobody.
 fn image(value: &str) -> String {
-    let is_decimal = value.contains('.')
+    // So are the bounds of a range.
+    if let Some((lower, upper)) = value.split_once(',')
+        && let Some(first) = lower.strip_prefix(['[', '('])
+        && let Some(last) = upper.strip_suffix([']', ')'])
+    {
+        let (begin, end) = (&lower[..1], &upper[upper.len() - 1..]);
+        return format!("{begin}{},{}{end}", image(first), image(last));
+    }
+    let is_decimal = value.matches('.').count() == 1
         && value.strip_prefix('-').unwrap_or(value).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if !is_decimal {
         return value.to_owned();

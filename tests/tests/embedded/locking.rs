@@ -1,7 +1,7 @@
 //! Which rows a statement locks: those that its conditions let through, and of them no more than it answers. Who waits for a row
 //! looks at it anew.
 
-use nunatak_tests::clients::{connect, rows, run};
+use nunatak_tests::clients::{code, connect, rows, run};
 use nunatak_tests::embedded::Embedded;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -381,6 +381,76 @@ async fn what_a_policy_with_a_subquery_hides_is_not_locked() {
         assert_eq!(rows(&here, locks).await, locked, "{locks}");
         assert_eq!(held(&there).await, locked, "{locks}");
         run(&here, "rollback").await;
+    }
+    cluster.stop().await;
+}
+
+/// The ids of `t` that a transaction of a client's own can have at once.
+async fn to_be_had(client: &Client) -> usize {
+    rows(client, "select id from t for update skip locked").await.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_ends_a_transaction_gives_its_rows_back() {
+    let cluster = Embedded::start().await;
+    let (here, there) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&here, TABLES).await;
+    run(&here, "alter table t split at values (3), (6)").await;
+    for round in 0..20 {
+        // What one has read, and the other has changed.
+        run(&there, "begin isolation level serializable; select n from t where id in (1, 4, 7)").await;
+        run(&there, "update t set n = n + 1 where id = 8").await;
+        run(&here, "update t set n = n + 1 where id in (1, 4, 7)").await;
+        assert_eq!(code(&there, "update t set n = n + 1 where id in (1, 4, 7)").await.code(), "40001");
+        assert_eq!(to_be_had(&here).await, 8, "once the error is told, in round {round}");
+        run(&there, "rollback").await;
+        assert_eq!(to_be_had(&there).await, 8, "rolled back, in round {round}");
+        // What fails by itself.
+        run(&there, "begin; update t set n = n + 1").await;
+        assert_eq!(to_be_had(&here).await, 0);
+        assert_eq!(code(&there, "select 1 / 0").await.code(), "22012");
+        run(&here, "select n from t for update nowait").await;
+        run(&there, "rollback").await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_who_has_committed_are_to_be_had() {
+    let cluster = Embedded::start().await;
+    let (here, there) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&here, TABLES).await;
+    run(&here, "alter table t split at values (3), (6)").await;
+    for round in 0..20 {
+        run(&here, "update t set n = n + 1").await;
+        assert_eq!(to_be_had(&here).await, 8, "in round {round}");
+        run(&here, "begin; update t set n = n + 1; commit").await;
+        run(&there, "select n from t for update nowait").await;
+        run(&here, "begin; update t set n = n + 1").await;
+        assert_eq!(to_be_had(&there).await, 0, "in round {round}");
+        run(&here, "rollback").await;
+        assert_eq!(to_be_had(&there).await, 8, "in round {round}");
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_are_those_of_a_large_transaction_that_is_over() {
+    let cluster = Embedded::start_flushing(4 << 10).await;
+    let (here, there) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&here, "create table t (id int primary key, n int not null)").await;
+    run(&here, "alter table t split at values (200), (400)").await;
+    run(&here, "insert into t select g, g from generate_series(1, 600) g").await;
+    assert_eq!(to_be_had(&there).await, 600);
+    for round in 0..3 {
+        run(&here, "begin; update t set n = n + 1").await;
+        assert_eq!(to_be_had(&there).await, 0, "in round {round}");
+        assert_eq!(code(&there, "select n from t where id = 300 for update nowait").await.code(), "55P03");
+        run(&here, "commit").await;
+        assert_eq!(to_be_had(&there).await, 600, "committed, in round {round}");
+        run(&here, "begin; update t set n = n + 1").await;
+        run(&here, "rollback").await;
+        run(&there, "select n from t for update nowait").await;
     }
     cluster.stop().await;
 }

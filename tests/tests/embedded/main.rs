@@ -2,14 +2,23 @@
 //! sessions and what they wait for, bounds.
 
 mod activity;
+mod backups;
 mod bulk;
+mod clones;
 mod cluster_settings;
+mod composites;
 mod conversations;
+mod copy_formats;
 mod databases;
 mod differential;
+mod drift;
 mod encodings;
+mod explaining;
+mod functions;
+mod history;
 mod indexes;
 mod key_changes;
+mod limits;
 mod locking;
 mod plans;
 mod points;
@@ -20,4 +29,6 @@ mod sessions;
 mod spilling;
 mod sql;
 mod temporary;
+mod usage;
+mod vectors;
 mod waiting;

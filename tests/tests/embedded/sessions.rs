@@ -159,6 +159,49 @@ async fn statements_end_when_cancelled_or_out_of_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_lasts_too_long_ends_with_its_session() {
+    let cluster = Embedded::start().await;
+    let watcher = connect(&cluster.url()).await;
+    run(&watcher, "create table t (a int primary key, n int); insert into t values (1, 0)").await;
+    let code = async |client: &Client, sql: &str| {
+        let error = client.batch_execute(sql).await.expect_err(sql);
+        error.code().map(|code| code.code().to_owned())
+    };
+    // At work: by itself, in a block, waiting for a lock.
+    for (before, sql) in [
+        ("select 1", "select pg_sleep(60)"),
+        ("begin", "select pg_sleep(60)"),
+        ("begin", "update t set n = 2 where a = 1"),
+    ] {
+        run(&watcher, "begin; update t set n = 1 where a = 1").await;
+        let client = connect(&cluster.url()).await;
+        run(&client, "set transaction_timeout = '400ms'").await;
+        run(&client, before).await;
+        assert_eq!(code(&client, sql).await.as_deref(), Some("25P04"), "{sql}");
+        assert!(client.simple_query("select 1").await.is_err(), "the session is over");
+        run(&watcher, "rollback").await;
+    }
+    // Idle, and in a block that has failed: what it has locked is free again.
+    for then in ["select 1", "select 1 / 0"] {
+        let client = connect(&cluster.url()).await;
+        run(&client, "set transaction_timeout = '400ms'; begin; update t set n = 3 where a = 1").await;
+        let _ = client.batch_execute(then).await;
+        run(&watcher, "set lock_timeout = '20s'; update t set n = n + 1 where a = 1").await;
+        assert!(client.simple_query("select 1").await.is_err(), "{then}");
+    }
+    assert_eq!(rows(&watcher, "select n from t").await, ["2"]);
+    // What is sooner goes first, and each transaction has its own time.
+    let client = connect(&cluster.url()).await;
+    run(&client, "set transaction_timeout = '10s'; set statement_timeout = '100ms'").await;
+    assert_eq!(code(&client, "select pg_sleep(60)").await.as_deref(), Some("57014"));
+    run(&client, "set statement_timeout = 0; set transaction_timeout = '900ms'").await;
+    for _ in 0..4 {
+        run(&client, "select pg_sleep(0.3)").await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_gateway_changes_in_the_schema_holds_on_the_other() {
     let mut cluster = Embedded::start().await;
     let elsewhere = cluster.add_gateway(EngineOptions::default()).await;
@@ -446,5 +489,30 @@ async fn what_a_session_keeps_by_name_is_bounded() {
     let elsewhere = cluster.url().replace("dbname=postgres", "dbname=nosuch");
     let error = tokio_postgres::connect(&elsewhere, NoTls).await.err().expect("no such database");
     assert_eq!(error.code(), Some(&SqlState::UNDEFINED_DATABASE));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_that_were_given_at_another_gateway_count_at_once() {
+    let mut cluster = Embedded::start().await;
+    let url = cluster.add_gateway(EngineOptions::default()).await;
+    let owner = connect(&cluster.url()).await;
+    run(&owner, "create role reader; create table t (id int primary key); insert into t values (1)").await;
+    run(&owner, "grant usage on schema public to reader; grant select on t to reader").await;
+    let reader = connect(&url).await;
+    run(&reader, "set role reader").await;
+    let prepared = reader.prepare("select id from t where id > $1").await.expect("a query");
+    for _ in 0..5 {
+        run(&owner, "revoke select on t from reader").await;
+        let denied = reader.query(&prepared, &[&0]).await.expect_err("no right");
+        assert_eq!(denied.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+        run(&owner, "grant select on t to reader").await;
+        assert_eq!(reader.query(&prepared, &[&0]).await.expect("a right").len(), 1);
+        run(&owner, "revoke select on t from reader").await;
+        let denied = reader.batch_execute("select id from t where id = 1").await.expect_err("no right");
+        assert_eq!(denied.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+        run(&owner, "grant select on t to reader").await;
+        assert_eq!(rows(&reader, "select id from t where id = 1").await, ["1"]);
+    }
     cluster.stop().await;
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nunatak_tests::processes::{Process, await_ready, binary, free_address};
+use serde_json::{Value, json};
 
 /// Certificates of two authorities, and a data directory.
 struct Place {
@@ -158,6 +159,35 @@ fn certificates_and_keys_fit_each_other_and_their_purpose() {
 }
 
 #[test]
+fn certificates_are_listed_for_programs() {
+    let place = Place::new();
+    place.write("certs/broken.crt", "no certificate");
+    std::fs::write(place.path("certs/a.crt"), [0x30, 0x82, 0xff]).expect("a file that is no text");
+    std::fs::create_dir(place.path("certs/b.crt")).expect("a directory");
+    let listed = run(&["cert", "list", "--format", "json", "--dir", &place.path("certs")]);
+    assert!(listed.status.success(), "{listed:?}");
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let listed = listed.as_array().expect("a list");
+    let (unreadable, listed) = listed.split_at(2);
+    assert!(unreadable.iter().all(|one| one["readable"] == false), "{unreadable:?}");
+    assert_eq!(listed.len(), 5, "{listed:?}");
+    assert_eq!(listed[0], json!({ "file": "broken.crt", "readable": false }));
+    for (one, file, role, name) in [
+        (&listed[2], "client.ann.crt", "client", "ann"),
+        (&listed[3], "gateway.crt", "gateway", "db.example"),
+        (&listed[4], "node.crt", "node", "127.0.0.1"),
+    ] {
+        let told = [&one["file"], &one["for"], &one["name"]].map(Value::as_str);
+        assert_eq!((told, &one["readable"]), ([file, role, name].map(Some), &Value::Bool(true)));
+    }
+    assert_eq!((&listed[1]["file"], &listed[1]["for"]), (&json!("ca.crt"), &json!("authority")));
+    assert_eq!(listed[4]["hosts"], json!(["127.0.0.1", "*.nodes.example"]));
+    assert!((364..=365).contains(&listed[4]["days_left"].as_i64().expect("days")), "{listed:?}");
+    let (from, until) = (listed[4]["not_before_s"].as_i64(), listed[4]["not_after_s"].as_i64());
+    assert!(from.is_some() && from < until, "{listed:?}");
+}
+
+#[test]
 fn files_rules_and_addresses_are_looked_at() {
     let place = Place::new();
     let single = |more: &[&str]| [strings(&["start-single"]), strings(more)].concat();
@@ -167,6 +197,13 @@ fn files_rules_and_addresses_are_looked_at() {
     let data = place.path("data");
     let hba = place.write("hba.conf", "host all all all\n");
     assert_found(&single(&["--data", &data, "--hba", &hba]), "line 1");
+    let hba = place.write("hba.conf", "host all all all trsut\nhost all all samehost trust\nhosts all\n");
+    let (status, said) = check(&single(&["--data", &data, "--hba", &hba]));
+    assert!(status == Some(2) && said.contains("line 1") && said.contains("line 3"), "{said}");
+    let below = format!("{file}/below");
+    assert_found(&single(&["--data", &data, "--temp", &below]), &format!("--temp {below}"));
+    assert_found(&strings(&["sql", "-f", &below]), "it cannot be read");
+    assert_found(&strings(&["sql", "-o", &below]), "it cannot be written");
     let hba = place.write("hba.conf", "hostssl all all all cert\nhost all all samehost trust\n");
     let (status, said) = check(&single(&["--data", &data, "--hba", &hba]));
     assert!(status == Some(0) && said.contains("line 1: nobody can satisfy"), "{said}");

@@ -195,6 +195,26 @@ fn demo_runs_statements_and_exits_with_their_status() {
 }
 
 #[test]
+fn the_demo_of_history_shows_all_of_it_in_a_minute() {
+    let begun = std::time::Instant::now();
+    let tour = nunatak(&["demo", "--with", "history", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let printed = String::from_utf8_lossy(&tour.stdout);
+    assert!(tour.status.success(), "{tour:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    for shown in [
+        "FLASHBACK TABLE orders",
+        "UNDROP TABLE",
+        "RESTORE DATABASE shop AS shop_then",
+        " axe  |      2",
+        "{\"id\": \"t1\", \"tags\": [\"door\"], \"state\": \"open\"}",
+        "SOFT_DELETE",
+    ] {
+        assert!(printed.contains(shown), "{shown} is missing in: {printed}");
+    }
+    assert!(nunatak(&["demo", "--with", "magic"]).status.code() == Some(2));
+}
+
+#[test]
 fn settings_come_from_flags_then_variables_then_the_file() {
     let folder = tempfile::tempdir().expect("a directory");
     let (in_file, in_variable, http) = (free_address(), free_address(), free_address());

@@ -148,7 +148,7 @@ fn with_only_the_reserve_left_writes_are_refused_and_reads_go_on() {
 
 /// Wide rows of noise until the server refuses.
 fn fill_wide(address: &str, already: u64) -> u64 {
-    let noise = "(SELECT string_agg((random() * g)::text, '') FROM generate_series(1, 50))";
+    let noise = "(SELECT string_agg((random() * (g + s))::text, '') FROM generate_series(1, 50) s)";
     let deadline = Instant::now() + PATIENCE;
     let mut taken = already;
     loop {

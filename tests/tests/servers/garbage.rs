@@ -98,7 +98,8 @@ fn what_was_dropped_or_truncated_gives_its_room_back() {
     let empty = directory_bytes(&tables);
     for table in ["dropped", "truncated", "kept"] {
         psql(&address, &format!("CREATE TABLE {table} (id int PRIMARY KEY, v text)")).expect("a table");
-        let rows = "SELECT g, (SELECT string_agg((random() * g)::text, '') FROM generate_series(1, 20))";
+        let rows =
+            "SELECT g, (SELECT string_agg((random() * (g + s))::text, '') FROM generate_series(1, 20) s)";
         let insert = format!("INSERT INTO {table} {rows} FROM generate_series(1, 5000) g");
         psql(&address, &insert).expect("rows");
     }
@@ -120,6 +121,63 @@ fn what_was_dropped_or_truncated_gives_its_room_back() {
     assert_eq!(psql(&address, "SELECT sum(length(v)) FROM kept"), sum);
     assert_eq!(psql(&address, "SELECT count(*) FROM truncated").as_deref(), Ok("0"));
     psql(&address, "INSERT INTO truncated VALUES (1, 'new')").expect("it is a table as before");
+}
+
+#[test]
+fn what_lies_below_a_clone_stays_until_the_clone_goes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut server = forgetful(folder.path(), "2s", &SMALL);
+    let address = server.address.clone();
+    let run = |statement: &str| psql(&address, statement).expect(statement);
+    run("CREATE TABLE t (id int PRIMARY KEY, v int)");
+    run("INSERT INTO t SELECT g, g FROM generate_series(1, 1000) g");
+    run("CREATE TABLE c CLONE t");
+    run("UPDATE t SET v = 0");
+    run("DROP TABLE t");
+    // Longer than history, and what holds it, last.
+    std::thread::sleep(Duration::from_secs(10));
+    let given_back =
+        |server: &Listener| server.process.log().matches("a dropped index is given back").count();
+    assert_eq!((run("SELECT sum(v) FROM c").as_str(), given_back(&server)), ("500500", 0));
+    run("CREATE TABLE d CLONE c");
+    run("DROP TABLE c");
+    server.process.kill();
+    server.process.restart();
+    server.await_sql();
+    std::thread::sleep(Duration::from_secs(10));
+    assert_eq!(run("SELECT sum(v) FROM d"), "500500");
+    run("DROP TABLE d");
+    await_within(60, "the clones, and what is below them, are given back", &server, || {
+        given_back(&server) >= 3
+    });
+    assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
+}
+
+#[test]
+fn what_tables_were_longer_ago_than_the_cluster_knows_is_cloned() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let server = forgetful(folder.path(), "2s", &SMALL);
+    let run = |statement: &str| psql(&server.address, statement).expect(statement);
+    run("ALTER DATABASE postgres SET (history = 'forever')");
+    run("CREATE TABLE s (id serial PRIMARY KEY, v int)");
+    run("COMMENT ON TABLE s IS 'numbered'");
+    run("INSERT INTO s (v) SELECT g FROM generate_series(1, 3) g");
+    std::thread::sleep(Duration::from_millis(50));
+    let moment = run("SELECT clock_timestamp()");
+    std::thread::sleep(Duration::from_millis(50));
+    run("DELETE FROM s");
+    std::thread::sleep(Duration::from_secs(10));
+    run(&format!("CREATE TABLE earlier CLONE s AS OF SYSTEM TIME '{moment}'"));
+    assert_eq!(run("SELECT count(*) FROM earlier"), "3");
+    assert_eq!(run("INSERT INTO earlier (v) VALUES (4) RETURNING id > 3"), "t");
+    run(&format!("CREATE DATABASE as_it_was CLONE postgres AS OF SYSTEM TIME '{moment}'"));
+    assert_eq!(run("SELECT count(*) FROM pg_database WHERE datname = 'as_it_was'"), "1");
+    // What nobody has kept is not to be had, whoever would keep it from now on.
+    run("ALTER DATABASE postgres RESET (history)");
+    std::thread::sleep(Duration::from_secs(10));
+    let late = format!("CREATE TABLE late CLONE s AS OF SYSTEM TIME '{moment}'");
+    let refused = psql(&server.address, &late).expect_err("what is forgotten");
+    assert!(refused.contains("kept"), "{refused}");
 }
 
 #[test]

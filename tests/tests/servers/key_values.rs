@@ -3,18 +3,18 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
+use api::credentials::Credentials;
 use api::health::HealthCheckRequest;
 use api::health::health_check_response::ServingStatus;
 use api::health::health_client::HealthClient;
 use api::kv::kv_client::KvClient;
 use api::kv::{
     BeginRequest, CommitRequest, DeleteRequest, GetRequest, Mode, RollbackRequest, ScanRequest, SetRequest,
-    WatchRequest,
 };
 use nunatak_tests::processes::{Listener, binary, free_address, installed, psql, start_single_with};
 use nunatak_tests::secured::Secured;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -118,8 +118,6 @@ async fn keys_are_written_read_and_scanned() {
     let long = GetRequest { transaction: 0, key: vec![0; 70_000].into() };
     let refused = client.0.get(long).await.expect_err("too long a key");
     assert_eq!((refused.code(), is_retryable(&refused)), (Code::InvalidArgument, false));
-    let refused = client.0.watch(WatchRequest::default()).await.expect_err("there is no watching yet");
-    assert_eq!(refused.code(), Code::Unimplemented);
     // More than any window holds.
     let mut filling = tokio::task::JoinSet::new();
     for number in 0..40 {
@@ -190,6 +188,69 @@ async fn transactions_are_serializable_and_end() {
     let gone = client.commit(waiter).await.expect_err("it is gone");
     assert_eq!(gone.code(), Code::NotFound);
     assert_eq!(client.get(0, "other").await.expect("an answer"), None);
+}
+
+/// A call of this role's, which proves nothing.
+fn of_role<T>(role: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let said = Credentials { role: role.to_owned(), password: String::new() }.to_metadata();
+    Credentials::put(request.metadata_mut(), said.expect("metadata"));
+    request
+}
+
+#[tokio::test]
+async fn what_bounds_a_role_in_sql_bounds_it_here() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let (server, kv) = start(&folder);
+    let mut owner = Client::connect(&kv).await;
+    owner.set(0, "a", "1").await.expect("set");
+    owner.set(0, "long", &"x".repeat(300_000)).await.expect("set");
+    for sql in [
+        "create role ann login; alter role ann set nunatak.statements_per_second = 2",
+        "create role ben login; alter role ben set nunatak.bytes_per_second = 50000",
+        "grant usage on schema kv to ann, ben; grant select, insert, update on kv.pairs to ann, ben",
+    ] {
+        psql(&server.address, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let get = |key: &str| GetRequest { transaction: 0, key: key.to_owned().into() };
+    let mut ann = KvClient::new(channel(&kv).await);
+    let begun = ann.begin(of_role("ann", BeginRequest { mode: Mode::ReadWrite.into() })).await;
+    let transaction = begun.expect("a transaction").into_inner().transaction;
+    let mut refused = None;
+    for _ in 0..50 {
+        if let Err(status) = ann.get(of_role("ann", get("a"))).await {
+            refused = Some(status);
+            break;
+        }
+    }
+    let status = refused.expect("ann is refused");
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let told = "too many statements a second of this role. Try again in ";
+    assert!(status.message().starts_with(told), "{status:?}");
+    assert!(is_retryable(&status));
+    // So is a scan, and what a transaction does; not its end.
+    let all = || of_role("ann", span("", "", 0, false));
+    assert_eq!(ann.scan(all()).await.expect_err("refused").code(), Code::ResourceExhausted);
+    let (key, value) = ("b".to_owned().into(), "1".to_owned().into());
+    let within = ann.set(of_role("ann", SetRequest { transaction, key, value })).await;
+    assert_eq!(within.expect_err("refused").code(), Code::ResourceExhausted);
+    ann.commit(of_role("ann", CommitRequest { transaction })).await.expect("committed");
+    for _ in 0..50 {
+        owner.get(0, "a").await.expect("others are not held up");
+    }
+    // What ben is sent counts, over whichever connection.
+    for _ in 0..2 {
+        let mut ben = KvClient::new(channel(&kv).await);
+        if let Err(status) = ben.get(of_role("ben", get("long"))).await {
+            assert!(status.message().starts_with("too many bytes a second of this role"), "{status:?}");
+            continue;
+        }
+        let status = ben.get(of_role("ben", get("a"))).await.expect_err("too much was sent");
+        assert!(status.message().starts_with("too many bytes a second of this role"), "{status:?}");
+    }
 }
 
 #[tokio::test]
@@ -276,8 +337,8 @@ fn finish(command: &mut Command, input: &str) -> Result<String, String> {
 #[test]
 fn the_command_is_a_client_of_it() {
     let folder = tempfile::tempdir().expect("a directory");
-    let (_server, kv) = start(&folder);
-    let kv = |words: &[&str], input: &str| command(&kv, words, input);
+    let (_server, address) = start(&folder);
+    let kv = |words: &[&str], input: &str| command(&address, words, input);
     assert!(kv(&["get", "a"], "").expect_err("nothing is there").contains("there is no such key"));
     assert_eq!(kv(&["set", "a", "one \\xff"], "").as_deref(), Ok(""));
     assert_eq!(kv(&["get", "a"], "").as_deref(), Ok("one \\xff"));
@@ -292,6 +353,22 @@ fn the_command_is_a_client_of_it() {
     assert_eq!(kv(&["scan", "a", "b"], "").as_deref(), Ok(""));
     assert_eq!(kv(&["delete", "b"], "").as_deref(), Ok(""));
     assert!(kv(&["delete", "b"], "").expect_err("it is gone").contains("there was no such key"));
+    // The shell, by both of its names.
+    let lines = "set e 1\nbegin\nset e 2\nget e\nrollback\nget e\nbegin read only\nget e\ncommit\n";
+    assert_eq!(kv(&["shell"], lines).as_deref(), Ok("2\n1\n1"));
+    let shell = |words: &[&str], input: &str| {
+        let mut command = Command::new(binary());
+        command.args(["sql", "--kv", address.as_str()]).args(words);
+        finish(&mut command, input)
+    };
+    assert_eq!(shell(&[], "get e\nquit\nget e\n").as_deref(), Ok("1"));
+    assert_eq!(shell(&["-c", "set e 3", "-c", "scan"], "").as_deref(), Ok("e\t3"));
+    let refused = shell(&[], "begin\nset e 4\nnonsense\nget e\n").expect_err("an error");
+    assert!(refused.contains("'nonsense' is none of") && refused.contains("rolled back"), "{refused}");
+    assert!(shell(&["-c", "begin read only", "-c", "set e 4"], "").expect_err("an error").contains("25006"));
+    assert!(shell(&["-c", "commit"], "").expect_err("an error").contains("no transaction is open"));
+    assert!(shell(&["--dbname", "x"], "").expect_err("an error").contains("cannot be used with"));
+    assert_eq!(shell(&["-c", "get e"], "").as_deref(), Ok("3"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use nunatak_tests::processes::{Process, await_ready, binary, free_address};
+use nunatak_tests::processes::{Cluster, Process, await_ready, binary, free_address, run};
 use serde_json::Value;
 
 const CANARY: &str = "a-canary-that-sings-in-the-clear";
@@ -228,7 +228,12 @@ fn the_key_may_stand_in_a_variable_and_not_in_two_places() {
     };
     let right = "07".repeat(32);
     assert!(ask(&right, &[]).status.success());
+    let printing = format!("cat {file}");
+    assert!(ask("", &["--encryption-key-command", &printing]).status.success());
     for (output, words) in [
+        (ask("", &["--encryption-key-command", "exit 7"]), "it failed (exit status: 7)"),
+        (ask("", &["--encryption-key-command", "echo 7777"]), "not a master key"),
+        (ask(&right, &["--encryption-key-command", &printing]), "both given"),
         (ask("7777", &[]), "not a master key"),
         (ask(&"08".repeat(32), &[]), "another master key"),
         (ask(&right, &["--encryption-key-file", &file]), "both given"),
@@ -237,4 +242,38 @@ fn the_key_may_stand_in_a_variable_and_not_in_two_places() {
         assert_eq!(output.status.code(), Some(2), "{complaint}");
         assert!(complaint.contains(words) && !complaint.contains("07070707"), "{complaint}");
     }
+}
+
+/// The node of a cluster with one, as `admin nodes` has it.
+fn only_node(cluster: &Cluster) -> Value {
+    let nodes =
+        run(&["admin", "nodes", "--host", &cluster.addresses[0], "--format", "json"]).expect("the nodes");
+    let nodes: Value = serde_json::from_str(&nodes).expect("JSON");
+    nodes[0].clone()
+}
+
+#[test]
+fn a_running_node_gets_a_new_data_key_and_tells_how_far_it_is() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let key = format!("NUNATAK_ENCRYPTION_KEY={}", "0f".repeat(32));
+    let cluster = Cluster::start_by(&["env".to_owned(), key], folder.path(), 1, 0);
+    let node = &cluster.nodes[0];
+    await_ready("what it is encrypted with", node, || {
+        only_node(&cluster)["encryption"]["active"].is_string()
+    });
+    let before = only_node(&cluster)["encryption"].clone();
+    assert_eq!((&before["stale_bytes"], &before["keys"]), (&0.into(), &1.into()), "{before}");
+    let rotated = run(&["admin", "rotate-key", "--host", &cluster.addresses[0], "--format", "json"]);
+    let rotated: Value = serde_json::from_str(&rotated.expect("a new key")).expect("JSON");
+    assert_ne!(rotated["active"], before["active"]);
+    assert_eq!(rotated["node_id"], 1);
+    await_ready("the new key", node, || only_node(&cluster)["encryption"]["active"] == rotated["active"]);
+    let table = run(&["admin", "nodes", "--host", &cluster.addresses[0]]).expect("the nodes");
+    assert!(table.contains("encryption"), "{table}");
+    // One without a key has none to give.
+    let other = tempfile::tempdir().expect("a directory");
+    let plain = Cluster::start(other.path(), 1, 0);
+    let refused = run(&["admin", "rotate-key", "--host", &plain.addresses[0]]).expect_err("not encrypted");
+    assert!(refused.contains("the node's directory is not encrypted"), "{refused}");
+    assert_eq!(only_node(&plain)["encryption"], Value::Null);
 }

@@ -2,15 +2,22 @@
 //!
 //! One binary holds them all: each more links the whole database once more.
 
+mod attacks;
 mod audit;
+mod backups;
+mod buckets;
 mod check_config;
 mod colocated;
 mod commands;
 mod divisions;
+mod door_noise;
+mod drift;
 mod extremes;
 mod failover;
+mod followers;
 mod full_disk;
 mod garbage;
+mod graphql;
 mod heavy_statements;
 mod hot_row;
 mod key_values;
@@ -25,9 +32,14 @@ mod pgbench;
 mod protocol;
 mod psql;
 mod reflection;
+mod rights;
 mod security;
 mod shell;
+mod sleeping;
 mod slow_links;
+mod subscriptions;
 mod temporary;
+mod traces;
 mod unsafe_recover;
+mod watching;
 mod wrong_input;

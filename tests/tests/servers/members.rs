@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Client, TransactionOptions};
 use env::clock;
-use nunatak_tests::processes::{Cluster, await_ready, run};
+use nunatak_tests::processes::{Cluster, await_ready, installed, psql, run};
 use nunatak_tests::simulation::{Quiet, quiet_over};
 use proto::v1::{
     AddReplicaRequest, DecommissionRequest, DirectoryRequest, DrainRequest, MoveReplicaRequest, NodeState,
@@ -241,4 +241,40 @@ fn what_is_so_is_left_and_what_cannot_be_is_refused() {
             "ranges have three replicas, and there are three nodes"
         );
     });
+}
+
+/// Whichever node or gateway is asked, and whichever node leads.
+#[test]
+fn what_is_asked_most_is_told_by_everybody() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let cluster = Cluster::start(folder.path(), 3, 1);
+    let sql = &cluster.gateways[0].address;
+    let ask = |text: &str| psql(sql, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    ask(
+        "create table t (a int primary key, n int); insert into t select a, 0 from generate_series(1, 100) a",
+    );
+    ask("alter table t split at values (50)");
+    // The root range's keys are the last ones.
+    let behind = "select range_id from nunatak.ranges where end_key is not null and start_key <> 'r'";
+    let hot = ask(&format!("{behind} order by start_key desc limit 1"));
+    let told_by = |host: &str| {
+        let answer =
+            run(&["admin", "ranges", "--by-load", "--host", host, "--format", "json"]).expect("ranges");
+        let ranges: Value = serde_json::from_str(&answer).expect("JSON");
+        let first = &ranges.as_array().expect("a list")[0];
+        (first["range_id"].to_string(), first["requests_per_second"].as_u64(), first["bytes"].as_u64())
+    };
+    let updates = "begin; update t set n = n + 1 where a = 99; commit;".repeat(50);
+    await_ready("a hot range", &cluster.nodes[0], || {
+        ask(&updates);
+        cluster.addresses.iter().all(|host| {
+            let (range, rate, bytes) = told_by(host);
+            range == hot && rate.is_some_and(|rate| rate > 0) && bytes.is_some()
+        })
+    });
+    let first = "select range_id from nunatak.ranges order by requests_per_second desc nulls last limit 1";
+    assert_eq!(ask(first), hot);
 }

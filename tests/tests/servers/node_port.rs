@@ -39,7 +39,7 @@ struct Truth {
 impl Truth {
     async fn ask(nodes: &[Arc<dyn NodeService>]) -> Self {
         let directory = nodes[0].directory(DirectoryRequest::default()).await.expect("a directory");
-        let ranges = nodes[0].ranges(RangesRequest {}).await.expect("the ranges").ranges;
+        let ranges = nodes[0].ranges(RangesRequest::default()).await.expect("the ranges").ranges;
         let cluster_id = directory.cluster_id.clone();
         let (mut greetings, mut timestamp) = (Vec::new(), 0);
         for node in nodes {
@@ -167,7 +167,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
     let leads = RaftVote { committed: true, ..vote };
     let log_id = RaftLogId { term, index: 1000 };
     let sender = Truth::pick(&truth.greetings, random).clone();
-    match random.random_range(0..18) {
+    match random.random_range(0..19) {
         0 => {
             let request = RaftVoteRequest {
                 target: Some(target),
@@ -197,6 +197,7 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
                 prev_log_id: Some(RaftLogId { term, index: 999 }),
                 entries,
                 leader_commit: Some(log_id),
+                closed: None,
             };
             let requests: Vec<RaftAppendRequest> = (0..3).map(|_| mutate(&request, random)).collect();
             if let Ok(mut answers) = node.raft_append(Box::pin(futures::stream::iter(requests))).await {
@@ -245,6 +246,8 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
                 disk: Some(DiskRoom { bytes_available: 1 << 40, bytes_reserved: 1 << 20 }),
                 wall_ms: env::clock::wall_ms(),
                 newest_command_format: 3,
+                data_keys: Some(DataKeys { active: 7, keys: 2, stale_bytes: 1 << 40 }),
+                heard_by: 1,
             };
             drop(node.node_heartbeat(mutate(&request, random)).await);
         }
@@ -300,12 +303,28 @@ async fn bother(to: usize, node: &dyn NodeService, truth: &Truth, random: &mut S
         11 => drop(
             node.timestamp(mutate(&TimestampRequest { cluster_id, count: 1, forward: false }, random)).await,
         ),
-        12 => drop(node.directory(mutate(&DirectoryRequest { cluster_id }, random)).await),
+        12 => drop(
+            node.directory(mutate(&DirectoryRequest { cluster_id, ..DirectoryRequest::default() }, random))
+                .await,
+        ),
         13 => match random.random_range(0..8) {
             0 => drop(node.init(InitRequest::default()).await),
             1 => drop(node.check_consistency(CheckConsistencyRequest {}).await),
-            _ => drop(node.ranges(RangesRequest {}).await),
+            _ => drop(node.ranges(RangesRequest::default()).await),
         },
+        15 => {
+            let sleep = RaftSleep {
+                range_id: target.range_id,
+                replica_id: target.replica_id,
+                from_replica_id: target.from_replica_id,
+                term,
+                last_log_id: Some(log_id),
+            };
+            let woken = vec![target.range_id];
+            let (epoch, asked) = (1, vec![sleep]);
+            let request = RaftSleepRequest { target: Some(target), epoch, asked, woken, unheard: false };
+            drop(node.raft_sleep(mutate(&request, random)).await);
+        }
         14 => bother_stream(&truth.greetings[to].address, truth, random).await,
         _ => {
             let mut request = mutate(&truth.batch(random), random);

@@ -127,6 +127,27 @@ fn objects_are_written_and_read_byte_by_byte() {
     for number in 0..99 {
         assert_eq!(raw.receive(), integer(number));
     }
+    // The same in frames of zstd, here of one raw block. A long answer comes in one; what is wrong is answered as ever.
+    let frame = |request: &[u8]| {
+        let block = (((request.len() as u32) << 3) | 1).to_le_bytes();
+        let head = [5, 0x28, 0xb5, 0x2f, 0xfd, 0x20, u8::try_from(request.len()).expect("a short request")];
+        [&head[..], &block[..3], request].concat()
+    };
+    assert_eq!(raw.ask(&frame(&set("zipped", &integer(7)))), NULL);
+    assert_eq!(raw.ask(&frame(&get("zipped"))), integer(7));
+    assert_eq!(raw.ask(&get("zipped")), integer(7));
+    let long = [&b"\x02\x10\0"[..], &[b'x'; 4096]].concat();
+    raw.ask(&set("zipped", &long));
+    assert_eq!(raw.ask(&get("zipped")), long);
+    let zipped = raw.ask(&frame(&get("zipped")));
+    assert_eq!(&zipped[..5], b"\x08\x28\xb5\x2f\xfd");
+    assert!(zipped.len() < 100, "{zipped:?}");
+    assert_eq!(raw.ask(&frame(&set("zipped", b"\x02\0\x01\0"))), ERROR);
+    for wrong in [&b"\x05"[..], b"\x05zstd", &frame(b"\xff"), &frame(b"\x05"), &frame(&get("k"))[..9]] {
+        let mut raw = Raw::connect(&objects);
+        raw.send(wrong);
+        assert_eq!(raw.rest(), framed(ERROR), "{wrong:?}");
+    }
     raw.send(b"\xff");
     assert_eq!(raw.rest(), b"", "CLOSE has no answer");
     assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
@@ -208,6 +229,57 @@ fn objects_are_rows_for_sql() {
 }
 
 #[test]
+fn what_bounds_a_role_in_sql_bounds_it_here() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let (server, objects) = start(&folder);
+    let sql = |text: &str| psql(&server.address, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let (mut owner, mut ann) = (Raw::connect(&objects), Raw::connect(&objects));
+    owner.ask(&set("k", &integer(7)));
+    owner.ask(&set("long", &[&b"\x02\xff\xff"[..], &[b'x'; 65535]].concat()));
+    sql("create role ann login; grant usage on schema objects to ann; \
+         grant select, insert, update on objects.objects to ann; \
+         alter role ann set nunatak.statements_per_second = 5");
+    let auth = |role: &str| [&b"\x03\0\x03"[..], role.as_bytes(), b"\0\0"].concat();
+    assert_eq!(ann.ask(&auth("ann")), NULL);
+    // A request counts once, however many statements it takes.
+    assert_eq!(ann.ask(&set("k", &integer(8))), integer(7));
+    let refused = (0..50).position(|_| ann.ask(&get("k")) == ERROR);
+    assert!(refused.is_some_and(|place| place >= 4), "{refused:?}");
+    for _ in 0..50 {
+        assert_eq!(owner.ask(&get("k")), integer(8), "others are not held up");
+    }
+    // Who waits goes on; nothing of what was refused was done.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(ann.ask(&get("k")), integer(8));
+    // Bytes count, those that were sent last before a goodbye among them.
+    sql("create role ben login; grant usage on schema objects to ben; \
+         grant select on objects.objects to ben; alter role ben set nunatak.bytes_per_second = 20000");
+    let mut ben = Raw::connect(&objects);
+    assert_eq!(ben.ask(&auth("ben")), NULL);
+    ben.0.write_all(&[framed(&get("long")), framed(b"\xff")].concat()).expect("sent");
+    assert!(ben.rest().len() > 65535);
+    let mut ben = Raw::connect(&objects);
+    assert_eq!(ben.ask(&auth("ben")), NULL);
+    assert_eq!(ben.ask(&get("k")), ERROR, "too much was sent before");
+    // New connections count with the first session, and there is none beyond.
+    sql("create role cat login; grant usage on schema objects to cat; \
+         grant select on objects.objects to cat; alter role cat set nunatak.connections_per_second = 2");
+    let comes = || {
+        let mut cat = Raw::connect(&objects);
+        assert_eq!(cat.ask(&auth("cat")), NULL);
+        cat.ask(&get("k")) == integer(8)
+    };
+    assert!(comes());
+    assert!((0..50).any(|_| !comes()), "cat comes as often as it likes");
+    // What was done through this door is counted as what was done through that of SQL.
+    let counted = "select n_tup_ins >= 2, n_tup_upd >= 1 from pg_stat_user_tables where relname = 'objects'";
+    assert_eq!(sql(counted), "t|t");
+}
+
+#[test]
 fn what_is_malformed_is_answered_and_the_last() {
     let folder = tempfile::tempdir().expect("a directory");
     let (server, objects) = start(&folder);
@@ -265,7 +337,7 @@ fn garbage_harms_nobody() {
         if round % 4 != 0 && bytes.len() > 9 {
             let inner = bytes.len() as u64 - 8;
             bytes[..8].copy_from_slice(&inner.to_be_bytes());
-            bytes[8] = (next() % 4) as u8;
+            bytes[8] = (next() % 6) as u8;
         }
         let mut raw = Raw::connect(&objects);
         // The server may have closed already.
@@ -415,7 +487,7 @@ fn python_speaks_it() {
     assert!(command(&["set", "answer", "no JSON"]).is_err());
     let script = r#"
 import asyncio, sys
-from nunatak_kv import AsyncClient, Client, Link, RefusedError
+from nunatak_kv import AsyncClient, Change, Client, Link, RefusedError, Resolved
 
 host, port = sys.argv[1], int(sys.argv[2])
 with Client(host, port) as client:
@@ -436,6 +508,43 @@ async def main():
         assert await asyncio.gather(*(client.get(f"k{n}") for n in range(100))) == list(range(100))
 
 asyncio.run(main())
+
+def take(events, count):
+    changes = []
+    for event in events:
+        if isinstance(event, Change):
+            changes.append((event.key, event.value, event.removed))
+        if len(changes) == count:
+            return changes
+
+with Client(host, port) as watching, Client(host, port) as client:
+    events = watching.watch(prefix="w")
+    begun = next(events)
+    assert isinstance(begun, Resolved), begun
+    client.set("v", 1)
+    client.set("w", [1])
+    client.set("w", None)
+    client.delete("w")
+    expected = [("w", [1], False), ("w", None, False), ("w", None, True)]
+    assert take(events, 3) == expected
+    events.close()
+
+async def again():
+    async with AsyncClient(host, port) as client:
+        changes = []
+        async for event in client.watch("w", since=begun.timestamp):
+            if isinstance(event, Change):
+                changes.append((event.key, event.value, event.removed))
+            if len(changes) == 3:
+                return changes
+
+assert asyncio.run(again()) == expected
+try:
+    with Client(host, port) as client:
+        next(client.watch("w", since=(1 << 64) - 1))
+    raise SystemExit("the future was watched")
+except RefusedError:
+    pass
 print("done")
 "#;
     assert_eq!(output(python(&["-c", script]).args([host, port])).as_deref(), Ok("done"));

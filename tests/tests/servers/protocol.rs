@@ -295,8 +295,12 @@ async fn a_string_of_short_statements_can_be_cancelled(server: &Listener) {
         let outcome = client.batch_execute(&string).await;
         (client, outcome)
     });
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    cancel.cancel_query(NoTls).await.expect("a cancel request");
+    // A request that comes before the string has arrived cancels nothing.
+    let begun = Instant::now();
+    while !running.is_finished() && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        cancel.cancel_query(NoTls).await.expect("a cancel request");
+    }
     let (client, outcome) =
         tokio::time::timeout(PATIENCE, running).await.expect("an end in time").expect("no panic");
     assert_eq!(outcome.expect_err("cancelled").code(), Some(&SqlState::QUERY_CANCELED));

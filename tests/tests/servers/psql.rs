@@ -4,43 +4,43 @@ use std::process::Command;
 
 use nunatak_tests::processes::{installed, psql, start_single};
 
-/// The commands, and what is known to be missing of three of them.
-const COMMANDS: [(&str, Option<&str>); 35] = [
-    (r"\d", None),
-    (r"\d pg_class", None),
-    (r"\d t", None),
-    (r"\d t*", None),
-    (r"\d t_pkey", None),
-    (r"\d+ t", None),
-    (r"\d parent", None),
-    (r"\d child", None),
-    (r"\d+ child", None),
-    (r"\d child_id_seq", None),
-    (r"\d seen", None),
-    (r"\d+ seen", None),
-    (r"\dC", None),
-    (r"\dD", None),
-    (r"\dRp", None),
-    (r"\dS", None),
-    (r"\dT", None),
-    (r"\db", None),
-    (r"\dd", Some("pg_catalog.pg_opclass")),
-    (r"\df", None),
-    (r"\di", None),
-    (r"\dn", None),
-    (r"\dn+", None),
-    (r"\do", None),
-    (r"\dp", None),
-    (r"\drds", None),
-    (r"\ds", None),
-    (r"\dt", None),
-    (r"\dt+", None),
-    (r"\du", None),
-    (r"\du+", None),
-    (r"\dv", None),
-    (r"\dx", None),
-    (r"\l", None),
-    (r"\l+", None),
+/// The commands.
+const COMMANDS: [&str; 35] = [
+    r"\d",
+    r"\d pg_class",
+    r"\d t",
+    r"\d t*",
+    r"\d t_pkey",
+    r"\d+ t",
+    r"\d parent",
+    r"\d child",
+    r"\d+ child",
+    r"\d child_id_seq",
+    r"\d seen",
+    r"\d+ seen",
+    r"\dC",
+    r"\dD",
+    r"\dRp",
+    r"\dS",
+    r"\dT",
+    r"\db",
+    r"\dd",
+    r"\df",
+    r"\di",
+    r"\dn",
+    r"\dn+",
+    r"\do",
+    r"\dp",
+    r"\drds",
+    r"\ds",
+    r"\dt",
+    r"\dt+",
+    r"\du",
+    r"\du+",
+    r"\dv",
+    r"\dx",
+    r"\l",
+    r"\l+",
 ];
 
 #[test]
@@ -56,21 +56,15 @@ fn what_psql_asks_of_the_catalog_is_answered() {
         .expect("tables that hang together");
     let (host, port) = server.address.rsplit_once(':').expect("host:port");
     let mut wrong = Vec::new();
-    for (command, missing) in COMMANDS {
+    for command in COMMANDS {
         let output = Command::new("psql")
             .args(["-X", "-h", host, "-p", port, "-U", "postgres", "-d", "postgres", "-c", command])
             .output()
             .expect("psql runs");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        let expected = match missing {
-            // Of an empty list psql says so here.
-            None => {
-                let empty = complaint.is_empty() || complaint.starts_with("Did not find any");
-                empty && output.status.success()
-            }
-            Some(what) => complaint.contains(what),
-        };
-        if !expected {
+        // Of an empty list psql says so here.
+        let is_empty = complaint.is_empty() || complaint.starts_with("Did not find any");
+        if !is_empty || !output.status.success() {
             wrong.push(format!("{command}: {complaint}"));
         }
     }

@@ -195,6 +195,8 @@ async fn make_all_calls(cluster: &Cluster) {
         plain.call("TransferLeader", &[("range_id", 77), ("node_id", 1)]).await.expect_err("no such range");
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     assert!(refused.message().contains("no range 77"), "{refused}");
+    let refused = plain.call("RotateKey", &[]).await.expect_err("it is not encrypted");
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
     for method in ["CheckConsistency", "History"] {
         plain.call(method, &[]).await.expect("an answer");
     }

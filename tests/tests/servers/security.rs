@@ -579,7 +579,7 @@ fn certificates_decide_what_processes_may_ask() {
     ask(&["init", "--host", &address], "gateway").unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
     ask(&["admin", "nodes", "--host", &address], "gateway").expect("an answer");
     let said = ask(&["admin", "nodes", "--host", &address], "client.postgres").expect_err("a refusal");
-    assert!(said.contains("does not allow the call nodes"), "{said}");
+    assert!(said.contains("does not allow calls of nodes"), "{said}");
     assert!(!run(&["admin", "nodes", "--host", &address]).status.success());
     let gateway = ["gateway", "--listen", &sql, "--join", &address, "--http", "127.0.0.1:0"];
     let gateway = start(&gateway, "gateway", "gateway.log");
@@ -597,7 +597,8 @@ fn certificates_decide_what_processes_may_ask() {
     runtime.block_on(async {
         use proto::Network as _;
         for (name, is_refused) in [("gateway", true), ("client.postgres", true), ("node", false)] {
-            let node = proto::grpc::GrpcNetwork::new(Some(tls(name))).connect(&address);
+            let tls = proto::grpc::MutualTls::new(&tls(name)).expect("certificates");
+            let node = proto::grpc::GrpcNetwork::new(Some(tls)).connect(&address);
             let answer = node.raft_vote(Default::default()).await;
             let refused = answer.err().is_some_and(|status| status.code() == proto::Code::PermissionDenied);
             assert_eq!(refused, is_refused, "{name}");

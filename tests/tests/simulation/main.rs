@@ -3,3 +3,4 @@
 mod ranges;
 mod round_trips;
 mod seeds;
+mod sleeping;

@@ -5,12 +5,15 @@ mod nodes;
 mod replicas;
 mod salvage;
 
+use std::cmp::Reverse;
+
 use clap::{Args, Subcommand, ValueEnum};
 use proto::Network;
 use proto::v1::{
     AddReplicaRequest, CheckConsistencyRequest, CheckConsistencyResponse, HistoryRequest, HistoryResponse,
     MergeRequest, MergeResponse, MoveReplicaRequest, NodesRequest, RangeStatus, RangesRequest,
-    RangesResponse, RemoveReplicaRequest, SplitRequest, SplitResponse, TransferLeaderRequest,
+    RangesResponse, RemoveReplicaRequest, RotateKeyRequest, SplitRequest, SplitResponse,
+    TransferLeaderRequest,
 };
 use serde_json::{Value, json};
 
@@ -50,7 +53,11 @@ pub(crate) enum Question {
     /// List the nodes: what each is for the cluster, and what it holds
     Nodes,
     /// List the ranges with their replicas
-    Ranges,
+    Ranges {
+        /// Those first that are asked most
+        #[arg(long, env = "NUNATAK_BY_LOAD")]
+        by_load: bool,
+    },
     /// Compare the replicas of every range; exit status 1 if any differ
     CheckConsistency,
     /// Find out whether every key has one range, led by a node that lives; exit status 1 if not
@@ -153,6 +160,11 @@ pub(crate) enum Question {
         #[arg(value_name = "NODE")]
         node: u64,
     },
+    /// Give the node at --host a new data key
+    ///
+    /// What it writes from now on is encrypted with that. The rest it encrypts anew bit by bit; `admin nodes` shows how much is still to
+    /// go. The old keys are forgotten then.
+    RotateKey,
     /// Show how long history is kept, or change it
     History {
         /// From now on keep it for so long: 90s, 10min, 1h, 7d, forever
@@ -190,13 +202,16 @@ impl Admin {
         let node = proto::grpc::GrpcNetwork::new(self.security.for_nodes()?).connect(self.host.as_str());
         let answer = match self.question {
             Question::Nodes => node.nodes(NodesRequest {}).await.map(|answer| nodes::list(&answer.nodes)),
-            Question::Ranges => node.ranges(RangesRequest {}).await.map(ranges),
+            Question::Ranges { by_load } => {
+                let request = RangesRequest { loads: true, ..RangesRequest::default() };
+                node.ranges(request).await.map(|response| ranges(response, by_load))
+            }
             Question::CheckConsistency => {
                 node.check_consistency(CheckConsistencyRequest {}).await.map(consistency)
             }
             Question::CheckCoverage => match node.nodes(NodesRequest {}).await {
                 Ok(nodes) => {
-                    node.ranges(RangesRequest {}).await.map(|ranges| coverage::answer(ranges, &nodes))
+                    node.ranges(RangesRequest::default()).await.map(|ranges| coverage::answer(ranges, &nodes))
                 }
                 Err(status) => Err(status),
             },
@@ -223,6 +238,9 @@ impl Admin {
             Question::Move { range: range_id, from: from_node_id, to: to_node_id } => {
                 let request = MoveReplicaRequest { range_id, from_node_id, to_node_id };
                 node.move_replica(request).await.map(replicas::answer)
+            }
+            Question::RotateKey => {
+                node.rotate_key(RotateKeyRequest {}).await.map(|answer| nodes::rotated(&answer))
             }
             Question::Drain { node: given, cancel, wait } => {
                 match nodes::given_or_asked(node.as_ref(), given).await {
@@ -263,7 +281,11 @@ impl Answer {
     }
 }
 
-fn ranges(response: RangesResponse) -> Answer {
+fn ranges(mut response: RangesResponse, by_load: bool) -> Answer {
+    if by_load {
+        let rate = |range: &RangeStatus| range.load.map(|load| (load.requests_per_second, load.bytes));
+        response.ranges.sort_by_key(|range| Reverse(rate(range)));
+    }
     let mut table = Table::new(&[
         ("range", Alignment::Right),
         ("start", Alignment::Left),
@@ -271,6 +293,8 @@ fn ranges(response: RangesResponse) -> Answer {
         ("leader", Alignment::Right),
         ("term", Alignment::Right),
         ("applied", Alignment::Right),
+        ("size", Alignment::Right),
+        ("requests/s", Alignment::Right),
         ("replicas", Alignment::Left),
     ]);
     let mut list = Vec::new();
@@ -292,6 +316,8 @@ fn ranges(response: RangesResponse) -> Answer {
             format!("n{}", descriptor.leader_node_id),
             status.term.to_string(),
             status.applied_index.to_string(),
+            status.load.map(|load| nodes::mebibytes(load.bytes)).unwrap_or_default(),
+            status.load.map(|load| load.requests_per_second.to_string()).unwrap_or_default(),
             replicas.join(" "),
         ]);
         let replicas: Vec<Value> = descriptor
@@ -308,6 +334,8 @@ fn ranges(response: RangesResponse) -> Answer {
             "range_id": descriptor.range_id, "start": hex(&span.start), "end": hex(&span.end),
             "leader_node_id": descriptor.leader_node_id, "term": status.term,
             "applied_index": status.applied_index, "log_bytes": status.log_bytes, "failure": status.failure, "replicas": replicas,
+            "bytes": status.load.map(|load| load.bytes),
+            "requests_per_second": status.load.map(|load| load.requests_per_second),
         }));
     }
     Answer { table, json: Value::Array(list), trouble: None }
@@ -355,7 +383,7 @@ fn consistency(response: CheckConsistencyResponse) -> Answer {
 fn split(response: SplitResponse) -> Answer {
     let halves = [response.left, response.right].into_iter().flatten();
     let status = |descriptor| RangeStatus { descriptor: Some(descriptor), ..RangeStatus::default() };
-    let Answer { json, .. } = ranges(RangesResponse { ranges: halves.clone().map(status).collect() });
+    let Answer { json, .. } = ranges(RangesResponse { ranges: halves.clone().map(status).collect() }, false);
     let mut table = Table::new(&[
         ("range", Alignment::Right),
         ("start", Alignment::Left),
@@ -378,7 +406,7 @@ fn split(response: SplitResponse) -> Answer {
 fn merge(response: MergeResponse) -> Answer {
     let range = response.range.unwrap_or_default();
     let status = RangeStatus { descriptor: Some(range.clone()), ..RangeStatus::default() };
-    let Answer { json, .. } = ranges(RangesResponse { ranges: vec![status] });
+    let Answer { json, .. } = ranges(RangesResponse { ranges: vec![status] }, false);
     let mut table = Table::new(&[
         ("range", Alignment::Right),
         ("start", Alignment::Left),

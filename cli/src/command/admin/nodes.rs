@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use proto::v1::{
-    DecommissionRequest, DrainRequest, HelloRequest, NodeDescriptor, NodeState, NodeStateResponse,
+    DataKeys, DecommissionRequest, DrainRequest, HelloRequest, NodeDescriptor, NodeState, NodeStateResponse,
+    RotateKeyResponse,
 };
 use proto::{Code, NodeService, Status};
 use serde_json::{Value, json};
@@ -126,6 +127,7 @@ pub(super) fn list(nodes: &[NodeDescriptor]) -> Answer {
         ("leaders", Alignment::Right),
         ("data", Alignment::Right),
         ("free disk", Alignment::Right),
+        ("encryption", Alignment::Left),
     ]);
     let mut list = Vec::new();
     for node in nodes {
@@ -143,6 +145,7 @@ pub(super) fn list(nodes: &[NodeDescriptor]) -> Answer {
             node.leaders.to_string(),
             mebibytes(node.bytes),
             disk.map_or_else(|| "-".to_owned(), |disk| mebibytes(disk.bytes_available)),
+            node.data_keys.as_ref().map_or_else(|| "-".to_owned(), encryption),
         ]);
         list.push(json!({
             "node_id": node.node_id, "address": node.address, "live": node.live, "state": state(node),
@@ -150,9 +153,45 @@ pub(super) fn list(nodes: &[NodeDescriptor]) -> Answer {
             "replicas": node.replicas, "leaders": node.leaders, "bytes": node.bytes,
             "disk_bytes_available": disk.map(|disk| disk.bytes_available),
             "disk_bytes_reserved": disk.map(|disk| disk.bytes_reserved),
+            "encryption": node.data_keys.as_ref().map(keys),
         }));
     }
     Answer { table, json: Value::Array(list), trouble: None }
+}
+
+/// The answer of a node that has a new data key.
+pub(super) fn rotated(answer: &RotateKeyResponse) -> Answer {
+    let mut table = Table::new(&[
+        ("node", Alignment::Right),
+        ("data key", Alignment::Left),
+        ("encryption", Alignment::Left),
+    ]);
+    table.row([
+        answer.node_id.to_string(),
+        data_key(answer.active),
+        answer.keys.as_ref().map_or_else(|| "-".to_owned(), encryption),
+    ]);
+    let json = json!({
+        "node_id": answer.node_id, "active": data_key(answer.active), "encryption": answer.keys.as_ref().map(keys),
+    });
+    Answer { table, json, trouble: None }
+}
+
+/// How far a node's files are under its newest data key.
+fn encryption(keys: &DataKeys) -> String {
+    match keys.stale_bytes {
+        0 => "all".to_owned(),
+        stale => format!("{} to go", mebibytes(stale)),
+    }
+}
+
+fn keys(keys: &DataKeys) -> Value {
+    json!({ "active": data_key(keys.active), "keys": keys.keys, "stale_bytes": keys.stale_bytes })
+}
+
+/// A data key as files and messages name it.
+fn data_key(number: u64) -> String {
+    format!("{number:016x}")
 }
 
 fn state(node: &NodeDescriptor) -> &'static str {
@@ -166,7 +205,7 @@ fn state(node: &NodeDescriptor) -> &'static str {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     match bytes >> 20 {
         0 if bytes > 0 => "< 1 MiB".to_owned(),
         whole => format!("{whole} MiB"),

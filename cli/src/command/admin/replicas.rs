@@ -28,7 +28,7 @@ pub(super) fn answer(response: ReplicasResponse) -> Answer {
         changed.to_owned(),
     ]);
     let status = RangeStatus { descriptor: Some(range), ..RangeStatus::default() };
-    let Answer { json, .. } = ranges(RangesResponse { ranges: vec![status] });
+    let Answer { json, .. } = ranges(RangesResponse { ranges: vec![status] }, false);
     let range = json.as_array().and_then(|ranges| ranges.first()).cloned().unwrap_or_default();
     Answer { table, json: json!({ "already": response.already, "range": range }), trouble: None }
 }

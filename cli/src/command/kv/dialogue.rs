@@ -29,7 +29,7 @@ impl Dialogue {
                 Some(line) => match parse(&line) {
                     Ok(Order::Commit) => return self.service.commit(self.transaction).await,
                     Ok(Order::Rollback) => return self.service.rollback(self.transaction).await,
-                    Ok(order) => self.carry_out(order).await,
+                    Ok(order) => carry_out(&mut self.service, self.transaction, order).await,
                     // Whoever types it types it again.
                     Err(wrong) if self.is_terminal => {
                         errln!("{wrong}");
@@ -46,34 +46,40 @@ impl Dialogue {
         }
     }
 
-    async fn carry_out(&mut self, order: Order) -> Result<(), Failure> {
-        match order {
-            Order::Get(key) => match self.service.get(self.transaction, key).await? {
-                Some(value) => outln!("{}", escape(&value)),
-                None => errln!("there is no such key"),
-            },
-            Order::Set(key, value) => self.service.set(self.transaction, key, value).await?,
-            Order::Delete(key) => {
-                if !self.service.delete(self.transaction, key).await? {
-                    errln!("there was no such key");
-                }
-            }
-            Order::Scan(start, end) => self.service.scan(self.transaction, (start, end), 0, false).await?,
-            Order::Nothing | Order::Commit | Order::Rollback => {}
-        }
-        Ok(())
-    }
-
     /// The next line; None at the end.
     async fn line(&self) -> Result<Option<String>, Failure> {
         if self.is_terminal {
             out!("kv> ");
         }
-        let read = env::task::blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|count| (count > 0).then_some(line))
-        });
-        let read = read.await.map_err(Failure::failed)?;
-        read.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))
+        next_line().await
     }
+}
+
+/// The next line of standard input; None at the end. It is read on a thread of its own.
+pub(super) async fn next_line() -> Result<Option<String>, Failure> {
+    let read = env::task::blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|count| (count > 0).then_some(line))
+    });
+    let read = read.await.map_err(Failure::failed)?;
+    read.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))
+}
+
+/// Carries out what a line orders of keys, in a transaction, or as one (0), and prints what comes of it.
+pub(super) async fn carry_out(service: &mut Service, transaction: u64, order: Order) -> Result<(), Failure> {
+    match order {
+        Order::Get(key) => match service.get(transaction, key).await? {
+            Some(value) => outln!("{}", escape(&value)),
+            None => errln!("there is no such key"),
+        },
+        Order::Set(key, value) => service.set(transaction, key, value).await?,
+        Order::Delete(key) => {
+            if !service.delete(transaction, key).await? {
+                errln!("there was no such key");
+            }
+        }
+        Order::Scan(start, end) => service.scan(transaction, (start, end), 0, false).await?,
+        Order::Nothing | Order::Commit | Order::Rollback => {}
+    }
+    Ok(())
 }

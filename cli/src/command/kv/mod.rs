@@ -3,20 +3,23 @@
 mod dialogue;
 mod order;
 mod service;
+mod shell;
 
 use std::path::PathBuf;
 
+use api::kv::WatchRequest;
 use clap::{Args, Subcommand};
 
 use self::dialogue::Dialogue;
 use self::service::Service;
+use self::shell::Shell;
 use crate::address::Address;
 use crate::escape::{Key, escape, parse_key};
 use crate::failure::Failure;
 use crate::output::outln;
 
 /// The address of the key-value service unless told otherwise.
-const KV_ADDRESS: &str = "127.0.0.1:7228";
+pub(crate) const KV_ADDRESS: &str = "127.0.0.1:7228";
 
 /// Read and write keys of a gateway's key-value service (its --kv).
 ///
@@ -81,6 +84,29 @@ pub(crate) enum Task {
         #[arg(long)]
         reverse: bool,
     },
+    /// Print changes as they are committed: the timestamp, set or delete, the key, the value, tabs between them
+    ///
+    /// It goes on until it is stopped. Where it ends with an error it says from when on to watch again.
+    Watch {
+        /// This key, or with --prefix all that begin with it, or with --end from it on; all keys if there is none
+        #[arg(value_name = "KEY", value_parser = parse_key)]
+        key: Option<Key>,
+        /// All keys that begin with KEY
+        #[arg(long, requires = "key", conflicts_with = "end")]
+        prefix: bool,
+        /// All keys from KEY on up to this one, without it
+        #[arg(long, value_name = "END", value_parser = parse_key, requires = "key")]
+        end: Option<Key>,
+        /// What was committed after this timestamp [default: after now]
+        #[arg(long, value_name = "TIMESTAMP", default_value_t = 0, hide_default_value = true)]
+        since: u64,
+        /// Print up to when all was told, too, as the timestamp and resolved
+        #[arg(long)]
+        marks: bool,
+        /// End after so many changes
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        limit: u64,
+    },
     /// Remove a key; exit status 1 if there was none
     Delete {
         /// The key
@@ -95,6 +121,15 @@ pub(crate) enum Task {
         /// Nothing is to be changed
         #[arg(long)]
         read_only: bool,
+    },
+    /// Open a shell, or carry out lines; the same as nunatak sql --kv
+    ///
+    /// Each line is a transaction by itself, unless one was begun; help lists what there is to say. Lines that are not typed end with
+    /// the first error.
+    Shell {
+        /// Carry out this line and exit; may be given many times
+        #[arg(short = 'c', long = "command", value_name = "LINE")]
+        lines: Vec<String>,
     },
 }
 
@@ -112,13 +147,29 @@ impl Kv {
                 let span = (start.map(|key| key.0), end.map(|key| key.0));
                 service.scan(0, span, limit, reverse).await?;
             }
+            Task::Watch { key, prefix, end, since, marks, limit } => {
+                let request = watched(key, prefix, end, since);
+                service.watch(request, marks, limit).await?;
+            }
             Task::Delete { key } => {
                 if !service.delete(0, key.0).await? {
                     return Err(Failure::failed("there was no such key"));
                 }
             }
             Task::Txn { read_only } => Dialogue::begin(service, read_only).await?.hold().await?,
+            Task::Shell { lines } => Shell::new(service).run(lines).await?,
         }
         Ok(())
+    }
+}
+
+/// What is to be watched.
+fn watched(key: Option<Key>, is_prefix: bool, end: Option<Key>, since: u64) -> WatchRequest {
+    let all = WatchRequest { since, ..WatchRequest::default() };
+    let Some(Key(key)) = key else { return all };
+    match end {
+        Some(Key(end)) => WatchRequest { start: key.into(), end: end.into(), ..all },
+        None if is_prefix => WatchRequest { prefix: Some(key.into()), ..all },
+        None => WatchRequest { key: Some(key.into()), ..all },
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use api::credentials::Credentials;
 use api::kv::kv_client::KvClient;
 use api::kv::{
-    BeginRequest, CommitRequest, DeleteRequest, GetRequest, Mode, RollbackRequest, ScanRequest, SetRequest,
+    BeginRequest, Change, CommitRequest, DeleteRequest, GetRequest, Mode, RollbackRequest, ScanRequest,
+    SetRequest, WatchRequest, WatchResponse,
 };
 use bytes::Bytes;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -16,10 +17,14 @@ use tonic::{Request, Status};
 use super::Kv;
 use crate::escape::escape;
 use crate::failure::{Failure, chain};
-use crate::output::outln;
+use crate::output::{errln, outln};
 
 /// How long the connection may take to open.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a gateway that says nothing is asked whether it is there, and how long the answer may take: who watches would wait for ever.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to the service.
 pub(super) struct Service {
@@ -33,7 +38,11 @@ impl Service {
         let endpoint = Endpoint::from_shared(format!("{scheme}://{}", kv.host)).map_err(|error| {
             Failure::usage(format!("--host {} is no address: {}", kv.host, chain(&error)))
         })?;
-        let mut endpoint = endpoint.connect_timeout(PATIENCE).tcp_nodelay(true);
+        let mut endpoint = endpoint
+            .connect_timeout(PATIENCE)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         if let Some(authority) = &kv.tls_ca {
             let tls = tls(authority, kv.tls_cert.as_deref(), kv.tls_key.as_deref())?;
             endpoint = endpoint.tls_config(tls).map_err(|error| Failure::usage(chain(&error)))?;
@@ -101,6 +110,34 @@ impl Service {
         Ok(())
     }
 
+    /// Prints changes, and up to when all was told if `marks` are wanted, until there were `limit` of them; 0: for ever.
+    pub(super) async fn watch(
+        &mut self,
+        request: WatchRequest,
+        marks: bool,
+        limit: u64,
+    ) -> Result<(), Failure> {
+        let mut resolved = request.since;
+        let request = self.ask(request);
+        let answers = self.client.watch(request).await.map_err(|status| refused(&status))?;
+        let (mut answers, mut told) = (answers.into_inner(), 0);
+        loop {
+            let failure = match answers.message().await {
+                Ok(Some(answer)) => {
+                    let Some(last) = tell(answer, marks, limit, &mut told) else { return Ok(()) };
+                    resolved = resolved.max(last);
+                    continue;
+                }
+                Ok(None) => Failure::failed("the gateway has ended the watch without a word"),
+                Err(status) => refused(&status),
+            };
+            if resolved > 0 {
+                errln!("nunatak: watch again with --since {resolved}");
+            }
+            return Err(failure);
+        }
+    }
+
     pub(super) async fn begin(&mut self, read_only: bool) -> Result<u64, Failure> {
         let mode = if read_only { Mode::ReadOnly } else { Mode::ReadWrite };
         let request = self.ask(BeginRequest { mode: mode.into() });
@@ -117,6 +154,24 @@ impl Service {
         let request = self.ask(RollbackRequest { transaction });
         self.client.rollback(request).await.map(drop).map_err(|status| refused(&status))
     }
+}
+
+/// Prints what a watch tells; `None`: those were `limit` changes. Else up to when all was told; 0: nothing new.
+fn tell(answer: WatchResponse, marks: bool, limit: u64, told: &mut u64) -> Option<u64> {
+    for Change { key, value, timestamp } in answer.changes {
+        match value {
+            Some(value) => outln!("{timestamp}\tset\t{}\t{}", escape(&key), escape(&value)),
+            None => outln!("{timestamp}\tdelete\t{}", escape(&key)),
+        }
+        *told = told.saturating_add(1);
+        if *told == limit {
+            return None;
+        }
+    }
+    if answer.resolved > 0 && marks {
+        outln!("{}\tresolved", answer.resolved);
+    }
+    Some(answer.resolved)
 }
 
 fn tls(authority: &Path, certificate: Option<&Path>, key: Option<&Path>) -> Result<ClientTlsConfig, Failure> {

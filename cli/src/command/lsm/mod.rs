@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::admin::OutputFormat;
-use crate::encryption::EncryptionArguments;
+use crate::encryption::{EncryptionArguments, printed};
 use crate::escape::{Key, parse_key};
 use crate::failure::{Failure, chain};
 use crate::process::refused;
@@ -52,8 +52,12 @@ pub(crate) enum Task {
     /// Seal the data keys with another master key; the present one opens nothing any more
     ChangeMasterKey {
         /// The file with the new key
-        #[arg(long, value_name = "FILE")]
-        new_encryption_key_file: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "new_encryption_key_command")]
+        new_encryption_key_file: Option<PathBuf>,
+
+        /// The command that prints it
+        #[arg(long, value_name = "COMMAND", conflicts_with = "new_encryption_key_file")]
+        new_encryption_key_command: Option<String>,
     },
 }
 
@@ -92,6 +96,16 @@ impl Lsm {
         if matches!(self.task, Task::RotateKey | Task::ChangeMasterKey { .. }) && encryption.is_none() {
             return Err(Failure::usage("--encryption-key-file is missing: the present master key"));
         }
+        let new_key = match &self.task {
+            Task::ChangeMasterKey { new_encryption_key_file, new_encryption_key_command } => {
+                match (new_encryption_key_file, new_encryption_key_command) {
+                    (Some(file), _) => Some(lsm::KeySource::File(file.clone())),
+                    (None, Some(command)) => Some(printed("--new-encryption-key-command", command)?),
+                    (None, None) => None,
+                }
+            }
+            _ => None,
+        };
         let disk: Arc<dyn env::disk::Disk> = Arc::new(env::disk::RealDisk::new());
         let store = match self.task {
             Task::RotateKey => node::OfflineStore::open_encrypting(disk, data, encryption),
@@ -115,9 +129,8 @@ impl Lsm {
                 store.db().encrypt_anew()?;
                 stats::print(&store, self.format, out)
             }
-            Task::ChangeMasterKey { new_encryption_key_file } => {
-                store.db().set_master_key(&lsm::KeySource::File(new_encryption_key_file))?;
-                Ok(())
+            Task::ChangeMasterKey { .. } => {
+                new_key.map_or(Ok(()), |key| store.db().set_master_key(&key)).map_err(Problem::from)
             }
         };
         match done {

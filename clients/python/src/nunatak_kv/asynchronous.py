@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
+from typing import AsyncIterator
 
 from . import codec
-from .codec import ClosedError, Link, Object, RefusedError
+from .codec import ClosedError, Event, Link, Object, RefusedError
 
 
 class AsyncClient:
@@ -48,6 +49,26 @@ class AsyncClient:
     async def link(self, key: str, target: str) -> Object:
         """Makes the object of a key a link to another's."""
         return await self.set(key, Link(target))
+
+    async def watch(
+        self, key: str | None = None, *, prefix: str | None = None, since: int = 0
+    ) -> AsyncIterator[Event]:
+        """What is committed to a key, to all with a prefix, or to all, from now on or after a timestamp; and marks.
+
+        The connection is of no other use meanwhile, and is closed when the iteration ends. Where that ends with an error, whoever goes
+        on with the last mark as `since` misses nothing.
+        """
+        request = codec.watch_request(key, prefix, since)
+        async with self._lock:
+            try:
+                reader, writer = await asyncio.wait_for(self._connect(), self._timeout)
+                writer.write(request)
+                await writer.drain()
+                while True:
+                    answer = await asyncio.wait_for(self._answer(reader), self._timeout)
+                    yield codec.event(answer)
+            finally:
+                self._forget()
 
     async def close(self) -> None:
         """Ends the connection."""
@@ -93,6 +114,9 @@ class AsyncClient:
         reader, writer = streams
         writer.write(request)
         await writer.drain()
+        return await self._answer(reader)
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Object:
         try:
             head = await reader.readexactly(8)
             answer = await reader.readexactly(codec.answer_length(head))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 from types import TracebackType
+from typing import Iterator
 
 from . import codec
-from .codec import ClosedError, Link, Object, RefusedError
+from .codec import ClosedError, Event, Link, Object, RefusedError
 
 
 class Client:
@@ -52,6 +53,26 @@ class Client:
         """Makes the object of a key a link to another's."""
         return self.set(key, Link(target))
 
+    def watch(
+        self, key: str | None = None, *, prefix: str | None = None, since: int = 0
+    ) -> Iterator[Event]:
+        """What is committed to a key, to all with a prefix, or to all, from now on or after a timestamp; and marks.
+
+        The connection is of no other use then, and is closed when the iteration ends. Where that ends with an error, whoever goes on with the
+        last mark as `since` on another connection misses nothing.
+        """
+        request = codec.watch_request(key, prefix, since)
+        if self._socket is None:
+            raise ClosedError("the connection is closed")
+        try:
+            self._socket.sendall(request)
+            while True:
+                yield codec.event(self._answer())
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
     def close(self) -> None:
         """Ends the connection."""
         connection, self._socket = self._socket, None
@@ -68,8 +89,7 @@ class Client:
             raise ClosedError("the connection is closed")
         try:
             self._socket.sendall(request)
-            answer = self._take(codec.answer_length(self._take(8)))
-            return codec.decode(answer)
+            return self._answer()
         except RefusedError:
             raise
         except BaseException:
@@ -77,6 +97,9 @@ class Client:
             self._socket.close()
             self._socket = None
             raise
+
+    def _answer(self) -> Object:
+        return codec.decode(self._take(codec.answer_length(self._take(8))))
 
     def _take(self, count: int) -> bytes:
         assert self._socket is not None

@@ -39,6 +39,29 @@ class Link:
     key: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """What has become of the object of a key."""
+
+    key: str
+    #: When that was committed: milliseconds since 1970 in all but the last 18 bits.
+    timestamp: int
+    #: The object; None as well if it was removed.
+    value: "Object" = None
+    removed: bool = False
+    #: Why the object cannot be told, if it cannot.
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Nothing that was committed at or below this timestamp is told any more."""
+
+    timestamp: int
+
+
+Event = Union[Change, Resolved]
+
 Object = Union[None, bool, int, float, str, Link, Sequence["Object"], Mapping[str, "Object"]]
 
 
@@ -185,6 +208,31 @@ def delete_request(key: str) -> bytes:
 def authenticate_request(role: str, password: str) -> bytes:
     """AUTH."""
     return _framed(3, _key(role) + _string(password))
+
+
+def watch_request(key: str | None, prefix: str | None, since: int) -> bytes:
+    """WATCH: a key, or all keys with a prefix; without either all."""
+    if key is not None and prefix is not None:
+        raise ValueError("a key or a prefix is watched, not both")
+    if since not in range(1 << 64):
+        raise ValueError(f"{since} is no timestamp")
+    what = b"\x01" + _string(prefix or "") if key is None else b"\x00" + _key(key)
+    return _framed(4, what + struct.pack(">Q", since))
+
+
+def event(answer: Object) -> Event:
+    """What an answer tells of a watch."""
+    if not isinstance(answer, Mapping):
+        raise MalformedError("what is told of a watch is no map")
+    resolved = answer.get("resolved")
+    if isinstance(resolved, int):
+        return Resolved(resolved)
+    key, timestamp, error = answer.get("key"), answer.get("timestamp"), answer.get("error")
+    if not isinstance(key, str) or not isinstance(timestamp, int):
+        raise MalformedError("what is told of a watch has no key or no timestamp")
+    if isinstance(error, str):
+        return Change(key, timestamp, error=error)
+    return Change(key, timestamp, answer.get("value"), removed="value" not in answer)
 
 
 def close_request() -> bytes:

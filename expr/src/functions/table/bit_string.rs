@@ -1,24 +1,25 @@
 //! Strings of bits. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{bit_string, comparison};
+use super::super::bit_string;
 use super::function;
-use crate::functions::Body::{Many, One, Two};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{Many, One, Ordered, Two};
 use crate::functions::Function;
 use crate::types::kinds::{Bit, Bool, Int4, Int8, Varbit};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function(1581, "biteq", &[Bit, Bit], Bool, Two(comparison::equal)),
-    function(1582, "bitne", &[Bit, Bit], Bool, Two(comparison::not_equal)),
-    function(1592, "bitge", &[Bit, Bit], Bool, Two(comparison::greater_or_equal)),
-    function(1593, "bitgt", &[Bit, Bit], Bool, Two(comparison::greater)),
-    function(1594, "bitle", &[Bit, Bit], Bool, Two(comparison::less_or_equal)),
-    function(1595, "bitlt", &[Bit, Bit], Bool, Two(comparison::less)),
-    function(1666, "varbiteq", &[Varbit, Varbit], Bool, Two(comparison::equal)),
-    function(1667, "varbitne", &[Varbit, Varbit], Bool, Two(comparison::not_equal)),
-    function(1668, "varbitge", &[Varbit, Varbit], Bool, Two(comparison::greater_or_equal)),
-    function(1669, "varbitgt", &[Varbit, Varbit], Bool, Two(comparison::greater)),
-    function(1670, "varbitle", &[Varbit, Varbit], Bool, Two(comparison::less_or_equal)),
-    function(1671, "varbitlt", &[Varbit, Varbit], Bool, Two(comparison::less)),
+    function(1581, "biteq", &[Bit, Bit], Bool, Ordered(Equal)),
+    function(1582, "bitne", &[Bit, Bit], Bool, Ordered(NotEqual)),
+    function(1592, "bitge", &[Bit, Bit], Bool, Ordered(GreaterOrEqual)),
+    function(1593, "bitgt", &[Bit, Bit], Bool, Ordered(Greater)),
+    function(1594, "bitle", &[Bit, Bit], Bool, Ordered(LessOrEqual)),
+    function(1595, "bitlt", &[Bit, Bit], Bool, Ordered(Less)),
+    function(1666, "varbiteq", &[Varbit, Varbit], Bool, Ordered(Equal)),
+    function(1667, "varbitne", &[Varbit, Varbit], Bool, Ordered(NotEqual)),
+    function(1668, "varbitge", &[Varbit, Varbit], Bool, Ordered(GreaterOrEqual)),
+    function(1669, "varbitgt", &[Varbit, Varbit], Bool, Ordered(Greater)),
+    function(1670, "varbitle", &[Varbit, Varbit], Bool, Ordered(LessOrEqual)),
+    function(1671, "varbitlt", &[Varbit, Varbit], Bool, Ordered(Less)),
     function(1673, "bitand", &[Bit, Bit], Bit, Two(bit_string::and)),
     function(1674, "bitor", &[Bit, Bit], Bit, Two(bit_string::or)),
     function(1675, "bitxor", &[Bit, Bit], Bit, Two(bit_string::xor)),

@@ -1,19 +1,20 @@
 //! Enums. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, enumerated};
+use super::super::enumerated;
 use super::function;
 use crate::accumulate;
-use crate::functions::Body::{Aggregate, Two, Typed};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{Aggregate, Ordered, Two, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{AnyArray, AnyEnum, Bool, Int4};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function(3508, "enum_eq", &[AnyEnum, AnyEnum], Bool, Two(comparison::equal)),
-    function(3509, "enum_ne", &[AnyEnum, AnyEnum], Bool, Two(comparison::not_equal)),
-    function(3510, "enum_lt", &[AnyEnum, AnyEnum], Bool, Two(comparison::less)),
-    function(3511, "enum_gt", &[AnyEnum, AnyEnum], Bool, Two(comparison::greater)),
-    function(3512, "enum_le", &[AnyEnum, AnyEnum], Bool, Two(comparison::less_or_equal)),
-    function(3513, "enum_ge", &[AnyEnum, AnyEnum], Bool, Two(comparison::greater_or_equal)),
+    function(3508, "enum_eq", &[AnyEnum, AnyEnum], Bool, Ordered(Equal)),
+    function(3509, "enum_ne", &[AnyEnum, AnyEnum], Bool, Ordered(NotEqual)),
+    function(3510, "enum_lt", &[AnyEnum, AnyEnum], Bool, Ordered(Less)),
+    function(3511, "enum_gt", &[AnyEnum, AnyEnum], Bool, Ordered(Greater)),
+    function(3512, "enum_le", &[AnyEnum, AnyEnum], Bool, Ordered(LessOrEqual)),
+    function(3513, "enum_ge", &[AnyEnum, AnyEnum], Bool, Ordered(GreaterOrEqual)),
     function(3514, "enum_cmp", &[AnyEnum, AnyEnum], Int4, Two(enumerated::order)),
     function(3524, "enum_smaller", &[AnyEnum, AnyEnum], AnyEnum, Two(enumerated::smaller)),
     function(3525, "enum_larger", &[AnyEnum, AnyEnum], AnyEnum, Two(enumerated::larger)),

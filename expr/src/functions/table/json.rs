@@ -1,8 +1,9 @@
 //! JSON. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, json_make, json_path, json_text, jsonb, table_json};
+use super::super::{json_make, json_path, json_text, jsonb, table_json};
 use super::function;
-use crate::functions::Body::{Many, One, Rows, Table, Two, Typed};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{Many, One, Ordered, Rows, Table, Two, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
     Any, AnyArray, AnyElement, Bool, Int4, Json, Jsonb, Jsonpath, Record, Text, TextArray,
@@ -91,6 +92,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3203, "json_object", &[TextArray, TextArray], Json, Many(json_text::object)),
     function(3204, "json_to_record", &[Json], Record, Table(table_json::record)).stable(),
     function(3205, "json_to_recordset", &[Json], Record, Table(table_json::record_set)).stable(),
+    function(3209, "jsonb_populate_record", &[AnyElement, Jsonb], AnyElement, Typed(table_json::populate))
+        .stable()
+        .lenient(),
     function(3207, "jsonb_array_length", &[Jsonb], Int4, One(jsonb::array_length)),
     function(3208, "jsonb_each", &[Jsonb], Record, Table(table_json::document_each))
         .returning(&[("key", Text), ("value", Jsonb)]),
@@ -124,6 +128,35 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3490, "jsonb_to_record", &[Jsonb], Record, Table(table_json::record)).stable(),
     function(3491, "jsonb_to_recordset", &[Jsonb], Record, Table(table_json::record_set)).stable(),
     function(3465, "jsonb_array_elements_text", &[Jsonb], Text, Rows(jsonb::elements_text)).naming("value"),
+    function(
+        3475,
+        "jsonb_populate_recordset",
+        &[AnyElement, Jsonb],
+        AnyElement,
+        Table(table_json::populate_set),
+    )
+    .stable()
+    .lenient(),
+    function(
+        3960,
+        "json_populate_record",
+        &[AnyElement, Json, Bool],
+        AnyElement,
+        Typed(table_json::populate),
+    )
+    .stable()
+    .lenient()
+    .with_defaults(1),
+    function(
+        3961,
+        "json_populate_recordset",
+        &[AnyElement, Json, Bool],
+        AnyElement,
+        Table(table_json::populate_set),
+    )
+    .stable()
+    .lenient()
+    .with_defaults(1),
     function(3478, "jsonb_object_field", &[Jsonb, Text], Jsonb, Two(jsonb::field)),
     function(3579, "jsonb_insert", &[Jsonb, TextArray, Jsonb, Bool], Jsonb, Many(jsonb::insert))
         .with_defaults(1),
@@ -149,12 +182,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .returning(&[("key", Text), ("value", Text)]),
     function(3968, "json_typeof", &[Json], Text, One(json_text::type_of)),
     function(3969, "json_array_elements_text", &[Json], Text, Rows(json_text::elements_text)).naming("value"),
-    function(4038, "jsonb_ne", &[Jsonb, Jsonb], Bool, Two(comparison::not_equal)),
-    function(4039, "jsonb_lt", &[Jsonb, Jsonb], Bool, Two(comparison::less)),
-    function(4040, "jsonb_gt", &[Jsonb, Jsonb], Bool, Two(comparison::greater)),
-    function(4041, "jsonb_le", &[Jsonb, Jsonb], Bool, Two(comparison::less_or_equal)),
-    function(4042, "jsonb_ge", &[Jsonb, Jsonb], Bool, Two(comparison::greater_or_equal)),
-    function(4043, "jsonb_eq", &[Jsonb, Jsonb], Bool, Two(comparison::equal)),
+    function(4038, "jsonb_ne", &[Jsonb, Jsonb], Bool, Ordered(NotEqual)),
+    function(4039, "jsonb_lt", &[Jsonb, Jsonb], Bool, Ordered(Less)),
+    function(4040, "jsonb_gt", &[Jsonb, Jsonb], Bool, Ordered(Greater)),
+    function(4041, "jsonb_le", &[Jsonb, Jsonb], Bool, Ordered(LessOrEqual)),
+    function(4042, "jsonb_ge", &[Jsonb, Jsonb], Bool, Ordered(GreaterOrEqual)),
+    function(4043, "jsonb_eq", &[Jsonb, Jsonb], Bool, Ordered(Equal)),
     function(4046, "jsonb_contains", &[Jsonb, Jsonb], Bool, Two(jsonb::contains)),
     function(4047, "jsonb_exists", &[Jsonb, Text], Bool, Two(jsonb::exists)),
     function(4048, "jsonb_exists_any", &[Jsonb, TextArray], Bool, Two(jsonb::exists_any)),
@@ -163,4 +196,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(5054, "jsonb_set_lax", &[Jsonb, TextArray, Jsonb, Bool, Text], Jsonb, Many(jsonb::set_lax))
         .lenient()
         .with_defaults(2),
+    // PostgreSQL has none of these.
+    function(9003, "jsonb_merge_patch", &[Jsonb, Jsonb], Jsonb, Two(jsonb::merge_patch)),
+    function(9004, "jsonb_canonical", &[Jsonb], Text, One(jsonb::canonical)),
 ];

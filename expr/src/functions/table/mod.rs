@@ -3,20 +3,25 @@
 mod aggregate;
 mod array;
 mod bit_string;
+mod citext;
 mod comparison;
 mod enumerated;
 mod extension;
+mod extent;
 mod json;
+mod lsn;
 mod money;
 mod network;
 mod number;
 mod ordered_set;
+mod sent;
 mod set;
 mod statistics;
 mod string;
 mod system;
 mod time;
 mod time_of_day;
+mod vector;
 mod window;
 mod zoned_time;
 
@@ -28,20 +33,25 @@ pub(super) const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     array::FUNCTIONS,
     bit_string::FUNCTIONS,
+    citext::FUNCTIONS,
     comparison::FUNCTIONS,
     enumerated::FUNCTIONS,
     extension::FUNCTIONS,
+    extent::FUNCTIONS,
     json::FUNCTIONS,
+    lsn::FUNCTIONS,
     money::FUNCTIONS,
     network::FUNCTIONS,
     number::FUNCTIONS,
     ordered_set::FUNCTIONS,
+    sent::FUNCTIONS,
     set::FUNCTIONS,
     statistics::FUNCTIONS,
     string::FUNCTIONS,
     system::FUNCTIONS,
     time::FUNCTIONS,
     time_of_day::FUNCTIONS,
+    vector::FUNCTIONS,
     window::FUNCTIONS,
     zoned_time::FUNCTIONS,
 ];

@@ -1,8 +1,9 @@
 //! Money. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, money};
+use super::super::money;
 use super::function;
-use crate::functions::Body::{One, Two};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{One, Ordered, Two};
 use crate::functions::Function;
 use crate::types::kinds::{Bool, Float4, Float8, Int2, Int4, Int8, Money, Text};
 
@@ -16,12 +17,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(865, "cash_div_int4", &[Money, Int4], Money, Two(money::divided_by_integer)),
     function(866, "cash_mul_int2", &[Money, Int2], Money, Two(money::times_integer)),
     function(867, "cash_div_int2", &[Money, Int2], Money, Two(money::divided_by_integer)),
-    function(888, "cash_eq", &[Money, Money], Bool, Two(comparison::equal)),
-    function(889, "cash_ne", &[Money, Money], Bool, Two(comparison::not_equal)),
-    function(890, "cash_lt", &[Money, Money], Bool, Two(comparison::less)),
-    function(891, "cash_le", &[Money, Money], Bool, Two(comparison::less_or_equal)),
-    function(892, "cash_gt", &[Money, Money], Bool, Two(comparison::greater)),
-    function(893, "cash_ge", &[Money, Money], Bool, Two(comparison::greater_or_equal)),
+    function(888, "cash_eq", &[Money, Money], Bool, Ordered(Equal)),
+    function(889, "cash_ne", &[Money, Money], Bool, Ordered(NotEqual)),
+    function(890, "cash_lt", &[Money, Money], Bool, Ordered(Less)),
+    function(891, "cash_le", &[Money, Money], Bool, Ordered(LessOrEqual)),
+    function(892, "cash_gt", &[Money, Money], Bool, Ordered(Greater)),
+    function(893, "cash_ge", &[Money, Money], Bool, Ordered(GreaterOrEqual)),
     function(894, "cash_pl", &[Money, Money], Money, Two(money::plus)),
     function(895, "cash_mi", &[Money, Money], Money, Two(money::minus)),
     function(896, "cash_mul_flt8", &[Money, Float8], Money, Two(money::times_float)),

@@ -1,8 +1,9 @@
 //! Network and hardware addresses. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, mac, network};
+use super::super::{mac, network};
 use super::function;
-use crate::functions::Body::{One, Two};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{One, Ordered, Two};
 use crate::functions::Function;
 use crate::types::kinds::{Bool, Cidr, Inet, Int4, Int8, Macaddr, Macaddr8, Text};
 
@@ -19,18 +20,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(711, "family", &[Inet], Int4, One(network::family)),
     function(730, "text", &[Inet], Text, One(network::text)),
     function(753, "trunc", &[Macaddr], Macaddr, One(mac::truncate_six)),
-    function(830, "macaddr_eq", &[Macaddr, Macaddr], Bool, Two(comparison::equal)),
-    function(831, "macaddr_lt", &[Macaddr, Macaddr], Bool, Two(comparison::less)),
-    function(832, "macaddr_le", &[Macaddr, Macaddr], Bool, Two(comparison::less_or_equal)),
-    function(833, "macaddr_gt", &[Macaddr, Macaddr], Bool, Two(comparison::greater)),
-    function(834, "macaddr_ge", &[Macaddr, Macaddr], Bool, Two(comparison::greater_or_equal)),
-    function(835, "macaddr_ne", &[Macaddr, Macaddr], Bool, Two(comparison::not_equal)),
-    function(920, "network_eq", &[Inet, Inet], Bool, Two(comparison::equal)),
-    function(921, "network_lt", &[Inet, Inet], Bool, Two(comparison::less)),
-    function(922, "network_le", &[Inet, Inet], Bool, Two(comparison::less_or_equal)),
-    function(923, "network_gt", &[Inet, Inet], Bool, Two(comparison::greater)),
-    function(924, "network_ge", &[Inet, Inet], Bool, Two(comparison::greater_or_equal)),
-    function(925, "network_ne", &[Inet, Inet], Bool, Two(comparison::not_equal)),
+    function(830, "macaddr_eq", &[Macaddr, Macaddr], Bool, Ordered(Equal)),
+    function(831, "macaddr_lt", &[Macaddr, Macaddr], Bool, Ordered(Less)),
+    function(832, "macaddr_le", &[Macaddr, Macaddr], Bool, Ordered(LessOrEqual)),
+    function(833, "macaddr_gt", &[Macaddr, Macaddr], Bool, Ordered(Greater)),
+    function(834, "macaddr_ge", &[Macaddr, Macaddr], Bool, Ordered(GreaterOrEqual)),
+    function(835, "macaddr_ne", &[Macaddr, Macaddr], Bool, Ordered(NotEqual)),
+    function(920, "network_eq", &[Inet, Inet], Bool, Ordered(Equal)),
+    function(921, "network_lt", &[Inet, Inet], Bool, Ordered(Less)),
+    function(922, "network_le", &[Inet, Inet], Bool, Ordered(LessOrEqual)),
+    function(923, "network_gt", &[Inet, Inet], Bool, Ordered(Greater)),
+    function(924, "network_ge", &[Inet, Inet], Bool, Ordered(GreaterOrEqual)),
+    function(925, "network_ne", &[Inet, Inet], Bool, Ordered(NotEqual)),
     function(927, "network_sub", &[Inet, Inet], Bool, Two(network::is_within)),
     function(928, "network_subeq", &[Inet, Inet], Bool, Two(network::is_within_or_same)),
     function(929, "network_sup", &[Inet, Inet], Bool, Two(network::contains)),
@@ -50,12 +51,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(4063, "inet_merge", &[Inet, Inet], Cidr, Two(network::merge)),
     function(4071, "inet_same_family", &[Inet, Inet], Bool, Two(network::is_same_family)),
     function(4112, "trunc", &[Macaddr8], Macaddr8, One(mac::truncate_eight)),
-    function(4113, "macaddr8_eq", &[Macaddr8, Macaddr8], Bool, Two(comparison::equal)),
-    function(4114, "macaddr8_lt", &[Macaddr8, Macaddr8], Bool, Two(comparison::less)),
-    function(4115, "macaddr8_le", &[Macaddr8, Macaddr8], Bool, Two(comparison::less_or_equal)),
-    function(4116, "macaddr8_gt", &[Macaddr8, Macaddr8], Bool, Two(comparison::greater)),
-    function(4117, "macaddr8_ge", &[Macaddr8, Macaddr8], Bool, Two(comparison::greater_or_equal)),
-    function(4118, "macaddr8_ne", &[Macaddr8, Macaddr8], Bool, Two(comparison::not_equal)),
+    function(4113, "macaddr8_eq", &[Macaddr8, Macaddr8], Bool, Ordered(Equal)),
+    function(4114, "macaddr8_lt", &[Macaddr8, Macaddr8], Bool, Ordered(Less)),
+    function(4115, "macaddr8_le", &[Macaddr8, Macaddr8], Bool, Ordered(LessOrEqual)),
+    function(4116, "macaddr8_gt", &[Macaddr8, Macaddr8], Bool, Ordered(Greater)),
+    function(4117, "macaddr8_ge", &[Macaddr8, Macaddr8], Bool, Ordered(GreaterOrEqual)),
+    function(4118, "macaddr8_ne", &[Macaddr8, Macaddr8], Bool, Ordered(NotEqual)),
     function(4120, "macaddr8_not", &[Macaddr8], Macaddr8, One(mac::not_eight)),
     function(4121, "macaddr8_and", &[Macaddr8, Macaddr8], Macaddr8, Two(mac::and_eight)),
     function(4122, "macaddr8_or", &[Macaddr8, Macaddr8], Macaddr8, Two(mac::or_eight)),

@@ -6,7 +6,7 @@ use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
     Any, Bool, Float4, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Oid, Regclass,
-    Regnamespace, Regproc, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
+    Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -112,6 +112,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2271, "has_schema_privilege", &[Oid, Oid, Text], Bool, Catalog).stable(),
     function(2272, "has_schema_privilege", &[Text, Text], Bool, Catalog).stable(),
     function(2273, "has_schema_privilege", &[Oid, Text], Bool, Catalog).stable(),
+    function(2274, "pg_stat_reset", &[], Void, Catalog).volatile().lenient(),
     function(2286, "pg_total_relation_size", &[Regclass], Int8, Catalog).volatile(),
     function(3334, "pg_size_bytes", &[Text], Int8, One(system::size_bytes)),
     function(2288, "pg_size_pretty", &[Int8], Text, One(system::size_pretty)),
@@ -228,6 +229,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3432, "gen_random_uuid", &[], Uuid, Many(system::random_uuid)).volatile(),
     function(3448, "pg_collation_actual_version", &[Oid], Text, Catalog).volatile(),
     function(3493, "to_regtype", &[Text], Regtype, Session(system::to_regtype)).stable(),
+    function(3479, "to_regprocedure", &[Text], Regprocedure, Session(system::to_regprocedure)).stable(),
     function(3494, "to_regproc", &[Text], Regproc, Session(system::to_regproc)).stable(),
     function(3495, "to_regclass", &[Text], Regclass, Catalog).stable(),
     function(3537, "pg_describe_object", &[Oid, Oid, Int4], Text, Catalog).stable(),
@@ -235,6 +237,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3757, "pg_ts_dict_is_visible", &[Oid], Bool, Catalog).stable(),
     function(3758, "pg_ts_config_is_visible", &[Oid], Bool, Catalog).stable(),
     function(3768, "pg_ts_template_is_visible", &[Oid], Bool, Catalog).stable(),
+    function(3776, "pg_stat_reset_single_table_counters", &[Oid], Void, Catalog).volatile(),
     function(3778, "pg_tablespace_location", &[Oid], Text, Catalog).stable(),
     function(3808, "pg_get_function_arg_default", &[Oid, Int4], Text, Catalog).stable(),
     function(3810, "pg_is_in_recovery", &[], Bool, Session(system::no)).volatile(),
@@ -259,6 +262,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(13902, "pg_stat_statements_reset", &[], Void, Catalog).volatile(),
     // Not PostgreSQL's, in the range that it leaves free.
     function(9000, "pg_get_tabledef", &[Oid], Text, Catalog).stable(),
+    function(9005, "pg_history_size", &[Regclass], Int8, Catalog).volatile(),
     function(9001, "tablesample_keeps", &[Float4, Float8, Any], Bool, Many(sample::sampled))
         .lenient()
         .variadic(),

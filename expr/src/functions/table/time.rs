@@ -235,4 +235,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .lenient(),
     function(1176, "timestamptz", &[Date, Time], Timestamptz, Session(time_of_day::at_date_in_zone)).stable(),
     function(2025, "timestamp", &[Date, Time], Timestamp, Two(time_of_day::at_date)),
+    // Not PostgreSQL's, in the range that it leaves free.
+    function(9002, "follower_read_timestamp", &[], Timestamptz, Session(time::follower_read_timestamp))
+        .stable(),
 ];

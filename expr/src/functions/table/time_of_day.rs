@@ -1,18 +1,19 @@
 //! Times of day. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
-use super::super::{comparison, time_of_day};
+use super::super::time_of_day;
 use super::function;
-use crate::functions::Body::{Many, Two};
+use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+use crate::functions::Body::{Many, Ordered, Two};
 use crate::functions::Function;
 use crate::types::kinds::{Bool, Date, Float8, Int4, Interval, Numeric, Text, Time, Timestamp};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function(1102, "time_lt", &[Time, Time], Bool, Two(comparison::less)),
-    function(1103, "time_le", &[Time, Time], Bool, Two(comparison::less_or_equal)),
-    function(1104, "time_gt", &[Time, Time], Bool, Two(comparison::greater)),
-    function(1105, "time_ge", &[Time, Time], Bool, Two(comparison::greater_or_equal)),
-    function(1106, "time_ne", &[Time, Time], Bool, Two(comparison::not_equal)),
-    function(1145, "time_eq", &[Time, Time], Bool, Two(comparison::equal)),
+    function(1102, "time_lt", &[Time, Time], Bool, Ordered(Less)),
+    function(1103, "time_le", &[Time, Time], Bool, Ordered(LessOrEqual)),
+    function(1104, "time_gt", &[Time, Time], Bool, Ordered(Greater)),
+    function(1105, "time_ge", &[Time, Time], Bool, Ordered(GreaterOrEqual)),
+    function(1106, "time_ne", &[Time, Time], Bool, Ordered(NotEqual)),
+    function(1145, "time_eq", &[Time, Time], Bool, Ordered(Equal)),
     function(1272, "datetime_pl", &[Date, Time], Timestamp, Two(time_of_day::at_date)),
     function(1296, "timedate_pl", &[Time, Date], Timestamp, Two(time_of_day::of_date)),
     function(1385, "date_part", &[Text, Time], Float8, Two(time_of_day::part)),

@@ -520,7 +520,7 @@ impl<'a> Walk<'a> {
                 self.any_pair(&values, &nothing, |value, _| {
                     let Json::String(text) = value else { return Ok(None) };
                     work::spend(text.len()).map_err(Failure::Fatal)?;
-                    Ok(Some(regex.is_match(text)))
+                    regex.is_match(text).map(Some).map_err(Failure::Fatal)
                 })?
             }
             Condition::Exists(item) => {

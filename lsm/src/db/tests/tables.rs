@@ -157,4 +157,18 @@ fn a_span_takes_what_its_keys_take_in_memory_and_on_disk() {
         assert_eq!(db.span_bytes(b"p", b"q").unwrap(), 0);
     }
     assert!(db.span_bytes(b"x", b"y").is_err());
+    assert!(db.span_history_bytes(b"x", b"y").is_err());
+    // What has a newer version is told apart, in memory and on disk.
+    assert_eq!(db.span_history_bytes(b"v", b"w").unwrap(), 0);
+    let mut batch = WriteBatch::new();
+    batch.put_at(&key(10), 2, &[7; 500]);
+    batch.put_at(&key(10), 3, b"newest");
+    db.write(batch, WriteOptions::UNLOGGED).unwrap();
+    let older = key(10).len() as u64 + 500;
+    assert_eq!(db.span_history_bytes(b"v", b"w").unwrap(), older);
+    assert_eq!(db.span_history_bytes(&key(11), b"w").unwrap(), 0);
+    db.compact().unwrap();
+    let history = db.span_history_bytes(b"v", b"w").unwrap();
+    assert!(history > 0 && history < db.span_bytes(b"v", b"w").unwrap() / 10, "{history}");
+    assert_eq!(db.span_history_bytes(b"v9", b"w").unwrap(), 0);
 }

@@ -123,6 +123,39 @@ fn a_leader_that_was_stopped_is_not_led_astray_by_answers_to_what_it_sent_before
     assert_eq!((lease, index), (false, false), "by its lease, by a quorum: {woken:?}");
 }
 
+/// Its heartbeats keep the others from electing somebody. Whoever reads there does not have it send more.
+#[test]
+fn a_leader_that_is_heard_and_hears_nobody_falls_silent_until_another_is_elected() {
+    for seed in 0..6 {
+        simulate(seed, || async {
+            let cluster = TestCluster::replicated(3).await;
+            cluster.put("a", "1").await;
+            // An entry that is not acknowledged is sent again and again, which this is not about.
+            cluster.settle().await;
+            let old = cluster.leader().await.group();
+            let (id, term) = (old.replica_id(), old.role().term);
+            let others: Vec<_> = cluster.stores.values().filter(|store| store.id != id).collect();
+            for other in &others {
+                cluster.network.cut(&address(other.id), &address(id));
+            }
+            let replaced = async {
+                let leads = |store: &&TestStore| store.group().role().is_leader;
+                while !others.iter().any(leads) {
+                    let _ = env::clock::timeout(Duration::from_millis(50), old.read_index()).await;
+                    env::clock::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            env::clock::timeout(Duration::from_secs(12), replaced)
+                .await
+                .expect("nobody can reach the one who leads");
+            assert!(!old.lease_valid(term));
+            cluster.network.heal_all();
+            cluster.put("b", "2").await;
+            assert_eq!(cluster.settle().await.len(), 2);
+        });
+    }
+}
+
 #[test]
 fn a_follower_holds_no_lease() {
     simulate(4, || async {

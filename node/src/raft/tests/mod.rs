@@ -9,6 +9,7 @@ mod failures;
 mod fitness;
 mod lease;
 mod log;
+mod sleeps;
 mod snapshots;
 mod splits;
 
@@ -51,6 +52,8 @@ struct KeyValue {
     added: AtomicU64,
     /// Commands that begin with `new` are unknown here, as to an older program.
     old: AtomicBool,
+    /// What stands above it has something to do.
+    busy: AtomicBool,
 }
 
 impl Apply for KeyValue {
@@ -128,6 +131,10 @@ impl Apply for KeyValue {
     }
 
     fn removed(&self, _range_id: u64) {}
+
+    fn may_sleep(&self, _range_id: u64) -> bool {
+        !self.busy.load(Ordering::Relaxed)
+    }
 
     fn replica_added(&self, _range_id: u64, _replica_id: u64) {
         self.added.fetch_add(1, Ordering::Relaxed);
@@ -210,6 +217,10 @@ impl NodeService for Service {
         }
         host.on_transfer(request).await
     }
+
+    async fn raft_sleep(&self, request: v1::RaftSleepRequest) -> Result<v1::RaftSleepResponse, Status> {
+        self.host()?.on_sleep(&request)
+    }
 }
 
 /// One store in a simulation.
@@ -253,6 +264,7 @@ struct TestCluster {
     network: SimulatedNetwork,
     stores: BTreeMap<u64, TestStore>,
     log_bytes_max: u64,
+    sleep_after: Option<Duration>,
 }
 
 fn address(id: u64) -> String {
@@ -279,7 +291,16 @@ impl TestCluster {
 
     async fn start_with(count: u64, faults: Faults, log_bytes_max: u64) -> Self {
         let network = SimulatedNetwork::new(faults);
-        let mut cluster = Self { network, stores: BTreeMap::new(), log_bytes_max };
+        Self::start_sleeping(count, network, log_bytes_max, None).await
+    }
+
+    async fn start_sleeping(
+        count: u64,
+        network: SimulatedNetwork,
+        log_bytes_max: u64,
+        sleep_after: Option<Duration>,
+    ) -> Self {
+        let mut cluster = Self { network, stores: BTreeMap::new(), log_bytes_max, sleep_after };
         for id in 1..=count {
             cluster.open(id, MemoryDisk::new()).await;
         }
@@ -323,6 +344,7 @@ impl TestCluster {
             addresses,
             timing: RaftTiming::default(),
             log_bytes_max: self.log_bytes_max,
+            sleep_after: self.sleep_after,
             runtime: None,
         };
         let opening = RaftHost::open(options, apply.clone());
@@ -352,6 +374,9 @@ impl TestCluster {
             for store in self.stores.values() {
                 let Some(group) = store.host.group(RANGE) else { continue };
                 let role = group.role();
+                if role.is_leader {
+                    group.rouse().await;
+                }
                 if role.is_leader
                     && group.lease_valid(role.term)
                     && group.wait_term_applied(role.term).await.is_ok()

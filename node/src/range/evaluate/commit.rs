@@ -10,19 +10,22 @@
 //! A retry is recognised by its start timestamp, which every version carries, be it a deletion: it is answered with the commit timestamp
 //! of the attempt that was applied, whether its checks would hold now or not.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use env::canary::{self, Canary};
+use env::trace;
 use proto::v1::{Check, Commit, CommitResult, Write};
 
 use super::Evaluation;
-use super::newest::Newest;
+use super::newest::{Known, Newest};
 use super::pace::Pace;
 use super::propose::{Latched, Proposer, taken_back, within};
 use crate::range::admission::Admitted;
 use crate::range::effect;
 use crate::range::intents::{Look, Standing};
+use crate::range::key_list::KeyList;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
 use crate::range::refusal::Refusal;
@@ -47,7 +50,10 @@ impl Evaluation<'_> {
         let bytes = self.check_writes(&mut commit)?;
         self.check_checks(&commit.checks)?;
         self.serving.locks.heartbeat(&owner.id);
-        let (latch, admitted) = self.enter(&commit, bytes).await?;
+        let (latch, admitted) = match self.enter(&commit, bytes).await {
+            Ok(entered) => entered,
+            Err(refusal) => return self.refuse_unless_applied(&commit, refusal).await,
+        };
         let newest = self.newest(&commit).await?;
         // What has written nothing cannot have been applied, and may be asked again.
         if !commit.writes.is_empty()
@@ -74,11 +80,26 @@ impl Evaluation<'_> {
         Ok(CommitResult { commit_timestamp })
     }
 
+    /// A commit that is not let in may be the repetition of one that was, and is no conflict then: which it is shows once nobody
+    /// is at work on its keys. Of those the first is enough, however many there are: who is refused for want of room costs little.
+    async fn refuse_unless_applied(
+        &self,
+        commit: &Commit,
+        refusal: Refusal,
+    ) -> Result<CommitResult, Refusal> {
+        let Some(first) = commit.writes.first() else { return Err(refusal) };
+        let footprint = Footprint { writes: KeyList::ascending([first.key.clone()]), reads: Vec::new() };
+        let _latch = self.serving.latches.acquire(footprint).await?;
+        let applied = self.find_version(&first.key, self.header.start_timestamp)?;
+        let applied = self.unless_forgotten(applied)?;
+        applied.map(|commit_timestamp| CommitResult { commit_timestamp }).ok_or(refusal)
+    }
+
     /// Sorts the writes and refuses what cannot be written; how many bytes they are in the log.
     pub(super) fn check_writes(&self, commit: &mut Commit) -> Result<u64, Refusal> {
         let mut total = 0u64;
+        self.check_keys(commit.writes.iter().map(|write| &write.key))?;
         for write in &commit.writes {
-            self.check_key(&write.key)?;
             let bytes = write.value.as_ref().map_or(0, |value| value.len() as u64);
             if bytes > VALUE_BYTES_MAX {
                 return Err(Refusal::TooLarge { what: "a row", bytes, bytes_max: VALUE_BYTES_MAX });
@@ -107,7 +128,10 @@ impl Evaluation<'_> {
             let admitted = self.replica.context.admission.admit(bytes, self.deadline).await?;
             let latched = match self.reserved(commit) {
                 Some(reserved) => Latched::Reserved(reserved),
-                None => Latched::Anew(self.latch(commit).await?),
+                None => {
+                    let latch = trace::within(trace::child("latches"), pin!(self.latch(commit))).await?;
+                    Latched::Anew(latch)
+                }
             };
             if self.in_the_way(commit, u64::MAX)?.is_none() {
                 return Ok((latched, admitted));
@@ -166,7 +190,7 @@ impl Evaluation<'_> {
 
     /// Latches what is written and what is relied on, the catalog version included.
     pub(super) async fn latch(&self, commit: &Commit) -> Result<LatchGuard, Refusal> {
-        let writes: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
+        let writes = KeyList::ascending(commit.writes.iter().map(|write| write.key.clone()));
         let mut places = Places::of(&commit.writes);
         let mut reads: Vec<(Bytes, Bytes)> = Vec::new();
         for check in &commit.checks {
@@ -181,14 +205,14 @@ impl Evaluation<'_> {
         Ok(self.serving.latches.acquire(Footprint { writes, reads }).await?)
     }
 
-    /// The newest version of each key written.
-    pub(super) async fn newest(&self, commit: &Commit) -> Result<Vec<Option<lsm::Versioned>>, Refusal> {
+    /// What is known of the newest version of each key written.
+    pub(super) async fn newest(&self, commit: &Commit) -> Result<Vec<Option<Known>>, Refusal> {
         let mut pace = Pace::new();
         let mut versions = Newest::of(self.db(), commit.writes.iter().map(|write| &write.key));
         let mut newest = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
             pace.step().await;
-            newest.push(versions.next(&write.key)?);
+            newest.push(versions.next_known(&write.key)?);
         }
         Ok(newest)
     }
@@ -197,21 +221,24 @@ impl Evaluation<'_> {
     pub(super) fn recognise(
         &self,
         commit: &Commit,
-        newest: &[Option<lsm::Versioned>],
+        newest: &[Option<Known>],
     ) -> Result<Option<u64>, Refusal> {
-        let start = self.header.start_timestamp;
-        let recognised = self.find_commit(commit, newest, start)?;
-        // After what was read: the range may have forgotten transactions meanwhile.
-        if start <= self.replica.cell.state().forgotten {
+        self.unless_forgotten(self.find_commit(commit, newest, self.header.start_timestamp)?)
+    }
+
+    /// What was found of this very transaction, or not. After it was looked for: the range may have forgotten transactions
+    /// meanwhile.
+    fn unless_forgotten(&self, found: Option<u64>) -> Result<Option<u64>, Refusal> {
+        if self.header.start_timestamp <= self.replica.cell.state().forgotten {
             return Err(Refusal::Forgotten);
         }
-        Ok(recognised)
+        Ok(found)
     }
 
     fn find_commit(
         &self,
         commit: &Commit,
-        newest: &[Option<lsm::Versioned>],
+        newest: &[Option<Known>],
         start: u64,
     ) -> Result<Option<u64>, Refusal> {
         // One key is enough: a transaction's versions, deletions among them, come together.
@@ -245,10 +272,11 @@ impl Evaluation<'_> {
     pub(super) async fn validate_commit(
         &self,
         commit: &Commit,
-        newest: &[Option<lsm::Versioned>],
+        newest: &[Option<Known>],
     ) -> Result<(), Refusal> {
         let mut pace = Pace::new();
         let mut places = Places::of(&commit.writes);
+        let mut least: Option<u64> = None;
         for check in &commit.checks {
             pace.step().await;
             let written = if check.end.is_empty() { places.find(&check.start) } else { None };
@@ -256,18 +284,20 @@ impl Evaluation<'_> {
                 self.check_unchanged(check, u64::MAX)?;
                 continue;
             };
-            self.check_safe_point(check.since)?;
             if let Some(newest) = known
                 && newest.timestamp > check.since
             {
+                self.check_safe_point(check.since)?;
                 return Err(Refusal::Conflict { key: check.start.clone(), timestamp: newest.timestamp });
             }
+            least = Some(least.map_or(check.since, |least| least.min(check.since)));
         }
-        Ok(())
+        // What is known was read before.
+        least.map_or(Ok(()), |least| self.check_safe_point(least))
     }
 
     /// What the commit must come after, as far as the request and the engine know.
-    pub(super) fn known_timestamp(&self, commit: &Commit, newest: &[Option<lsm::Versioned>]) -> u64 {
+    pub(super) fn known_timestamp(&self, commit: &Commit, newest: &[Option<Known>]) -> u64 {
         let since = commit.checks.iter().map(|check| check.since);
         let versions = newest.iter().flatten().map(|newest| newest.timestamp);
         since.chain(versions).max().unwrap_or(0).max(self.header.start_timestamp)

@@ -13,6 +13,7 @@ use crate::range::effect;
 use crate::range::intents::{
     self, Change, Decided, Intent, decision_row, has_room, read_decision, rollback_row,
 };
+use crate::range::key_list::KeyList;
 use crate::range::latches::{Footprint, LatchGuard};
 use crate::range::locks::TxnId;
 use crate::range::refusal::Refusal;
@@ -317,7 +318,7 @@ impl Evaluation<'_> {
             self.check_key(key)?;
             check_room(key)?;
         }
-        let footprint = Footprint { writes: keys.clone(), reads: Vec::new() };
+        let footprint = Footprint { writes: KeyList::ascending(keys.iter().cloned()), reads: Vec::new() };
         Ok(self.serving.latches.acquire(footprint).await?)
     }
 

@@ -3,8 +3,8 @@
 use proto::v1::Commit;
 
 use super::Evaluation;
+use super::newest::Known;
 use crate::range::refusal::Refusal;
-use crate::range::version;
 
 /// So much may a commit write that says itself that it frees more: rows of the catalog.
 const FREEING_BYTES_MAX: usize = 1 << 20;
@@ -20,7 +20,7 @@ impl Evaluation<'_> {
         &self,
         commit: &Commit,
         bytes: u64,
-        newest: &[Option<lsm::Versioned>],
+        newest: &[Option<Known>],
     ) -> Result<(), Refusal> {
         let nodes = self.state.replicas.iter().map(|replica| replica.node_id);
         let Some(full) = self.replica.context.vitals.full(nodes) else { return Ok(()) };
@@ -36,16 +36,13 @@ impl Evaluation<'_> {
 }
 
 /// Whether a commit leaves less behind than is there, once the history of what it overwrites is gone.
-fn frees_space(commit: &Commit, newest: &[Option<lsm::Versioned>]) -> bool {
+fn frees_space(commit: &Commit, newest: &[Option<Known>]) -> bool {
     if commit.frees_space {
         let bytes =
             |write: &proto::v1::Write| write.key.len() + write.value.as_ref().map_or(0, bytes::Bytes::len);
         return commit.writes.iter().map(bytes).sum::<usize>() <= FREEING_BYTES_MAX;
     }
-    let bytes_before = |newest: &Option<lsm::Versioned>| {
-        let stored = newest.as_ref()?.value.clone()?;
-        Some(version::decode(stored).ok()?.1.len())
-    };
+    let bytes_before = |newest: &Option<Known>| newest.and_then(|newest| newest.value_bytes);
     commit.writes.iter().zip(newest).all(|(write, newest)| match &write.value {
         None => true,
         Some(value) => bytes_before(newest).is_some_and(|before| value.len() < before),
@@ -58,11 +55,12 @@ mod tests {
     use proto::v1::Write;
 
     use super::*;
+    use crate::range::version;
 
-    fn stored(bytes: usize) -> Option<lsm::Versioned> {
+    fn stored(bytes: usize) -> Option<Known> {
         let header = version::Header { start_timestamp: 4, changes_key: true }.encode();
-        let value = [&header[..], &vec![7; bytes]].concat().into();
-        Some(lsm::Versioned { timestamp: 5, value: Some(value), note: lsm::Note::default() })
+        let value = Bytes::from([&header[..], &vec![7; bytes]].concat());
+        Some(Known::of(5, Some(&value)))
     }
 
     fn commit(values: &[Option<usize>]) -> Commit {
@@ -80,7 +78,7 @@ mod tests {
         assert!(frees_space(&commit(&[Some(9), None]), &[stored(10), stored(1)]));
         assert!(!frees_space(&commit(&[Some(10)]), &[stored(10)]));
         assert!(!frees_space(&commit(&[Some(1)]), &[None]));
-        let deleted = Some(lsm::Versioned { timestamp: 5, value: None, note: lsm::Note::default() });
+        let deleted = Some(Known::of(5, None));
         assert!(!frees_space(&commit(&[Some(1)]), &[deleted]));
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock::Instant;
+use env::trace;
 use proto::v1::{Lock, LockResult, LockedKey, Strength, Version, WaitPolicy, WaitRequest};
 
 use super::Evaluation;
@@ -13,7 +14,7 @@ use super::newest::Newest;
 use super::pace::Pace;
 use super::read::VALUES_BYTES_MAX;
 use super::seen::to_version;
-use crate::range::intents::Look;
+use crate::range::intents::{Look, Standing};
 use crate::range::locks::{Asked, LOCKS_BYTES_MAX, Locks, Owner, Requested, Ticket, TxnId, WaitEnd};
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
@@ -21,8 +22,14 @@ use crate::range::refusal::Refusal;
 /// So many keys are settled before their versions are read.
 const KEYS_AT_ONCE: usize = 512;
 
+/// So many keys are asked for one by one before more of them are asked for together again.
+const KEYS_APART: u32 = 32;
+
 /// How long a wait lasts before the deadlock detector is told.
 const REPORT_AFTER: Duration = Duration::from_millis(20);
+
+/// For so long at most those who do not wait for locks wait to hear that who has written a key is over.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often it is told again.
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
@@ -32,6 +39,15 @@ const REPORT_AGAIN: Duration = Duration::from_secs(1);
 enum Taken {
     Locked,
     Skipped,
+}
+
+/// What a request that does not wait for locks has learned of those who have written its keys.
+#[derive(Default)]
+struct Met {
+    /// When the one began that was found last to go on.
+    goes_on: Option<u64>,
+    /// Of one it was not learned in time: nor is it waited for of others.
+    is_spent: bool,
 }
 
 impl Evaluation<'_> {
@@ -47,9 +63,7 @@ impl Evaluation<'_> {
             self.admit(self.header.start_timestamp).await?;
         }
         self.check_newest_catalog()?;
-        for key in &lock.keys {
-            self.check_key(key)?;
-        }
+        self.check_keys(lock.keys.iter())?;
         let mut acquired = Acquired { locks: &self.serving.locks, owner, keys: Vec::new(), keep: false };
         let (mut taken, waited) = self.take(&lock, owner, &mut acquired).await?;
         let result = self.read_newest(&lock, &mut taken, waited).await?;
@@ -59,27 +73,50 @@ impl Evaluation<'_> {
         Ok(result)
     }
 
-    /// Takes the locks in the order of their keys, so that requests for the same keys do not deadlock.
-    async fn take(
+    /// Takes the locks in the order of their keys, so that requests for the same keys do not deadlock. Those of many keys in
+    /// a row that nobody else has or wants are taken together.
+    async fn take<'a>(
         &self,
-        lock: &Lock,
+        lock: &'a Lock,
         owner: Owner,
-        acquired: &mut Acquired<'_>,
+        acquired: &mut Acquired<'a>,
     ) -> Result<(Vec<Taken>, bool), Refusal> {
         let strength = Strength::try_from(lock.strength)
             .map_err(|_| Refusal::Invalid("unknown strength of a lock".to_owned()))?;
         let policy = WaitPolicy::try_from(lock.wait)
             .map_err(|_| Refusal::Invalid("unknown policy of waiting for a lock".to_owned()))?;
-        let mut order: Vec<(usize, &Bytes)> = lock.keys.iter().enumerate().collect();
-        order.sort_by_key(|(_, key)| *key);
         let mut taken = vec![Taken::Locked; lock.keys.len()];
         let mut waited = false;
-        for (place, key) in order {
+        let ascends = lock.keys.is_sorted_by(|a, b| a < b);
+        let mut order: Vec<(usize, &'a Bytes)> = Vec::new();
+        if !ascends {
+            order.extend(lock.keys.iter().enumerate());
+            order.sort_by_key(|(_, key)| *key);
+        }
+        // What a transaction has flushed is looked at one by one.
+        let runs = ascends && strength == Strength::Exclusive && !self.header.sees_intents;
+        let key_at = |next: usize| match ascends {
+            true => lock.keys.get(next).map(|key| (next, key)),
+            false => order.get(next).copied(),
+        };
+        let (mut next, mut apart) = (0, 0);
+        let mut met = Met::default();
+        while let Some((place, key)) = key_at(next) {
             let locks = &self.serving.locks;
+            if runs && apart == 0 && (policy == WaitPolicy::Block || self.serving.intents.is_empty()) {
+                let rest = lock.keys.get(next..).unwrap_or_default();
+                let count = locks.request_run(owner, rest);
+                if count > 0 {
+                    acquired.keys.extend(rest.iter().take(count));
+                    next += count;
+                    continue;
+                }
+                apart = KEYS_APART;
+            }
+            apart = apart.saturating_sub(1);
+            next += 1;
             // A transaction that has left an intent may have lost its lock with another leader.
-            let own = self.header.start_timestamp;
-            let is_written = policy != WaitPolicy::Block
-                && self.serving.intents.in_the_way(key, Look::Write, own)?.is_some();
+            let is_written = policy != WaitPolicy::Block && self.is_written(key, &mut met).await?;
             if self.has_flushed(key)? {
                 // Its intent keeps others away already; a lock is not to be had behind those who wait for that.
                 continue;
@@ -116,9 +153,49 @@ impl Evaluation<'_> {
                     }
                 },
             }
-            acquired.keys.push(key.clone());
+            acquired.keys.push(key);
         }
         Ok((taken, waited))
+    }
+
+    /// Whether somebody who goes on has written the key, as far as that can be known within [`SETTLED_WITHIN`]. What one has
+    /// written who is over is resolved first: his rows are nobody's any more, and who was told of a commit finds them.
+    async fn is_written(&self, key: &[u8], met: &mut Met) -> Result<bool, Refusal> {
+        let own = self.header.start_timestamp;
+        let patience = if met.is_spent { Duration::ZERO } else { SETTLED_WITHIN };
+        let until = env::clock::now() + patience;
+        while let Some(standing) = self.serving.intents.in_the_way(key, Look::Write, own)? {
+            if met.goes_on == Some(standing.start_timestamp) {
+                return Ok(true);
+            }
+            let left = until.saturating_duration_since(env::clock::now());
+            let ended = env::clock::timeout(left, self.outlast_ended(&standing)).await;
+            met.is_spent |= ended.is_err();
+            if !ended.unwrap_or(Ok(false))? {
+                met.goes_on = Some(standing.start_timestamp);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until an intent is in the way no more, or is another, unless its transaction goes on, or its primary's range does not
+    /// say. A small one that has left any is committing, or has: that does not last.
+    async fn outlast_ended(&self, standing: &Arc<Standing>) -> Result<bool, Refusal> {
+        if let Some(met) = &standing.met
+            && met.large.outcome().is_none()
+        {
+            match self.replica.is_decided(&met.large, standing).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(refusal) => {
+                    tracing::debug!(%refusal, "a primary's range does not say what became of a transaction");
+                    return Ok(false);
+                }
+            }
+        }
+        self.outlast(standing, Look::Write).await?;
+        Ok(true)
     }
 
     /// Waits for a lock that others hold.
@@ -132,7 +209,7 @@ impl Evaluation<'_> {
             (a, b) => a.or(b),
         };
         let mut reported = Reported { evaluation: self, owner, ticket, sent: false };
-        let ended = reported.wait(until).await;
+        let ended = trace::within(trace::child("lock wait"), pin!(reported.wait(until))).await;
         metrics.lock_wait_seconds.record(env::clock::now().duration_since(started).as_secs_f64());
         match ended {
             Ok(()) => Ok(()),
@@ -215,7 +292,7 @@ impl Evaluation<'_> {
         patience: Option<Duration>,
         pace: &mut Pace,
     ) -> Result<(), Refusal> {
-        let own = self.header.start_timestamp;
+        let mut met = Met::default();
         for (key, taken) in keys.iter().zip(taken) {
             pace.step().await;
             if *taken == Taken::Skipped {
@@ -223,17 +300,18 @@ impl Evaluation<'_> {
             }
             let slot = Slot::of(key);
             self.serving.memory.raise_slot(slot, locked_at);
+            // Mostly there is no commit under way, and no intent: looked for in this order.
+            if self.serving.inflight.is_quiet(slot) && self.serving.intents.is_empty() {
+                continue;
+            }
             // One that has flushed the key has let go of its lock.
-            match self.serving.intents.in_the_way(key, Look::Write, own)? {
-                Some(_) if policy == WaitPolicy::Nowait => {
+            if policy != WaitPolicy::Block && self.is_written(key, &mut met).await? {
+                if policy == WaitPolicy::Nowait {
                     return Err(Refusal::LockNotAvailable { key: key.clone() });
                 }
-                Some(_) if policy == WaitPolicy::SkipLocked => {
-                    self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
-                    *taken = Taken::Skipped;
-                    continue;
-                }
-                _ => {}
+                self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
+                *taken = Taken::Skipped;
+                continue;
             }
             let settled = self.settle_key(slot, key, Look::Write);
             match patience {
@@ -321,14 +399,14 @@ fn full() -> Refusal {
 struct Acquired<'a> {
     locks: &'a Arc<Locks>,
     owner: Owner,
-    keys: Vec<Bytes>,
+    keys: Vec<&'a Bytes>,
     keep: bool,
 }
 
 impl Drop for Acquired<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            self.locks.give_back(&self.owner.id, &self.keys);
+            self.locks.give_back(&self.owner.id, self.keys.iter().copied());
         }
     }
 }

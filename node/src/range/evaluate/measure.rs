@@ -15,11 +15,16 @@ impl Evaluation<'_> {
             self.check_span(&span.start, &span.end)?;
         }
         let db = self.db().clone();
-        let measured = env::task::blocking(move || {
-            measure.spans.iter().map(|span| db.span_bytes(&span.start, &span.end)).collect()
+        let measured = env::task::blocking(move || -> lsm::Result<MeasureResult> {
+            let spans = || measure.spans.iter();
+            let bytes =
+                spans().map(|span| db.span_bytes(&span.start, &span.end)).collect::<lsm::Result<_>>()?;
+            let history = spans().filter(|_| measure.history);
+            let history = history.map(|span| db.span_history_bytes(&span.start, &span.end));
+            Ok(MeasureResult { bytes, history: history.collect::<lsm::Result<_>>()? })
         });
-        let measured: lsm::Result<Vec<u64>> =
+        let measured: lsm::Result<MeasureResult> =
             measured.await.map_err(|_| Refusal::Unavailable("the node is stopping".to_owned()))?;
-        Ok(MeasureResult { bytes: measured? })
+        Ok(measured?)
     }
 }

@@ -1,9 +1,12 @@
 //! Evaluation of operations on the range's leader, within one term.
 
 mod asked;
+mod changes;
 mod commit;
 mod decide;
 mod disk;
+mod export;
+mod follower;
 mod ingest;
 mod lock;
 mod measure;
@@ -17,11 +20,13 @@ mod recover;
 mod seen;
 mod settle;
 mod validate;
+mod versions;
 
 pub(crate) use read::bounds;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use env::canary::{Canary, sings};
 use env::clock::Instant;
 use proto::v1::{Check, Header, HeartbeatResult, RangeState, Release, ReleaseResult, Span};
@@ -112,6 +117,19 @@ impl Evaluation<'_> {
         self.check_kept(|from| key >= from)
     }
 
+    /// The same of many keys. Of those that ascend the first and the last tell where they lie.
+    fn check_keys<'k>(
+        &self,
+        mut keys: impl DoubleEndedIterator<Item = &'k Bytes> + Clone,
+    ) -> Result<(), Refusal> {
+        if !keys.clone().is_sorted() {
+            return keys.try_for_each(|key| self.check_key(key));
+        }
+        let longest = keys.clone().max_by_key(|key| key.len());
+        let ends = [longest, keys.clone().next(), keys.next_back()];
+        ends.into_iter().flatten().try_for_each(|key| self.check_key(key))
+    }
+
     fn check_span(&self, start: &[u8], end: &[u8]) -> Result<(), Refusal> {
         if !end.is_empty() && start > end {
             return Err(Refusal::Invalid("a span ends before it starts".to_owned()));
@@ -151,13 +169,18 @@ impl Evaluation<'_> {
     }
 
     fn check_safe_point(&self, at: u64) -> Result<(), Refusal> {
+        self.check_readable(at, |state| state.safe_point)
+    }
+
+    /// That what was read at `at` is readable there still; `from` says from when on it is.
+    fn check_readable(&self, at: u64, from: impl FnOnce(&RangeState) -> u64) -> Result<(), Refusal> {
         // Read anew, after what was read: the safe point may have moved since the request came, and compaction with it. Where
         // the span is another by now, others decide what is kept of the rest.
         let state = self.replica.cell.state();
         if state.span_epoch != self.state.span_epoch && !sings(Canary::AskedUnproven) {
             return Err(self.stale_range());
         }
-        let safe_point = state.safe_point;
+        let safe_point = from(state.as_ref());
         if at >= safe_point || sings(Canary::SkipSafePoint) {
             return Ok(());
         }

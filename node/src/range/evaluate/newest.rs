@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::range::version::HEADER_BYTES;
+
 /// Fewer keys are looked up one by one.
 const KEYS_MIN: usize = 16;
 
@@ -15,6 +17,21 @@ const STEPS_MAX: u32 = 8;
 /// Where more lies between two keys, keys are looked up one by one before another walk begins: twice as many each time, so
 /// many at most.
 const APART_MAX: u32 = 256;
+
+/// What a commit has to know of a key's newest version: of many keys all of them are kept, without their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// When it was committed.
+    pub(super) timestamp: u64,
+    /// How many bytes its value has; `None`: it says 'deleted'.
+    pub(super) value_bytes: Option<usize>,
+}
+
+impl Known {
+    pub(super) fn of(timestamp: u64, stored: Option<&Bytes>) -> Self {
+        Self { timestamp, value_bytes: stored.map(|stored| stored.len().saturating_sub(HEADER_BYTES)) }
+    }
+}
 
 /// Reads the newest versions of keys.
 pub(super) struct Newest<'a> {
@@ -38,25 +55,47 @@ impl<'a> Newest<'a> {
 
     /// The newest version of the next key.
     pub(super) fn next(&mut self, key: &[u8]) -> lsm::Result<Option<lsm::Versioned>> {
+        let Some(stands) = self.come_to(key)? else { return self.db.get_at(key, u64::MAX) };
+        let at = self.at().filter(|_| stands);
+        Ok(at.map(|at| lsm::Versioned { timestamp: at.timestamp, value: at.value.clone(), note: at.note }))
+    }
+
+    /// The same, without its value.
+    pub(super) fn next_known(&mut self, key: &[u8]) -> lsm::Result<Option<Known>> {
+        let Some(stands) = self.come_to(key)? else {
+            let found = self.db.get_at(key, u64::MAX)?;
+            return Ok(found.map(|found| Known::of(found.timestamp, found.value.as_ref())));
+        };
+        let at = self.at().filter(|_| stands);
+        Ok(at.map(|at| Known::of(at.timestamp, at.value.as_ref())))
+    }
+
+    /// Where the walk is.
+    fn at(&self) -> Option<&lsm::VersionedEntry> {
+        self.walk.as_ref()?.at.as_ref()
+    }
+
+    /// Walks to the next key: whether there is one; `None`: it is to be looked up.
+    fn come_to(&mut self, key: &[u8]) -> lsm::Result<Option<bool>> {
         if self.end.is_empty() {
-            return self.db.get_at(key, u64::MAX);
+            return Ok(None);
         }
         if self.apart > 0 {
             self.apart -= 1;
-            return self.db.get_at(key, u64::MAX);
+            return Ok(None);
         }
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
             None => Walk::begin(self.db, key, &self.end)?,
         };
-        if let Some(found) = walk.come_to(key)? {
+        if let Some(stands) = walk.come_to(key)? {
             self.walk = Some(walk);
             self.apart_next = 1;
-            return Ok(found);
+            return Ok(Some(stands));
         }
         self.apart = self.apart_next;
         self.apart_next = (self.apart_next * 2).min(APART_MAX);
-        self.db.get_at(key, u64::MAX)
+        Ok(None)
     }
 }
 
@@ -74,16 +113,13 @@ impl Walk {
         Ok(Self { entries, at })
     }
 
-    /// The newest version of a key, if it has any; `None`: too much lies before it.
-    fn come_to(&mut self, key: &[u8]) -> lsm::Result<Option<Option<lsm::Versioned>>> {
+    /// Whether a key has a version, which the walk is at then; `None`: too much lies before it.
+    fn come_to(&mut self, key: &[u8]) -> lsm::Result<Option<bool>> {
         for _ in 0..STEPS_MAX {
             match &self.at {
                 Some(at) if at.key.as_ref() < key => {}
-                Some(at) if at.key.as_ref() == key => {
-                    let (timestamp, value, note) = (at.timestamp, at.value.clone(), at.note);
-                    return Ok(Some(Some(lsm::Versioned { timestamp, value, note })));
-                }
-                _ => return Ok(Some(None)),
+                Some(at) => return Ok(Some(at.key.as_ref() == key)),
+                None => return Ok(Some(false)),
             }
             self.at = self.entries.next().transpose()?;
         }
@@ -132,9 +168,12 @@ mod tests {
             let mut keys: Vec<Bytes> = (0..2_100).step_by(step).map(key).collect();
             // Twice the same, and one that is far from the others.
             keys.extend([key(2_099), key(2_099), key(u32::MAX)]);
-            let mut newest = Newest::of(&db, keys.iter());
+            let (mut newest, mut known) = (Newest::of(&db, keys.iter()), Newest::of(&db, keys.iter()));
             for key in &keys {
-                assert_eq!(newest.next(key).unwrap(), db.get_at(key, u64::MAX).unwrap(), "{key:?} of {step}");
+                let looked_up = db.get_at(key, u64::MAX).unwrap();
+                let of = looked_up.as_ref().map(|found| Known::of(found.timestamp, found.value.as_ref()));
+                assert_eq!(known.next_known(key).unwrap(), of, "{key:?} of {step}");
+                assert_eq!(newest.next(key).unwrap(), looked_up, "{key:?} of {step}");
             }
         }
     }

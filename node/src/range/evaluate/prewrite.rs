@@ -2,7 +2,8 @@
 //!
 //! What it relies on here must be unchanged, as at a commit; the least timestamp that it can be committed at is found as a
 //! commit's is. A retry is recognised by its start timestamp, in the intents, in versions that were made of them, and in the
-//! markers that bar it.
+//! markers that bar it. What a large transaction flushes may come again in other company, where ranges were divided or united
+//! meanwhile: of that each key is recognised by itself.
 //!
 //! It may meet the intents of another such transaction. Were both to wait they could wait for each other, for each may have
 //! intents elsewhere. So the older one waits, and the younger one is refused.
@@ -18,6 +19,7 @@ use proto::v1::{Commit, Prewrite, PrewriteResult};
 
 use super::Evaluation;
 use super::decide::check_room;
+use super::newest::Known;
 use super::propose::{Latched, Proposer};
 use crate::range::admission::Admitted;
 use crate::range::effect;
@@ -54,7 +56,12 @@ impl Evaluation<'_> {
         self.serving.locks.heartbeat(&owner.id);
         let (latch, admitted) = self.enter_prewrite(&commit, bytes).await?;
         let before = if flush == 0 { BTreeMap::new() } else { self.flushed_before(&commit)? };
-        if let Some(minimum) = self.recognise_prewrite(&commit, &primary, flush, &before)? {
+        self.check_barred(&commit, &primary, flush)?;
+        let recognised = match flush {
+            0 => self.recognise_prewrite(&commit)?,
+            _ => take_flushed(&mut commit, flush, &before),
+        };
+        if let Some(minimum) = recognised.filter(|_| flush == 0 || commit.writes.is_empty()) {
             return Ok(PrewriteResult { commit_timestamp_min: minimum });
         }
         let newest = self.newest(&commit).await?;
@@ -73,7 +80,7 @@ impl Evaluation<'_> {
             // From now on the intents keep others away, and take no memory.
             let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
             self.serving.locks.release(&owner.id, &keys);
-            minimum
+            recognised.map_or(minimum, |recognised| recognised.max(minimum))
         };
         self.replica.context.metrics.prewrites.increment(1);
         Ok(PrewriteResult { commit_timestamp_min: minimum })
@@ -83,7 +90,7 @@ impl Evaluation<'_> {
         &self,
         commit: &Commit,
         bytes: u64,
-        newest: &[Option<lsm::Versioned>],
+        newest: &[Option<Known>],
     ) -> Result<(), Refusal> {
         // What has validated has had the schema checked along with it.
         if commit.commit_at == 0 {
@@ -123,14 +130,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The minimum of the intents that an earlier sending has written; an error if the transaction is barred.
-    fn recognise_prewrite(
-        &self,
-        commit: &Commit,
-        primary: &Bytes,
-        flush: u64,
-        before: &BTreeMap<Bytes, Intent>,
-    ) -> Result<Option<u64>, Refusal> {
+    /// An error if somebody has taken the transaction for dead and barred it.
+    fn check_barred(&self, commit: &Commit, primary: &Bytes, flush: u64) -> Result<(), Refusal> {
         let start = self.header.start_timestamp;
         // Who bars a large transaction does so on its primary.
         let may_be_barred = |write: &&proto::v1::Write| flush == 0 || write.key == *primary;
@@ -139,12 +140,13 @@ impl Evaluation<'_> {
                 return Err(Refusal::Aborted);
             }
         }
-        // All or none of them stand.
+        Ok(())
+    }
+
+    /// The minimum of the intents that an earlier sending of the same writes has left. All or none of them stand.
+    fn recognise_prewrite(&self, commit: &Commit) -> Result<Option<u64>, Refusal> {
+        let start = self.header.start_timestamp;
         let Some(first) = commit.writes.first() else { return Ok(None) };
-        if flush != 0 {
-            let first = before.get(&first.key).filter(|intent| intent.flush >= flush);
-            return Ok(first.map(|intent| intent.minimum));
-        }
         let standing = self.serving.intents.on(&first.key)?;
         Ok(standing.filter(|standing| standing.start_timestamp == start).map(|standing| standing.minimum))
     }
@@ -164,6 +166,17 @@ impl Evaluation<'_> {
         }
         Ok(before)
     }
+}
+
+/// Takes out what an earlier sending of the same flush has written; the largest of its minimums, if there is any.
+fn take_flushed(commit: &mut Commit, flush: u64, before: &BTreeMap<Bytes, Intent>) -> Option<u64> {
+    let mut minimum = None;
+    commit.writes.retain(|write| {
+        let earlier = before.get(&write.key).filter(|intent| intent.flush >= flush);
+        minimum = minimum.max(earlier.map(|intent| intent.minimum));
+        earlier.is_none()
+    });
+    minimum
 }
 
 fn check_others(others: &[Bytes]) -> Result<(), Refusal> {

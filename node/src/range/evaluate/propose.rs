@@ -9,6 +9,7 @@
 //! it leaves behind is settled where its outcome is known first. A commit in pieces is a task of its own; one that has not
 //! decided by the caller's deadline is taken back, and its pieces are forgotten.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use env::canary::{Canary, sings};
 use env::clock::Instant;
 use env::task::JoinHandle;
+use env::trace;
 use futures::{StreamExt, TryStreamExt};
 use lsm::WriteBatch;
 use prost::Message;
@@ -29,9 +31,11 @@ use super::Evaluation;
 use crate::raft::{Group, ProposeError, Proposed};
 use crate::range::admission::Admitted;
 use crate::range::apply::{APPLIED, FORGOTTEN, STALE_EPOCH};
+use crate::range::closing::give_time;
 use crate::range::effect;
 use crate::range::inflight::Mark;
 use crate::range::intents::Change;
+use crate::range::key_list::KeyList;
 use crate::range::latches::LatchGuard;
 use crate::range::locks::TxnId;
 use crate::range::memory::Slot;
@@ -146,9 +150,9 @@ impl Proposer {
         latch: Latched,
         admitted: Admitted,
     ) -> Result<(u64, ProposalGuard), Refusal> {
-        let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
-        let changes_catalog = keys.binary_search(self.serving.gate.key()).is_ok();
-        let (mark, latch, read_at) = self.mark(keys, latch);
+        let catalog = self.serving.gate.key();
+        let changes_catalog = commit.writes.binary_search_by(|write| write.key.cmp(catalog)).is_ok();
+        let (mark, latch, read_at) = self.mark_all(latch);
         let proposal = Proposal {
             keys: mark.keys,
             mark: mark.mark.clone(),
@@ -166,17 +170,26 @@ impl Proposer {
         Ok((at, guard))
     }
 
+    /// Marks all keys that are latched exclusively, as [`Proposer::mark`].
+    fn mark_all(&self, latch: Latched) -> (Marked, Option<LatchGuard>, u64) {
+        let keys = match &latch {
+            Latched::Reserved(_) => KeyList::default(),
+            Latched::Anew(latch) => latch.writes().clone(),
+        };
+        self.mark(keys, latch)
+    }
+
     /// Marks `keys`, unless they are reserved and so marked already; up to when they may have been read by whoever has not
     /// waited for the mark. Whoever reads later waits.
-    fn mark(&self, keys: Vec<Bytes>, latch: Latched) -> (Marked, Option<LatchGuard>, u64) {
+    fn mark(&self, keys: KeyList, latch: Latched) -> (Marked, Option<LatchGuard>, u64) {
         match latch {
             Latched::Reserved(reserved) => {
                 let (keys, mark, latch) = reserved.into_parts();
                 (Marked { keys, mark }, latch, 0)
             }
             Latched::Anew(latch) => {
-                let mark = self.serving.inflight.enter(keys.iter());
-                let read_at = keys.iter().map(|key| self.serving.memory.newest(key)).max().unwrap_or(0);
+                let mark = self.serving.inflight.enter(&keys);
+                let read_at = self.serving.memory.newest_of(&keys);
                 let read_at = if sings(Canary::CommitBelowRead) { 0 } else { read_at };
                 (Marked { keys, mark }, Some(latch), read_at)
             }
@@ -195,6 +208,7 @@ impl Proposer {
         let least = known.max(read_at);
         if commit_at != 0 {
             if least >= commit_at {
+                give_time(&self.context, &self.serving, commit_at);
                 return Err(Refusal::Pushed(least));
             }
             self.remember(checks, commit_at);
@@ -215,8 +229,7 @@ impl Proposer {
         admitted: Admitted,
         rows: impl FnOnce(u64) -> (WriteBatch, Vec<Change>),
     ) -> Result<u64, Refusal> {
-        let keys: Vec<Bytes> = commit.writes.iter().map(|write| write.key.clone()).collect();
-        let (mark, latch, read_at) = self.mark(keys, latch);
+        let (mark, latch, read_at) = self.mark_all(latch);
         let proposal = Proposal {
             keys: mark.keys,
             mark: mark.mark.clone(),
@@ -252,7 +265,7 @@ impl Proposer {
         changes_catalog: bool,
         latch: Latched,
     ) -> Result<(), Refusal> {
-        let (mark, latch, read_at) = self.mark(vec![primary.clone()], latch);
+        let (mark, latch, read_at) = self.mark(KeyList::ascending([primary.clone()]), latch);
         let proposal = Proposal {
             keys: mark.keys,
             mark: mark.mark.clone(),
@@ -266,6 +279,7 @@ impl Proposer {
         };
         let guard = self.serving.stand(proposal)?;
         if read_at >= command.commit_timestamp {
+            give_time(&self.context, &self.serving, command.commit_timestamp);
             return Err(Refusal::Pushed(read_at));
         }
         mark.mark.decide(command.commit_timestamp);
@@ -282,7 +296,7 @@ impl Proposer {
         latch: LatchGuard,
     ) -> Result<(), Refusal> {
         let proposal = Proposal {
-            keys: Vec::new(),
+            keys: KeyList::default(),
             mark: Arc::new(Mark::default()),
             _latch: Some(latch),
             txn: self.txn,
@@ -364,7 +378,13 @@ impl Proposer {
     }
 
     async fn propose_entry(&self, entry: Bytes, guard: ProposalGuard, room: Taken) -> Result<(), Refusal> {
+        let proposed = pin!(self.propose_and_wait(entry, guard, room));
+        trace::within(trace::child("propose"), proposed).await
+    }
+
+    async fn propose_and_wait(&self, entry: Bytes, guard: ProposalGuard, room: Taken) -> Result<(), Refusal> {
         let sequence = guard.sequence();
+        let begun = env::clock::now();
         let (answer, answered) = oneshot::channel();
         let serving = self.serving.clone();
         let settle = move |proposed: Result<Proposed, ProposeError>| {
@@ -379,6 +399,7 @@ impl Proposer {
         guard.disarm();
         let stopping = |_| Refusal::Ambiguous("the node is stopping".to_owned());
         let reply = answered.await.map_err(stopping)??.reply;
+        self.context.metrics.proposal_seconds.record(begun.elapsed().as_secs_f64());
         if reply != APPLIED {
             return Err(refused(&reply));
         }
@@ -420,7 +441,7 @@ impl Proposer {
 
 /// Keys with their mark.
 struct Marked {
-    keys: Vec<Bytes>,
+    keys: KeyList,
     mark: Arc<Mark>,
 }
 

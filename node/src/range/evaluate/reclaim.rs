@@ -7,6 +7,7 @@ use proto::v1::{RangeCommand, Reclaim, ReclaimCommand, ReclaimResult};
 
 use super::Evaluation;
 use crate::range::apply::APPLIED;
+use crate::range::kept;
 use crate::range::refusal::Refusal;
 use crate::range::state::FORMAT;
 
@@ -19,7 +20,8 @@ impl Evaluation<'_> {
             return Err(Refusal::Invalid("a span to reclaim has two ends and a timestamp".to_owned()));
         }
         self.check_span(&span.start, &span.end)?;
-        if reclaim.given_up > self.replica.cell.state().safe_point {
+        let (readable, _) = kept::safe_points_over(&self.replica.cell.state(), &span.start, &span.end);
+        if reclaim.given_up > readable {
             return Ok(ReclaimResult { done: false });
         }
         let command = ReclaimCommand { span: Some(span), given_up: reclaim.given_up };

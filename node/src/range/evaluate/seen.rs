@@ -8,7 +8,7 @@ use proto::v1::{Span, Version};
 use super::Evaluation;
 use crate::range::intents::Intent;
 use crate::range::refusal::Refusal;
-use crate::range::version;
+use crate::range::version::{self, Header};
 
 /// What stands on a key: a version, or an intent that counts as one.
 pub(super) struct Seen {
@@ -17,17 +17,37 @@ pub(super) struct Seen {
     pub(super) value: Option<Bytes>,
     /// When it was committed; 0: it is the reader's own and is not.
     pub(super) timestamp: u64,
+    /// When its transaction began; 0: a deletion does not say.
+    pub(super) start_timestamp: u64,
     /// It is an intent that the reader does not see: it counts as looked at, no more.
     pub(super) is_foreign: bool,
 }
 
 impl Seen {
     pub(super) fn version(found: lsm::VersionedEntry) -> Result<Self, Refusal> {
-        let value = match found.value {
-            Some(stored) => Some(version::decode(stored)?.1),
-            None => None,
+        let Found { start_timestamp, value } = Found::of(found.value, &found.note)?;
+        let timestamp = found.timestamp;
+        Ok(Self { key: found.key, value, timestamp, start_timestamp, is_foreign: false })
+    }
+}
+
+/// What a version holds.
+pub(super) struct Found {
+    /// When its transaction began; 0: a deletion does not say.
+    pub(super) start_timestamp: u64,
+    /// None: deleted.
+    pub(super) value: Option<Bytes>,
+}
+
+impl Found {
+    /// What is stored of a value, or noted of a deletion.
+    pub(super) fn of(stored: Option<Bytes>, note: &lsm::Note) -> Result<Self, Refusal> {
+        let Some(stored) = stored else {
+            let start_timestamp = Header::decode(note.as_bytes()).map_or(0, |header| header.start_timestamp);
+            return Ok(Self { start_timestamp, value: None });
         };
-        Ok(Self { key: found.key, value, timestamp: found.timestamp, is_foreign: false })
+        let (header, value) = version::decode(stored)?;
+        Ok(Self { start_timestamp: header.start_timestamp, value: Some(value) })
     }
 }
 
@@ -84,10 +104,10 @@ impl Evaluation<'_> {
             let of = seen.iter().find(|(start, _)| *start == intent.start_timestamp);
             Ok(match of {
                 Some((_, committed)) => {
-                    let timestamp = committed.unwrap_or(0);
-                    Seen { key, value: intent.value, timestamp, is_foreign: false }
+                    let (timestamp, start_timestamp) = (committed.unwrap_or(0), intent.start_timestamp);
+                    Seen { key, value: intent.value, timestamp, start_timestamp, is_foreign: false }
                 }
-                None => Seen { key, value: None, timestamp: 0, is_foreign: true },
+                None => Seen { key, value: None, timestamp: 0, start_timestamp: 0, is_foreign: true },
             })
         });
         let boxed: Box<dyn Iterator<Item = Result<Seen, Refusal>> + Send> = Box::new(rows);

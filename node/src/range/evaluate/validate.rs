@@ -8,7 +8,9 @@ use proto::v1::{Check, Validate, ValidateResult};
 use super::decide::reach;
 use super::pace::Pace;
 use super::{Evaluation, reaches};
+use crate::range::closing::give_time;
 use crate::range::intents::Look;
+use crate::range::key_list::KeyList;
 use crate::range::latches::Footprint;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
@@ -76,12 +78,11 @@ impl Evaluation<'_> {
         }
         keys.sort_unstable();
         keys.dedup();
-        for key in &keys {
-            self.check_key(key)?;
-        }
+        self.check_keys(keys.iter())?;
+        let keys = KeyList::ascending(keys);
         let (own, owner) = (self.header.start_timestamp, self.owner()?.id);
         loop {
-            for key in &keys {
+            for key in keys.iter() {
                 while let Some(standing) = self.serving.intents.in_the_way(key, Look::Write, own)? {
                     self.outlast(&standing, Look::Write).await?;
                 }
@@ -97,6 +98,7 @@ impl Evaluation<'_> {
                 let newest = self.db().get_at(key, u64::MAX)?.map_or(0, |newest| newest.timestamp);
                 let pushed = newest.max(self.serving.memory.newest(key));
                 if pushed >= at {
+                    give_time(&self.replica.context, &self.serving, at);
                     return Err(Refusal::Pushed(pushed));
                 }
             }

@@ -37,5 +37,7 @@ mod table;
 
 pub(crate) use large::{Flushed, Large, Outcome};
 pub(crate) use look::Look;
-pub(crate) use rows::{Intent, decision_row, has_room, intent_row, read_decision, rollback_row};
+pub(crate) use rows::{
+    Intent, decision_row, has_room, intent_row, is_in_the_way, read_decision, rollback_row,
+};
 pub(crate) use table::{Change, Decided, Intents, Standing};

@@ -68,6 +68,16 @@ pub(crate) fn read_intent(row: Bytes) -> Result<Intent, RowError> {
     Ok(Intent { txn, start_timestamp, minimum, primary, others, value, changes_key, flush })
 }
 
+/// Whether a row of the intents is one of what may be committed at or below `at`.
+pub(crate) fn is_in_the_way(key: &[u8], row: Bytes, at: u64) -> Result<bool, RowError> {
+    match keys::range::intent_row(key) {
+        Some((_, keys::range::IntentRow::Intent)) => Ok(read_intent(row)?.minimum <= at),
+        // What they are about is not committed any more, or has its intents elsewhere.
+        Some(_) => Ok(false),
+        None => Err(RowError),
+    }
+}
+
 /// A decision as a row: the transaction was committed.
 pub(crate) fn decision_row(
     txn: &TxnId,
@@ -114,6 +124,26 @@ mod tests {
             assert_eq!(read_intent(intent_row(intent.clone()).into()).unwrap(), intent);
         }
         assert!(read_intent(Bytes::from_static(b"nonsense")).is_err() && read_intent(Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn a_read_below_an_intents_minimum_passes_it() {
+        let intent = Intent {
+            txn: [7; 16],
+            start_timestamp: 10,
+            minimum: 20,
+            primary: Bytes::from_static(b"da"),
+            others: Vec::new(),
+            value: None,
+            changes_key: false,
+            flush: 0,
+        };
+        let row = Bytes::from(intent_row(intent));
+        let is_in_the_way = |at| is_in_the_way(&keys::range::intent(b"da"), row.clone(), at).unwrap();
+        assert!(!is_in_the_way(19) && is_in_the_way(20));
+        let marker = Bytes::from(rollback_row());
+        assert!(!super::is_in_the_way(&keys::range::rollback(b"da", 10), marker.clone(), 30).unwrap());
+        assert!(super::is_in_the_way(b"da", marker, 30).is_err());
     }
 
     #[test]

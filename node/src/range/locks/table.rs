@@ -1,7 +1,8 @@
 //! The state machine of locks and their queues, told the time.
 //!
 //! Nothing here takes longer the more others wait: a request, a wait, its end and a release cost a search in ordered
-//! maps each, and a release what it wakes.
+//! maps each, and a release what it wakes. Many keys in a row, none of which anybody has, are taken with one search
+//! ([`runs`](super::runs)).
 
 use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,8 @@ use env::clock::Instant;
 use proto::v1::Strength;
 use tokio::sync::oneshot;
 
-/// The id of a transaction.
-pub(crate) type TxnId = [u8; 16];
+use super::owner::{Owner, TxnId};
+use super::runs::{Runs, TakenOut};
 
 /// How long a transaction keeps its locks, and its places in queues, without a sign of life.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(5);
@@ -22,17 +23,14 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(5);
 /// The most bytes that one transaction's locks may take up, and a quarter of what all of a range's may.
 pub(crate) const LOCKS_BYTES_MAX: usize = 256 << 20;
 
-/// What one lock takes up beside its key.
+/// What one lock takes up beside its key; in a run it takes less, as long as nobody else wants it.
 const LOCK_BYTES: usize = 200;
 
-/// Who asks for a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    /// The transaction.
-    pub(crate) id: TxnId,
-    /// The start timestamp of its first attempt: the larger is the younger.
-    pub(crate) priority: u64,
-}
+/// Fewer keys make no run.
+const RUN_KEYS_MIN: usize = 16;
+
+/// The most bytes of locks in one run.
+const RUN_BYTES_MAX: usize = 1 << 20;
 
 /// Why a wait ended without the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,9 +74,58 @@ struct Waiter {
     outcome: oneshot::Sender<Result<(), WaitEnd>>,
 }
 
+/// Who holds a key: mostly one, which takes no memory of its own.
+///
+/// Invariant: where there are others there is `one`.
+#[derive(Debug, Default)]
+struct Holders {
+    one: Option<(TxnId, Strength)>,
+    others: BTreeMap<TxnId, Strength>,
+}
+
+impl Holders {
+    fn is_empty(&self) -> bool {
+        self.one.is_none()
+    }
+
+    fn get(&self, txn: &TxnId) -> Option<Strength> {
+        match self.one {
+            Some((one, held)) if one == *txn => Some(held),
+            _ => self.others.get(txn).copied(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (TxnId, Strength)> {
+        self.one.into_iter().chain(self.others.iter().map(|(txn, held)| (*txn, *held)))
+    }
+
+    /// It holds the key as strongly as before at least.
+    fn add(&mut self, txn: TxnId, strength: Strength) {
+        let held = match &mut self.one {
+            None => {
+                self.one = Some((txn, strength));
+                return;
+            }
+            Some((one, held)) if *one == txn => held,
+            Some(_) => self.others.entry(txn).or_insert(strength),
+        };
+        if strength == Strength::Exclusive {
+            *held = strength;
+        }
+    }
+
+    fn remove(&mut self, txn: &TxnId) {
+        if self.one.is_some_and(|(one, _)| one == *txn) {
+            self.one = self.others.pop_first();
+        } else {
+            self.others.remove(txn);
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Entry {
-    holders: BTreeMap<TxnId, Strength>,
+    holders: Holders,
     queue: BTreeMap<Turn, Waiter>,
     /// Those of `queue` who want the key for themselves.
     exclusive: BTreeSet<Turn>,
@@ -87,18 +134,13 @@ struct Entry {
 impl Entry {
     /// Whether `txn` could hold the key with `strength` beside those who hold it.
     fn admits(&self, txn: &TxnId, strength: Strength) -> bool {
-        match (self.holders.len(), self.holders.first_key_value()) {
-            (0, _) => true,
-            (1, Some((holder, held))) => holder == txn || compatible(*held, strength),
+        match self.holders.one {
+            None => true,
+            Some((holder, held)) if self.holders.others.is_empty() => {
+                holder == *txn || compatible(held, strength)
+            }
             // Several holders share.
-            _ => strength == Strength::Shared,
-        }
-    }
-
-    fn grant(&mut self, txn: TxnId, strength: Strength) {
-        let held = self.holders.entry(txn).or_insert(strength);
-        if strength == Strength::Exclusive {
-            *held = strength;
+            Some(_) => strength == Strength::Shared,
         }
     }
 
@@ -134,8 +176,11 @@ fn compatible(a: Strength, b: Strength) -> bool {
 /// What a transaction has here.
 #[derive(Debug)]
 struct Txn {
-    /// The keys held, each with how many requests have got it: what one of them gives back the others keep.
+    /// The keys held, but for those of its runs, each with how many requests have got it: what one of them gives back the
+    /// others keep.
     keys: BTreeMap<Bytes, u32>,
+    /// The names of its runs, whose keys one request each has got.
+    runs: BTreeSet<Bytes>,
     waits: BTreeSet<u64>,
     bytes: usize,
     seen: Instant,
@@ -160,11 +205,13 @@ struct Wait {
 ///
 /// - An exclusive holder of a key is its only holder.
 /// - The head of a queue conflicts with a holder: whenever holders or the queue change, [`Table::promote`] runs.
-/// - `txns` lists exactly the transactions that hold or wait for something, with exactly the keys that they hold and the
-///   waits that they have in `waits`.
+/// - `txns` lists exactly the transactions that hold or wait for something, with exactly the keys and runs that they hold
+///   and the waits that they have in `waits`.
+/// - A key that is held by a run has no entry: whoever asks for it first takes it out of the run.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: BTreeMap<Bytes, Entry>,
+    runs: Runs,
     txns: BTreeMap<TxnId, Txn>,
     waits: BTreeMap<u64, Wait>,
     next_number: u64,
@@ -180,6 +227,7 @@ impl Table {
         key: &Bytes,
         strength: Strength,
     ) -> Requested {
+        self.part(key);
         let used = self.txns.get(&owner.id).map_or(0, |txn| txn.bytes);
         let is_full = used >= LOCKS_BYTES_MAX || self.bytes >= LOCKS_BYTES_MAX * 4;
         if !self.entries.contains_key(key) {
@@ -191,7 +239,7 @@ impl Table {
             return Requested::Granted { new: true };
         }
         self.expire_holders(now, &owner.id, key);
-        let held = self.entries.get(key).and_then(|entry| entry.holders.get(&owner.id)).copied();
+        let held = self.entries.get(key).and_then(|entry| entry.holders.get(&owner.id));
         if held.is_some_and(|held| held == Strength::Exclusive || strength == Strength::Shared) {
             if let Some(requests) = self.txns.get_mut(&owner.id).and_then(|txn| txn.keys.get_mut(key)) {
                 *requests = requests.saturating_add(1);
@@ -211,6 +259,35 @@ impl Table {
         Requested::Granted { new: true }
     }
 
+    /// Asks for exclusive locks on the first of these keys, which ascend, as long as nobody has or wants any of them: how
+    /// many of them are held now. 0: each is to be asked for by itself.
+    pub(crate) fn request_run(&mut self, now: Instant, owner: Owner, keys: &[Bytes]) -> usize {
+        let Some(first) = keys.first().filter(|first| !self.runs.reach_over(first)) else { return 0 };
+        let above = self.entries.range::<[u8], _>((Bound::Included(first.as_ref()), Bound::Unbounded));
+        let entry = above.map(|(key, _)| key.as_ref()).next();
+        let taken_next: Option<&[u8]> = entry.into_iter().chain(self.runs.next_start(first)).min();
+        let free = taken_next.map_or(keys.len(), |next| keys.partition_point(|key| key.as_ref() < next));
+        let used = self.txns.get(&owner.id).map_or(0, |txn| txn.bytes);
+        let room = LOCKS_BYTES_MAX.saturating_sub(used);
+        let room = room.min((LOCKS_BYTES_MAX * 4).saturating_sub(self.bytes)).min(RUN_BYTES_MAX);
+        let (mut count, mut bytes) = (0, 0);
+        for key in keys.iter().take(free) {
+            if bytes >= room {
+                break;
+            }
+            count += 1;
+            bytes += key.len() + LOCK_BYTES;
+        }
+        let Some(run) = keys.get(..count).filter(|run| run.len() >= RUN_KEYS_MIN) else { return 0 };
+        let name = self.runs.add(owner.id, run);
+        let txn = self.txn(now, owner.id);
+        txn.seen = now;
+        txn.runs.insert(name);
+        txn.bytes += bytes;
+        self.bytes += bytes;
+        count
+    }
+
     /// Queues for a lock that [`Table::request`] found blocked; the number of the wait, and how it ends.
     pub(crate) fn enqueue(
         &mut self,
@@ -223,7 +300,7 @@ impl Table {
         let number = self.number_wait();
         let key = self.own_key(key);
         let entry = self.entries.entry(key.clone()).or_default();
-        let turn = Turn { ordinary: !entry.holders.contains_key(&owner.id), number };
+        let turn = Turn { ordinary: entry.holders.get(&owner.id).is_none(), number };
         entry.insert(turn, Waiter { owner, strength, outcome });
         self.waits.insert(number, Wait { key, turn, txn: owner.id });
         let txn = self.txn(now, owner.id);
@@ -266,18 +343,28 @@ impl Table {
         let conflicting = entry
             .holders
             .iter()
-            .filter(|(holder, held)| **holder != waiter.owner.id && !compatible(**held, waiter.strength));
-        conflicting.map(|(holder, _)| *holder).collect()
+            .filter(|(holder, held)| *holder != waiter.owner.id && !compatible(*held, waiter.strength));
+        conflicting.map(|(holder, _)| holder).collect()
     }
 
     /// Takes back what one request of a transaction has got. What another one has got too, before or meanwhile, stays.
-    pub(crate) fn give_back(&mut self, now: Instant, txn: &TxnId, keys: &[Bytes]) {
+    pub(crate) fn give_back<'a>(
+        &mut self,
+        now: Instant,
+        txn: &TxnId,
+        keys: impl IntoIterator<Item = &'a Bytes>,
+    ) {
         for key in keys {
-            let Some(requests) = self.txns.get_mut(txn).and_then(|txn| txn.keys.get_mut(key)) else {
-                continue;
+            let requests = self.txns.get_mut(txn).and_then(|txn| txn.keys.get_mut(key));
+            let is_last = match requests {
+                Some(requests) => {
+                    *requests = requests.saturating_sub(1);
+                    *requests == 0
+                }
+                // What is in a run one request has got.
+                None => true,
             };
-            *requests -= 1;
-            if *requests == 0 {
+            if is_last {
                 self.release(now, txn, std::slice::from_ref(key));
             }
         }
@@ -290,6 +377,9 @@ impl Table {
             if held {
                 self.returned(txn, key);
                 self.release_key(now, txn, key);
+            } else if self.take_out(key, Some(txn)).is_some() {
+                // Nobody waits for it.
+                self.returned(txn, key);
             }
         }
         self.forget_if_idle(txn);
@@ -304,6 +394,9 @@ impl Table {
                 // Who has gone away need not be told.
                 let _ = waiter.outcome.send(Err(WaitEnd::Released));
             }
+        }
+        for name in &had.runs {
+            self.runs.remove(name);
         }
         for key in had.keys.keys() {
             self.release_key(now, txn, key);
@@ -341,8 +434,9 @@ impl Table {
             }
         }
         let gone = self.entries.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
-        let held = gone.flat_map(|(key, entry)| entry.holders.keys().map(|holder| (*holder, key.clone())));
-        for (holder, key) in held.collect::<Vec<_>>() {
+        let held =
+            gone.flat_map(|(key, entry)| entry.holders.iter().map(|(holder, _)| (holder, key.clone())));
+        for (holder, key) in held.chain(self.runs.held_from(from)).collect::<Vec<_>>() {
             self.release(now, &holder, std::slice::from_ref(&key));
         }
     }
@@ -357,14 +451,38 @@ impl Table {
 
     fn expire_holders(&mut self, now: Instant, asking: &TxnId, key: &Bytes) {
         let Some(entry) = self.entries.get(key) else { return };
-        let is_dead = |holder: &&TxnId| {
-            *holder != asking && self.txns.get(*holder).is_some_and(|txn| txn.is_expired(now))
-        };
+        let is_dead =
+            |holder: &TxnId| holder != asking && self.txns.get(holder).is_some_and(|txn| txn.is_expired(now));
         // Of many holders the sweep takes care: to look at them all for each request would be dear.
-        let dead: Vec<TxnId> = entry.holders.keys().take(4).filter(is_dead).copied().collect();
+        let dead: Vec<TxnId> =
+            entry.holders.iter().take(4).map(|(holder, _)| holder).filter(is_dead).collect();
         for txn in &dead {
             self.release_all(now, txn);
         }
+    }
+
+    /// Takes a key out of the run that it is in, by which anybody, or the transaction that is named, holds it; who does.
+    fn take_out(&mut self, key: &[u8], of: Option<&TxnId>) -> Option<TxnId> {
+        let TakenOut { holder, ended } = self.runs.take_out(key, of)?;
+        if let Some(name) = ended
+            && let Some(txn) = self.txns.get_mut(&holder)
+        {
+            txn.runs.remove(&name);
+        }
+        Some(holder)
+    }
+
+    /// Gives a key that is in a run an entry of its own.
+    fn part(&mut self, key: &[u8]) {
+        if self.runs.is_empty() {
+            return;
+        }
+        let Some(holder) = self.take_out(key, None) else { return };
+        let key = Bytes::copy_from_slice(key);
+        if let Some(txn) = self.txns.get_mut(&holder) {
+            txn.keys.insert(key.clone(), 1);
+        }
+        self.entries.entry(key).or_default().holders.add(holder, Strength::Exclusive);
     }
 
     /// A key to keep: it must not keep alive the whole message that it came in.
@@ -376,7 +494,13 @@ impl Table {
     }
 
     fn txn(&mut self, now: Instant, id: TxnId) -> &mut Txn {
-        let new = || Txn { keys: BTreeMap::new(), waits: BTreeSet::new(), bytes: 0, seen: now };
+        let new = || Txn {
+            keys: BTreeMap::new(),
+            runs: BTreeSet::new(),
+            waits: BTreeSet::new(),
+            bytes: 0,
+            seen: now,
+        };
         self.txns.entry(id).or_insert_with(new)
     }
 
@@ -387,7 +511,7 @@ impl Table {
 
     /// Grants a key, which is kept.
     fn grant_key(&mut self, now: Instant, id: TxnId, key: Bytes, strength: Strength) {
-        self.entries.entry(key.clone()).or_default().grant(id, strength);
+        self.entries.entry(key.clone()).or_default().holders.add(id, strength);
         let bytes = key.len() + LOCK_BYTES;
         let txn = self.txn(now, id);
         txn.seen = now;
@@ -408,7 +532,8 @@ impl Table {
     }
 
     fn forget_if_idle(&mut self, id: &TxnId) {
-        if self.txns.get(id).is_some_and(|txn| txn.keys.is_empty() && txn.waits.is_empty()) {
+        let is_idle = |txn: &Txn| txn.keys.is_empty() && txn.runs.is_empty() && txn.waits.is_empty();
+        if self.txns.get(id).is_some_and(is_idle) {
             self.txns.remove(id);
         }
     }
@@ -470,6 +595,6 @@ impl Table {
     /// How many transactions hold or wait, how many keys are locked or waited for, how many waits there are.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize, usize) {
-        (self.txns.len(), self.entries.len(), self.waits.len())
+        (self.txns.len(), self.entries.len() + self.runs.keys(), self.waits.len())
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use proto::v1::Strength;
 use tokio::sync::oneshot;
 
-use super::table::{EXPIRY, Owner, Requested, Table, WaitEnd};
+use super::owner::Owner;
+use super::table::{EXPIRY, Requested, Table, WaitEnd};
 
 const A: Owner = Owner { id: [1; 16], priority: 10 };
 const B: Owner = Owner { id: [2; 16], priority: 20 };
@@ -287,4 +288,91 @@ fn a_lock_granted_to_nobody_goes_to_the_next() {
     drop(b);
     table.release_all(now, &A.id);
     assert!(is_granted(&mut c));
+}
+
+fn keys(numbers: impl IntoIterator<Item = u32>) -> Vec<Bytes> {
+    numbers.into_iter().map(|number| Bytes::copy_from_slice(&number.to_be_bytes())).collect()
+}
+
+#[test]
+fn keys_in_a_row_are_held_like_others() {
+    let now = env::clock::now();
+    let mut table = Table::default();
+    let all = keys(0..100);
+    assert_eq!(table.request_run(now, A, &all), 100);
+    assert_eq!(table.counts(), (1, 100, 0));
+    // A second sending, which is given back, and what the first has got stays.
+    assert_eq!(table.request_run(now, A, &all), 0);
+    assert_eq!(table.request(now, A, &all[7], Strength::Exclusive), HELD);
+    table.give_back(now, &A.id, [&all[7]]);
+    assert_eq!(table.request(now, B, &all[7], Strength::Shared), Requested::Blocked);
+    assert_eq!(table.request(now, B, &all[8], Strength::Exclusive), Requested::Blocked);
+    let (_, mut b) = table.enqueue(now, B, &all[8], Strength::Exclusive);
+    assert_eq!(table.counts(), (2, 100, 1));
+    // What is given up, by itself or by a savepoint's end, others have.
+    table.give_back(now, &A.id, [&all[9]]);
+    table.release(now, &A.id, &all[10..12]);
+    for free in &all[9..12] {
+        assert_eq!(table.request(now, C, free, Strength::Exclusive), GRANTED);
+    }
+    assert_eq!(table.request(now, C, &all[12], Strength::Exclusive), Requested::Blocked);
+    table.release_all(now, &A.id);
+    assert!(is_granted(&mut b));
+    assert_eq!(table.request_run(now, A, &all[12..]), 88);
+    for txn in [A, B, C] {
+        table.release_all(now, &txn.id);
+    }
+    assert_eq!(table.counts(), (0, 0, 0));
+}
+
+#[test]
+fn a_run_ends_where_somebody_has_a_key() {
+    let now = env::clock::now();
+    let mut table = Table::default();
+    let all = keys(0..200);
+    assert_eq!(table.request(now, B, &all[50], Strength::Shared), GRANTED);
+    assert_eq!(table.request_run(now, A, &all), 50);
+    assert_eq!(table.request_run(now, A, &all[50..]), 0, "it is to be waited for");
+    assert_eq!(table.request_run(now, C, &all[100..120]), 20);
+    assert_eq!(table.request_run(now, A, &all[51..]), 49);
+    assert_eq!(table.request_run(now, A, &all[100..]), 0);
+    assert_eq!(table.request_run(now, A, &all[110..]), 0);
+    assert_eq!(table.request_run(now, A, &all[120..130]), 0, "so few make no run");
+    assert_eq!(table.request_run(now, A, &all[120..]), 80);
+    // Between the keys of a run lie those of others.
+    let between = Bytes::from_static(&[0, 0, 0, 3, 0]);
+    assert_eq!(table.request(now, C, &between, Strength::Exclusive), GRANTED);
+    assert_eq!(table.counts(), (3, 201, 0));
+    table.give_away(now, &all[110]);
+    assert_eq!(table.counts(), (3, 111, 0));
+    table.release(now, &C.id, &all[100..110]);
+    table.release(now, &C.id, &[between]);
+    assert_eq!(table.counts(), (2, 100, 0), "nothing is left of who has given up all it had");
+    assert_eq!(table.expire(now + EXPIRY), 2);
+    assert_eq!(table.counts(), (0, 0, 0));
+}
+
+#[test]
+fn runs_count_as_what_their_keys_might_come_to_take() {
+    let now = env::clock::now();
+    let mut table = Table::default();
+    let long = |number: u32| {
+        let mut key = number.to_be_bytes().to_vec();
+        key.resize(60 << 10, b'k');
+        Bytes::from(key)
+    };
+    let mut held = 0;
+    loop {
+        let more: Vec<Bytes> = (held..held + 64).map(long).collect();
+        match table.request_run(now, A, &more) {
+            0 => break,
+            taken => held += taken as u32,
+        }
+    }
+    assert!((4000..5000).contains(&held), "{held} locks of 60 KiB");
+    for number in 0..held {
+        table.release(now, &A.id, &[long(number)]);
+    }
+    assert_eq!(table.counts(), (0, 0, 0));
+    assert_eq!(table.request_run(now, A, &(0..16).map(long).collect::<Vec<_>>()), 16);
 }

@@ -4,11 +4,15 @@ use proto::Status;
 use proto::v1::root_command::Kind;
 use proto::v1::{
     GatewayHeartbeatRequest, GatewayHeartbeatResponse, HistoryRequest, HistoryResponse, Horizon,
-    SetHistoryCommand,
+    KeepHistoryCommand, KeepHistoryRequest, KeepHistoryResponse, KeptHistory, SetHistoryCommand,
 };
 
 use super::RootTerm;
+use crate::range::state::FORMAT_KEPT;
 use crate::root::history::HISTORY_MS_MIN;
+
+/// So many spans may be kept for longer: all nodes are told of them once a second.
+const KEPT_MAX: usize = 1000;
 
 /// Refuses a history that is too short to be meant, unless the caller insists; 0 is for ever.
 pub(crate) fn check_history(history_ms: u64, short: bool) -> Result<(), Status> {
@@ -19,6 +23,26 @@ pub(crate) fn check_history(history_ms: u64, short: bool) -> Result<(), Status> 
         "history is kept for at least {} seconds, or for ever",
         HISTORY_MS_MIN / 1000
     )))
+}
+
+/// Refuses spans that are none, or too many.
+fn check_kept(kept: &[KeptHistory]) -> Result<(), Status> {
+    if kept.len() > KEPT_MAX {
+        return Err(Status::invalid_argument(format!(
+            "history of {} spans is to be kept for longer, at most {KEPT_MAX} may be",
+            kept.len()
+        )));
+    }
+    let data = keys::sql::data_span();
+    let mut reached = data.start;
+    for one in kept {
+        let span = one.span.clone().unwrap_or_default();
+        if span.start < reached || span.end <= span.start || span.end > data.end {
+            return Err(Status::invalid_argument("spans that are kept for longer ascend, each by itself"));
+        }
+        reached = span.end;
+    }
+    Ok(())
 }
 
 impl RootTerm {
@@ -40,10 +64,62 @@ impl RootTerm {
     pub(crate) fn horizon(&self) -> Option<Horizon> {
         // A timestamp of its own: what is handed out later is above it, whatever the clock does.
         let newest = self.oracle.next(self.now_ms(), 1).ok()?;
-        let history_ms = self.state.lock().history_ms();
-        let horizon = self.holds.lock().horizon(env::clock::now(), newest, history_ms)?;
+        let (history_ms, kept) = {
+            let state = self.state.lock();
+            (state.history_ms(), state.kept().to_vec())
+        };
+        let mut holds = self.holds.lock();
+        let horizon = holds.horizon(env::clock::now(), newest, history_ms)?;
+        let horizon = Horizon { kept: holds.kept(&kept), ..horizon };
+        drop(holds);
         // Gateways may have reported to another leader by now.
         self.group.lease_valid(self.term).then_some(horizon)
+    }
+
+    /// A gateway says which spans' history is kept for longer, or asks how long all other is.
+    pub(crate) async fn keep_history(
+        &self,
+        request: KeepHistoryRequest,
+    ) -> Result<KeepHistoryResponse, Status> {
+        let KeepHistoryRequest { version, kept, set_ms, .. } = request;
+        if let Some(history_ms) = set_ms {
+            check_history(history_ms, false)?;
+            self.run(Kind::SetHistory(SetHistoryCommand { history_ms })).await?;
+        }
+        if version == 0 {
+            self.prove_leadership().await?;
+        } else {
+            check_kept(&kept)?;
+            let known = self.state.lock().kept_version();
+            // Whoever says the same again need not have it written down.
+            let is_said = version <= known || self.state.lock().kept() == kept;
+            if is_said {
+                self.prove_leadership().await?;
+            } else {
+                self.check_programs()?;
+                self.run(Kind::KeepHistory(KeepHistoryCommand { version, kept })).await?;
+            }
+        }
+        let history_ms = self.state.lock().history_ms();
+        let safe_point = self.horizon().map_or(0, |horizon| horizon.safe_point);
+        Ok(KeepHistoryResponse { history_ms, safe_point, newest: self.oracle.last() })
+    }
+
+    /// That every node that lives heeds what is kept for longer, as far as it has said so.
+    fn check_programs(&self) -> Result<(), Status> {
+        let view = self.view.lock();
+        let state = self.state.lock();
+        let heeds = |node_id: u64| {
+            let seen = view.seen.get(&node_id);
+            seen.is_some_and(|seen| seen.newest_format >= FORMAT_KEPT) || self.is_dead(&view, node_id)
+        };
+        match state.nodes().find(|node| !heeds(node.node_id)) {
+            None => Ok(()),
+            Some(node) => Err(Status::unavailable(format!(
+                "node {} runs a program that keeps all history equally long, or has not said which it runs yet",
+                node.node_id
+            ))),
+        }
     }
 
     /// How long history is kept, and for how long from now on.

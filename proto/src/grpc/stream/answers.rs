@@ -314,6 +314,9 @@ fn is_long(operations: &[crate::v1::Operation]) -> bool {
         Some(Operation::Commit(commit)) => commit.checks.len() + commit.writes.len() >= KEYS_LONG,
         Some(
             Operation::Scan(_)
+            | Operation::Versions(_)
+            | Operation::Changes(_)
+            | Operation::Export(_)
             | Operation::Validate(_)
             | Operation::Reclaim(_)
             | Operation::Measure(_)

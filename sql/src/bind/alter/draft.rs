@@ -237,7 +237,12 @@ impl Draft {
                 self.freed.push(name);
             }
             Address::Policy(_, oid) => self.to.row_security.policies.retain(|policy| policy.oid != oid),
-            Address::Type(_) | Address::Extension(_) | Address::Schema(_) | Address::Relation(_) => {}
+            Address::Type(_)
+            | Address::Attribute(..)
+            | Address::Extension(_)
+            | Address::Function(_)
+            | Address::Schema(_)
+            | Address::Relation(_) => {}
         }
     }
 

@@ -161,7 +161,7 @@ impl Binder<'_> {
                     None => None,
                     Some(default) => {
                         self.default_expression(&default.expr, ty, &name.value).map_err(unplaced)?;
-                        self.kept_default(&default, ty, &name.value)
+                        self.kept_default(&default, ty, &name.value)?
                     }
                 };
                 draft.change_column(place, |column| column.default = default);

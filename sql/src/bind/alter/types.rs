@@ -7,7 +7,7 @@ use expr::{Expr, Type, TypeKind, resolve};
 use super::super::Binder;
 use super::super::definition::unplaced;
 use super::super::foreign_key::check_types;
-use super::super::index::check_key;
+use super::super::index::{check_key, check_primary};
 use super::super::level::{Clause, Level};
 use super::super::object::check_type;
 use super::draft::Draft;
@@ -91,7 +91,7 @@ impl Binder<'_> {
             let kept = ast::DefaultDefinition { expr: parsed, text: default.clone() };
             self.of_kept(|binder| binder.default_expression(&kept.expr, to, &name.value))
                 .map_err(|_mismatch| Error::new("42804", message))?;
-            let default = self.of_kept(|binder| binder.kept_default(&kept, to, &name.value));
+            let default = self.of_kept(|binder| binder.kept_default(&kept, to, &name.value))?;
             draft.change_column(place, |column| column.default = default);
         }
         if let Some(generated) = &column.generated {
@@ -109,7 +109,10 @@ impl Binder<'_> {
         draft.change_column(place, |column| column.ty = to);
         let is_key = |key: &IndexColumn| key.column() == Some(column.id);
         for index in draft.to.indexes.iter().filter(|index| index.columns.iter().any(is_key)) {
-            check_key(to, index.options.method, name.at)?;
+            check_key(to, index.options.method, self.catalog, name.at)?;
+            if index.primary {
+                check_primary(to, name.at)?;
+            }
         }
         let is_made_of_it = self.retype_indexes(&mut draft.to, column.id)?;
         // The conditions have to make sense of the new type.
@@ -222,8 +225,10 @@ impl Binder<'_> {
     pub(super) fn using(&mut self, draft: &Draft, using: &ast::Expr, to: Type, name: &Name) -> Result<Expr> {
         let clause = Clause::without_queries("transform expressions", "transform expression");
         let level = Level::query(self.own_row(&draft.from.name, &draft.from.columns), clause, false);
-        let bound =
-            self.without_parameters(|binder| binder.at_level(level, |binder| binder.expression(using)));
+        let bound = self.without_parameters(|binder| {
+            binder
+                .at_level(level, |binder| binder.expression_as(using, to, CastContext::Assignment, using.at))
+        });
         let (bound, _) = bound?;
         if !resolve::can_coerce(bound.ty().kind, to.kind, CastContext::Assignment) {
             let message = format!(

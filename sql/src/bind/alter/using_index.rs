@@ -2,6 +2,7 @@
 
 use super::super::Binder;
 use super::super::definition::duplicate_constraint;
+use super::super::index::check_primary;
 use super::draft::Draft;
 use crate::catalog::{
     IndexColumn, IndexConstraint, IndexDescriptor, IndexMethod, IndexState, TableDescriptor,
@@ -35,6 +36,12 @@ impl Binder<'_> {
         };
         let Some(index) = draft.to.indexes.get(place).cloned() else { return Ok(()) };
         check_usable(&draft.to, &index, key.at)?;
+        if key.primary {
+            for place in draft.to.key_columns(&index) {
+                let column = draft.to.columns.get(place);
+                column.map_or(Ok(()), |column| check_primary(column.ty, key.at))?;
+            }
+        }
         let called = key.name.as_ref().map_or(&name.value, |name| &name.value).clone();
         if called != index.name {
             if draft.is_constraint(&called) {

@@ -74,6 +74,11 @@ impl Binder<'_> {
                 })?;
                 Ok((of(Commented::CONSTRAINT, constraint, 0), Some(Target::Relation(relation))))
             }
+            CommentTarget::Function(name) => {
+                let object = self.function_named(name)?;
+                let target = Target::Function { oid: object.oid, name: object.name.clone() };
+                Ok((of(Commented::FUNCTION, object.oid, 0), Some(target)))
+            }
             CommentTarget::Database(name) => match self.catalog.databases().named(&name.value) {
                 Some(database) => Ok((of(Commented::DATABASE, database.oid, 0), None)),
                 None => Err(Error::new("3D000", format!("database \"{}\" does not exist", name.value))),

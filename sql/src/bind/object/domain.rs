@@ -9,11 +9,11 @@ use expr::tree::Domain;
 use expr::{Expr, Type, TypeKind};
 
 use super::{Bound, change, nothing, unplaced};
-use crate::bind::Binder;
 use crate::bind::check::apart;
+use crate::bind::{Binder, SessionSettings};
 use crate::catalog::object::TypeDescriptor;
 use crate::catalog::object::types::{DomainCheck, DomainDescriptor};
-use crate::catalog::{CatalogSnapshot, Column, TableDescriptor, TableKind, spelled};
+use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, TableKind, called, spelled};
 use crate::error::{Error, Notice, Result};
 use crate::parse::{self, ast};
 use crate::plan::{DomainColumns, ObjectChange, RowCheck, Target, TypeChange};
@@ -33,6 +33,31 @@ fn row(ty: Type) -> [Column; 1] {
         hidden: false,
         missing: None,
     }]
+}
+
+/// The condition of a domain's check, less parentheses that make no difference; `None`: it is no condition over its values.
+pub(crate) fn sparing_domain_condition(
+    own: &DomainDescriptor,
+    kept: &str,
+    catalog: &CatalogSnapshot,
+    search_path: &SearchPath,
+) -> Option<String> {
+    let expression = parse::parse_expression(kept).ok()?;
+    let context = catalog.plain_session();
+    let settings = SessionSettings {
+        search_path,
+        context: &context,
+        row_security: true,
+        as_of: None,
+        tables_then: None,
+    };
+    let columns = row(Type::plain(own.like()));
+    let printed = Binder::new(catalog, &settings).of_kept(|binder| {
+        binder.as_written(Style::Sparing, vec![VALUE.to_owned()], |binder| {
+            binder.check_condition("", &columns, &expression)
+        })
+    });
+    Some(printed.ok()?.1)
 }
 
 /// What values of a domain, or of arrays of it, have to be: for the executor too. The first is the domain that is farthest
@@ -126,6 +151,9 @@ impl Binder<'_> {
         if element.is_enum() {
             return Err(Error::unsupported("a domain over an enum").at(create.ty.at));
         }
+        if element.is_composite() {
+            return Err(Error::unsupported("a domain over a composite type").at(create.ty.at));
+        }
         if !base.kind.is_storable() {
             let message = format!("\"{}\" is not a valid base type for a domain", base.display_name());
             return Err(Error::new("42804", message).at(create.ty.at));
@@ -134,7 +162,7 @@ impl Binder<'_> {
             DomainDescriptor { base, default: None, not_null: create.not_null, checks: Vec::new() };
         if let Some(default) = &create.default {
             self.default_expression(&default.expr, base, name)?;
-            made.default = self.kept_default(default, base, name);
+            made.default = self.kept_default(default, base, name)?;
             self.check_names_no_type(made.default.as_deref())?;
         }
         for check in &create.checks {
@@ -144,8 +172,13 @@ impl Binder<'_> {
         change(ObjectChange::Type(TypeChange::Create { schema, name: name.clone(), made }))
     }
 
-    /// 0A000 if a text of a domain names a type that was made: it would not follow what becomes of that type.
+    /// 0A000 if a text of a domain names a type or a function that was made: it would not follow what becomes of that.
     fn check_names_no_type(&self, text: Option<&str>) -> Result<()> {
+        if text.is_some_and(|text| !called::functions_in(text).is_empty()) {
+            return Err(Error::unsupported(
+                "a domain whose condition or default calls a function that was made",
+            ));
+        }
         let names = |kind: &TypeKind| text.is_some_and(|text| spelled::names(text, kind.display_name()));
         let mut kinds = self.catalog.objects().types().filter_map(|(object, _)| object.kind());
         match kinds.find(names) {
@@ -206,7 +239,7 @@ impl Binder<'_> {
             ast::DomainAction::SetDefault(None) => own.default = None,
             ast::DomainAction::SetDefault(Some(default)) => {
                 self.default_expression(&default.expr, own.base, name)?;
-                own.default = self.kept_default(default, own.base, name);
+                own.default = self.kept_default(default, own.base, name)?;
                 self.check_names_no_type(own.default.as_deref())?;
             }
             ast::DomainAction::NotNull(wanted) => {

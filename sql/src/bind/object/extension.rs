@@ -1,25 +1,26 @@
-//! CREATE EXTENSION: functions that are built in come in sight.
+//! CREATE EXTENSION: functions, operators and types that are built in come in sight.
+
+use expr::TypeKind;
 
 use super::{Bound, change, nothing};
 use crate::bind::Binder;
-use crate::catalog::object::ObjectDescriptor;
 use crate::catalog::schema;
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::Name;
 use crate::plan::{ObjectChange, Target};
 
-/// What there is, and its version, as PostgreSQL 15 brings it.
-const EXTENSIONS: [(&str, &str); 3] = [("pg_trgm", "1.6"), ("pgcrypto", "1.3"), ("uuid-ossp", "1.1")];
+/// What there is, and its version: that which PostgreSQL 15 brings, or that which is followed.
+const EXTENSIONS: [(&str, &str); 5] =
+    [("citext", "1.6"), ("pg_trgm", "1.6"), ("pgcrypto", "1.3"), ("uuid-ossp", "1.1"), ("vector", "0.8.0")];
 
 /// Names of what PostgreSQL brings and we do not have.
-const UNSUPPORTED: [&str; 45] = [
+const UNSUPPORTED: [&str; 43] = [
     "adminpack",
     "amcheck",
     "autoinc",
     "bloom",
     "btree_gin",
     "btree_gist",
-    "citext",
     "cube",
     "dblink",
     "dict_int",
@@ -57,7 +58,6 @@ const UNSUPPORTED: [&str; 45] = [
     "tablefunc",
     "timescaledb",
     "unaccent",
-    "vector",
 ];
 
 impl Binder<'_> {
@@ -98,6 +98,7 @@ impl Binder<'_> {
         if self.catalog.objects().kept_schema(&schema) == schema::TEMPORARY {
             return Err(Error::unsupported("an extension in a temporary schema"));
         }
+        self.check_types_brought(&name.value, &schema)?;
         let (name, version) = (name.value.clone(), (*version).to_owned());
         change(ObjectChange::CreateExtension { schema, name, version })
     }
@@ -110,18 +111,45 @@ impl Binder<'_> {
         }
     }
 
-    /// Whether a function is that of an extension in this schema.
+    /// Whether a function is that of an extension in this schema, and there is no other of its name.
     pub(in crate::bind) fn is_of_extension(&self, schema: &str, name: &str) -> bool {
-        let mut extensions = expr::functions::by_name(name).iter().filter_map(|function| function.extension);
-        let is_there = |object: &ObjectDescriptor| object.schema == schema;
-        extensions
-            .any(|extension| self.catalog.objects().extension(extension).is_some_and(|own| is_there(own)))
+        let functions = expr::functions::by_name(name);
+        let is_there = |extension: &str| {
+            self.catalog.objects().extension(extension).is_some_and(|own| own.schema == schema)
+        };
+        !functions.is_empty()
+            && functions.iter().all(|function| function.extension.is_some())
+            && functions.iter().any(|function| function.extension.is_some_and(is_there))
     }
 
     /// Whether a function is in sight.
     pub(in crate::bind) fn is_in_sight(&self, name: &str) -> bool {
         let functions = expr::functions::by_name(name);
-        let is_there = |extension: &str| self.catalog.objects().extension(extension).is_some();
-        functions.is_empty() || functions.iter().any(|function| function.extension.is_none_or(is_there))
+        functions.is_empty() || functions.iter().any(|function| self.is_brought(function.extension))
+    }
+
+    /// That an operator is in sight: there are names that only extensions have.
+    ///
+    /// # Errors
+    /// 42883: it is not.
+    pub(in crate::bind) fn check_in_sight(
+        &self,
+        name: &str,
+        operands: (Option<TypeKind>, TypeKind),
+    ) -> Result<()> {
+        let operators = expr::operators::by_name(name);
+        if operators.is_empty() || operators.iter().any(|own| self.is_brought(own.function.extension)) {
+            return Ok(());
+        }
+        let (left, right) = operands;
+        let left = left.map_or(String::new(), |left| format!("{} ", left.display_name()));
+        let message = format!("operator does not exist: {left}{name} {}", right.display_name());
+        Err(Error::new("42883", message)
+            .hint("No operator matches the given name and argument types. You might need to add explicit type casts."))
+    }
+
+    /// Whether what comes with an extension, if with any, is there.
+    fn is_brought(&self, extension: Option<&str>) -> bool {
+        extension.is_none_or(|extension| self.catalog.objects().extension(extension).is_some())
     }
 }

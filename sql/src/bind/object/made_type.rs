@@ -5,8 +5,8 @@ use expr::TypeKind;
 use super::{Bound, change, nothing, unplaced};
 use crate::bind::Binder;
 use crate::bind::from::shown;
-use crate::catalog::object::TypeDescriptor;
-use crate::catalog::object::types::{EnumDescriptor, EnumPlace};
+use crate::catalog::object::types::{EnumDescriptor, EnumPlace, array_name};
+use crate::catalog::object::{ObjectDescriptor, TypeDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{Name, ObjectKind, ObjectName, QualifiedName, TypeStatement};
 use crate::plan::{ObjectChange, Target, TypeChange};
@@ -24,6 +24,8 @@ impl Binder<'_> {
                 let made = TypeDescriptor::Enum(EnumDescriptor::new(labels)?);
                 change(ObjectChange::Type(TypeChange::Create { schema, name: name.clone(), made }))
             }
+            TypeStatement::CreateComposite { name, attributes } => self.create_composite(name, attributes),
+            TypeStatement::AlterAttributes { name, actions } => self.alter_attributes(name, actions),
             TypeStatement::CreateDomain(create) => self.create_domain(create),
             TypeStatement::AlterDomain(alter) => self.alter_domain(alter),
             TypeStatement::AddLabel { name, label, if_not_exists, beside } => {
@@ -47,6 +49,7 @@ impl Binder<'_> {
                 let (kind, mut own) = self.enum_named(name)?;
                 own.rename(from, to)?;
                 self.check_not_viewed(kind)?;
+                self.check_no_literals_of(kind)?;
                 let (from, to) = (from.clone(), to.clone());
                 let made = TypeDescriptor::Enum(own);
                 change(ObjectChange::Type(TypeChange::RenameLabel { oid: kind.oid(), made, from, to }))
@@ -95,10 +98,25 @@ impl Binder<'_> {
 
     /// That no type has the name.
     pub(super) fn check_type_name(&self, schema: &str, name: &str) -> Result<()> {
-        match self.catalog.objects().type_named(schema, name) {
+        let objects = self.catalog.objects();
+        match objects.type_named(schema, name).or_else(|| Some(objects.type_brought(name)?.0)) {
             Some(_) => Err(taken(name)),
             None => Ok(()),
         }
+    }
+
+    /// That the types that an extension brings can have their names: there is one of each, in whichever schema.
+    pub(super) fn check_types_brought(&self, extension: &str, schema: &str) -> Result<()> {
+        let brought = TypeKind::all().filter(|kind| kind.extension() == Some(extension));
+        for name in brought.map(TypeKind::name) {
+            let is_called =
+                |object: &ObjectDescriptor| object.name == name || array_name(&object.name) == name;
+            let is_taken = self.catalog.objects().types().any(|(object, _)| is_called(object));
+            if is_taken || self.catalog.table(schema, name).is_some() {
+                return Err(taken(name));
+            }
+        }
+        Ok(())
     }
 
     /// That a relation, which brings a type of its name along, can have the name.
@@ -112,7 +130,7 @@ impl Binder<'_> {
 
     /// Where the text of a view's query, or of a policy that asks one, has to stay as it is, what it names cannot be
     /// renamed.
-    fn check_not_viewed(&self, kind: TypeKind) -> Result<()> {
+    pub(super) fn check_not_viewed(&self, kind: TypeKind) -> Result<()> {
         let asking =
             self.catalog.tables().flat_map(|table| &table.row_security.policies).flat_map(|policy| {
                 let conditions = policy.conditions().filter(|condition| condition.asks);
@@ -191,6 +209,11 @@ impl Binder<'_> {
         let Target::Type { kind } = &target else { return Ok(None) };
         if wanted == ObjectKind::Domain && !kind.is_domain() {
             return Err(Error::new("42809", format!("\"{}\" is not a domain", shown(name))));
+        }
+        if let Some(extension) = kind.extension().filter(|_| kind.is_built_in()) {
+            let (name, hint) = (kind.display_name(), format!("You can drop extension {extension} instead."));
+            let message = format!("cannot drop type {name} because extension {extension} requires it");
+            return Err(Error::new("2BP01", message).hint(hint));
         }
         if kind.is_built_in() {
             let message = format!(

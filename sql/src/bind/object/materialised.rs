@@ -112,7 +112,11 @@ impl Binder<'_> {
         });
         let owner = self.catalog.access().object(access::Object::of(table)).owner;
         let acting = Acting { owner: Some(owner), within_view: true };
-        let bound = self.apart(WithinView::Known(object), acting, &query)?;
+        // Whoever refreshes it: what its functions do is its owner's doing, too.
+        let runner = self.runs_as.replace(owner);
+        let bound = self.apart(WithinView::Known(object), acting, &query);
+        self.runs_as = runner;
+        let bound = bound?;
         let types = bound.node.types();
         let mut expressions: Vec<Expr> =
             types.iter().enumerate().map(|(index, ty)| Expr::Column { index, ty: *ty }).collect();

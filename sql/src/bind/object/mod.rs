@@ -1,8 +1,10 @@
 //! Schemas, sequences and views: CREATE, ALTER, DROP, and the identity columns that sequences make values for.
 
 mod comment;
+mod composite;
 mod domain;
 mod extension;
+mod function;
 mod identity;
 mod made_type;
 mod materialised;
@@ -11,8 +13,9 @@ mod view;
 
 use std::sync::Arc;
 
-pub(crate) use domain::domains_of;
 pub(super) use domain::judges;
+pub(crate) use domain::{domains_of, sparing_domain_condition};
+pub(crate) use function::function_text;
 pub(super) use identity::{check_type, serial};
 pub(super) use view::WithinView;
 
@@ -124,6 +127,11 @@ impl Binder<'_> {
             ObjectStatement::SetViewOptions { object, invoker } => self.set_view_options(object, *invoker),
             ObjectStatement::CreateExtension { name, if_not_exists, schema } => {
                 self.create_extension(name, *if_not_exists, schema.as_ref())
+            }
+            ObjectStatement::CreateFunction(create) => self.create_function(create),
+            ObjectStatement::AlterFunction { function, action } => self.alter_function(function, action),
+            ObjectStatement::DropFunctions { names, if_exists, cascade } => {
+                self.drop_functions(names, *if_exists, *cascade)
             }
             ObjectStatement::Policy(statement) => self.policy_statement(statement),
             ObjectStatement::Type(statement) => self.type_statement(statement),

@@ -40,9 +40,10 @@ impl Binder<'_> {
             let message = format!("views stand more than {VIEWS_DEEP_MAX} deep in each other");
             return Err(Error::new("54001", message));
         }
-        let query = parse::parse_query(&view.query)?;
+        let (query, height) = parse::parse_measured_query(&view.query)?;
         self.views.push(relation.oid);
-        let bound = self.apart(WithinView::Known(object.clone()), acting, &query);
+        let within = WithinView::Known(object.clone());
+        let bound = self.within_text(height, |binder| binder.apart(within, acting, &query));
         self.views.pop();
         let mut bound = bound?;
         // A view that reads it may know its columns by other names.
@@ -69,7 +70,7 @@ impl Binder<'_> {
         let owner = self.catalog.access().object(crate::catalog::access::Object::of(relation)).owner;
         // Whoever asks is asked for rights, through whatever views the query comes.
         let is_invoker = object.view().is_some_and(|view| view.invoker);
-        let owner = if is_invoker { None } else { Some(owner) };
+        let owner = if is_invoker { self.runs_as } else { Some(owner) };
         Ok((object, Acting { owner, within_view: true }))
     }
 
@@ -81,7 +82,11 @@ impl Binder<'_> {
         query: &ast::Query,
     ) -> Result<BoundQuery> {
         let levels = std::mem::take(&mut self.levels);
+        let frames = std::mem::take(&mut self.frames);
         let common = std::mem::take(&mut self.common_tables);
+        let unready = std::mem::take(&mut self.unready);
+        let barriers = std::mem::take(&mut self.barriers);
+        let as_of_at = self.as_of_at.take();
         let target = self.target.take();
         let outer = self.within_view.replace(within);
         let before = self.needs.act(acting);
@@ -98,9 +103,19 @@ impl Binder<'_> {
             _ => Vec::new(),
         };
         self.target = target;
+        self.as_of_at = as_of_at;
+        self.barriers = barriers;
+        self.unready = unready;
         self.common_tables = common;
+        self.frames = frames;
         self.levels = levels;
         bound
+    }
+
+    /// Has names mean what they do in the body of a function; what they meant before.
+    pub(in crate::bind) fn enter_names(&mut self, function: &Arc<ObjectDescriptor>) -> Option<WithinView> {
+        let within = function.kept_query().is_some().then(|| WithinView::Known(function.clone()));
+        std::mem::replace(&mut self.within_view, within)
     }
 
     /// CREATE VIEW.
@@ -219,7 +234,7 @@ impl Binder<'_> {
     /// The made types that the query of the view at hand names.
     pub(in crate::bind) fn viewed_types(&self) -> &[crate::catalog::Oid] {
         match &self.within_view {
-            Some(WithinView::Known(object)) => object.view().map_or(&[], |view| &view.types),
+            Some(WithinView::Known(object)) => object.kept_query().map_or(&[], |view| &view.types),
             _ => &[],
         }
     }
@@ -239,7 +254,7 @@ impl Binder<'_> {
     /// The places of a table's columns that a query sees: within a view's those that there were then.
     pub(in crate::bind) fn seen_places(&self, name: &QualifiedName, table: &TableDescriptor) -> Vec<usize> {
         let known = match &self.within_view {
-            Some(WithinView::Known(object)) => object.view().and_then(|view| {
+            Some(WithinView::Known(object)) => object.kept_query().and_then(|view| {
                 view.relation(name.schema.as_ref().map(|schema| schema.value.as_str()), &name.name.value)
             }),
             _ => None,
@@ -254,7 +269,7 @@ impl Binder<'_> {
         name: &QualifiedName,
     ) -> Option<Result<Arc<TableDescriptor>>> {
         let Some(WithinView::Known(object)) = &self.within_view else { return None };
-        let ObjectBody::View(view) = &object.body else { return None };
+        let view = object.kept_query()?;
         let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
         let known = view.relation(schema, &name.name.value);
         let found = known.and_then(|known| {

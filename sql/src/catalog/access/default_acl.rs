@@ -34,8 +34,8 @@ impl DefaultAclKind {
             Object::Table(_) => Some(Self::Tables),
             Object::Sequence(_) => Some(Self::Sequences),
             Object::Schema(_) => Some(Self::Schemas),
-            // There are no rights on types but what everybody has.
-            Object::Type(_) | Object::Extension(_) | Object::Database(_) => None,
+            // There are no rights on types but what everybody has; those on functions are granted one by one.
+            Object::Type(_) | Object::Extension(_) | Object::Function(_) | Object::Database(_) => None,
         }
     }
 

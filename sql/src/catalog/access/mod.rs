@@ -36,6 +36,8 @@ pub enum Object {
     Type(Oid),
     /// An extension: only its owner counts.
     Extension(Oid),
+    /// A function.
+    Function(Oid),
     /// A database.
     Database(Oid),
 }
@@ -59,6 +61,7 @@ impl Object {
             | Self::Schema(oid)
             | Self::Type(oid)
             | Self::Extension(oid)
+            | Self::Function(oid)
             | Self::Database(oid) => oid,
         }
     }
@@ -283,6 +286,7 @@ fn initial_acl(object: Object, kind: Option<TableKind>, owner: Oid) -> Acl {
         Object::Schema(_) => Rights::NONE,
         Object::Type(_) => Rights::of(Right::Usage),
         Object::Extension(_) => Rights::NONE,
+        Object::Function(_) => Rights::of(Right::Execute),
         Object::Database(_) => Rights::of(Right::Connect).or(Rights::of(Right::Temporary)),
     };
     Acl::initial(owner, Rights::all_of(object), public)
@@ -302,7 +306,11 @@ fn by_predefined_roles(powers: &Powers, object: Object) -> Rights {
             }
         }
         Object::Schema(_) if reads || writes => rights = Rights::of(Right::Usage),
-        Object::Schema(_) | Object::Database(_) | Object::Type(_) | Object::Extension(_) => {}
+        Object::Schema(_)
+        | Object::Database(_)
+        | Object::Type(_)
+        | Object::Extension(_)
+        | Object::Function(_) => {}
     }
     if let Object::Table(oid) = object
         && CLUSTER_TABLES.contains(&oid)

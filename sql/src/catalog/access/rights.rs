@@ -19,6 +19,8 @@ pub enum Right {
     References = 5,
     /// TRIGGER
     Trigger = 6,
+    /// EXECUTE
+    Execute = 7,
     /// USAGE
     Usage = 8,
     /// CREATE
@@ -30,7 +32,7 @@ pub enum Right {
 }
 
 /// All rights with their names and the letters by which lists show them, in the lists' order.
-const TABLE: [(Right, &str, char); 11] = [
+const TABLE: [(Right, &str, char); 12] = [
     (Right::Insert, "INSERT", 'a'),
     (Right::Select, "SELECT", 'r'),
     (Right::Update, "UPDATE", 'w'),
@@ -38,6 +40,7 @@ const TABLE: [(Right, &str, char); 11] = [
     (Right::Truncate, "TRUNCATE", 'D'),
     (Right::References, "REFERENCES", 'x'),
     (Right::Trigger, "TRIGGER", 't'),
+    (Right::Execute, "EXECUTE", 'X'),
     (Right::Usage, "USAGE", 'U'),
     (Right::Create, "CREATE", 'C'),
     (Right::Temporary, "TEMPORARY", 'T'),
@@ -90,7 +93,8 @@ impl Rights {
     /// All that there are on an object.
     pub fn all_of(object: Object) -> Self {
         use Right::{
-            Connect, Create, Delete, Insert, References, Select, Temporary, Trigger, Truncate, Update, Usage,
+            Connect, Create, Delete, Execute, Insert, References, Select, Temporary, Trigger, Truncate,
+            Update, Usage,
         };
         Self::of_all(match object {
             Object::Table(_) => &[Insert, Select, Update, Delete, Truncate, References, Trigger],
@@ -98,6 +102,7 @@ impl Rights {
             Object::Schema(_) => &[Usage, Create],
             Object::Type(_) => &[Usage],
             Object::Extension(_) => &[],
+            Object::Function(_) => &[Execute],
             Object::Database(_) => &[Create, Temporary, Connect],
         })
     }

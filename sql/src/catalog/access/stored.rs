@@ -3,7 +3,7 @@
 //! ```text
 //! role         index 16, oid (u32), suffix 0                  protobuf RoleRecord
 //! membership   index 17, role (u32), member (u32), suffix 0   protobuf MembershipRecord
-//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence, 4 type, 5 extension
+//! rights       index 18, kind (u32), oid (u32), suffix 0      protobuf RightsRecord; kind 0 table, 1 schema, 2 database, 3 sequence, 4 type, 5 extension, 7 function
 //! to be        index 18, 6 (u32), role, schema, kind (u32 each), suffix 0   protobuf RightsRecord: ALTER DEFAULT PRIVILEGES
 //! secret       index 19, suffix 0                             32 random bytes
 //! ```
@@ -46,6 +46,8 @@ const VERSION_DEFAULTS: u32 = 3;
 const DATABASE_KIND: u32 = 2;
 /// The kind of rights of objects to be.
 const DEFAULTS_KIND: u32 = 6;
+/// The kind of functions.
+const FUNCTION_KIND: u32 = 7;
 
 fn key(tenant: u8, index: u64, parts: &[u32]) -> Bytes {
     let mut key = keys::sql::index_prefix(tenant, index).to_vec();
@@ -82,6 +84,7 @@ fn numbers(object: Object) -> (u32, Oid) {
         Object::Sequence(oid) => (3, oid),
         Object::Type(oid) => (4, oid),
         Object::Extension(oid) => (5, oid),
+        Object::Function(oid) => (FUNCTION_KIND, oid),
     }
 }
 
@@ -403,6 +406,7 @@ pub fn decode_rights(value: &[u8]) -> Result<RightsRow> {
         3 => Object::Sequence(record.oid),
         4 => Object::Type(record.oid),
         5 => Object::Extension(record.oid),
+        FUNCTION_KIND => Object::Function(record.oid),
         DEFAULTS_KIND => {
             let (key, own) = default_acl(record)
                 .ok_or_else(|| damaged("what objects to be grant is of what is unknown"))?;

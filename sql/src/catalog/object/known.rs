@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use expr::session::CatalogFunctions;
-use expr::{Datum, Error, Result, TypeKind};
+use expr::{Datum, Error, Result, Shape, TypeKind};
 
 use super::Objects;
 use super::types::EnumLabel;
@@ -72,6 +72,10 @@ impl CatalogFunctions for Known {
 
     fn enum_values(&self, kind: TypeKind) -> Result<Vec<Datum>> {
         self.0.enum_values(kind, || kind.display_name().to_owned())
+    }
+
+    fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
+        self.0.attributes(kind)
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {

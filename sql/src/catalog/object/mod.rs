@@ -1,8 +1,9 @@
-//! Objects of the catalog that are no tables: schemas, sequences, views and types.
+//! Objects of the catalog that are no tables: schemas, sequences, views, types and functions.
 //!
 //! Each has an oid, a name and a row of its own ([`stored`]). Sequences and views are relations as well: they share
 //! the names of tables, and can be read like them. What depends on what is in [`super::depend`].
 
+mod function;
 mod known;
 mod sequence;
 mod set;
@@ -11,6 +12,7 @@ pub mod types;
 mod view;
 
 pub use super::view::{ViewColumn, ViewDescriptor, ViewRelation};
+pub use function::{FunctionBody, FunctionDescriptor, Parallel, Parameter, ParameterMode};
 pub(super) use known::Known;
 pub use sequence::{Identity, SequenceDescriptor, SequenceOwner, SequenceState};
 pub use set::Objects;
@@ -53,6 +55,8 @@ pub enum ObjectBody {
     Type(TypeDescriptor),
     /// An extension, by its version: its functions are there.
     Extension(String),
+    /// A function.
+    Function(Box<FunctionDescriptor>),
 }
 
 impl ObjectDescriptor {
@@ -82,6 +86,23 @@ impl ObjectDescriptor {
         Some(self.made_type()?.kind(self.oid, &self.schema, &self.name))
     }
 
+    /// The function, if it is one.
+    pub fn function(&self) -> Option<&FunctionDescriptor> {
+        match &self.body {
+            ObjectBody::Function(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// The query that it is kept by, if names in it mean what they meant then: a view's, or a function's.
+    pub fn kept_query(&self) -> Option<&ViewDescriptor> {
+        match &self.body {
+            ObjectBody::View(view) => Some(view),
+            ObjectBody::Function(function) => function.query(),
+            _ => None,
+        }
+    }
+
     /// The view, if it is one.
     pub fn view(&self) -> Option<&ViewDescriptor> {
         match &self.body {
@@ -97,7 +118,8 @@ impl ObjectDescriptor {
             | ObjectBody::TemporarySchema
             | ObjectBody::Gone
             | ObjectBody::Type(_)
-            | ObjectBody::Extension(_) => None,
+            | ObjectBody::Extension(_)
+            | ObjectBody::Function(_) => None,
             ObjectBody::Sequence(_) => Some(sequence::relation(self.oid, &self.schema, &self.name)),
             ObjectBody::View(view) => Some(view::relation(self.oid, &self.schema, &self.name, view)),
         }
@@ -121,6 +143,7 @@ impl ObjectDescriptor {
             ObjectBody::View(view) => view.check().or_else(complain),
             ObjectBody::Type(made) => made.check().or_else(complain),
             ObjectBody::Extension(_) => Ok(()),
+            ObjectBody::Function(function) => function.check().or_else(complain),
         }
     }
 }

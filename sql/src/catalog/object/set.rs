@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use expr::TypeKind;
+use expr::{Shape, Type, TypeKind};
 
-use super::types::{DomainDescriptor, EnumDescriptor, array_name};
-use super::{Identity, Kinds, ObjectBody, ObjectDescriptor, TypeDescriptor};
+use super::types::{CompositeDescriptor, DomainDescriptor, EnumDescriptor, array_name};
+use super::{FunctionDescriptor, Identity, Kinds, ObjectBody, ObjectDescriptor, TypeDescriptor};
 use crate::catalog::layered::Layered;
 use crate::catalog::{
     ColumnId, INFORMATION_SCHEMA_OID, NUNATAK_OID, Oid, PG_CATALOG_OID, PUBLIC_OID, schema,
@@ -23,6 +23,7 @@ const FIRST_SCHEMAS: [(&str, Oid); 4] = [
 /// The objects of a catalog.
 ///
 /// Invariants: names of schemas are distinct, and those of types within one; a column has one identity sequence at most.
+/// Functions are found by name as long as they are there.
 #[derive(Debug, Clone)]
 pub struct Objects {
     by_oid: Layered<Oid, Arc<ObjectDescriptor>>,
@@ -31,6 +32,8 @@ pub struct Objects {
     temporary: Option<Oid>,
     identities: Layered<(Oid, ColumnId), Oid>,
     kinds: Arc<Kinds>,
+    /// Those that are called so, the oldest first.
+    functions: Arc<BTreeMap<String, Vec<Oid>>>,
 }
 
 impl Default for Objects {
@@ -41,6 +44,7 @@ impl Default for Objects {
             temporary: None,
             identities: Layered::default(),
             kinds: Arc::default(),
+            functions: Arc::default(),
         }
     }
 }
@@ -54,6 +58,7 @@ fn identity_column(object: &ObjectDescriptor) -> Option<(Oid, ColumnId)> {
 impl Objects {
     /// Adds an object, or puts it in place of the one with its oid.
     pub(in crate::catalog) fn put(&mut self, object: Arc<ObjectDescriptor>) {
+        let was = self.kind(object.oid);
         self.remove(object.oid);
         match &object.body {
             ObjectBody::Schema => {
@@ -64,8 +69,18 @@ impl Objects {
                 self.temporary = Some(object.oid);
             }
             ObjectBody::Gone | ObjectBody::View(_) | ObjectBody::Extension(_) => {}
+            ObjectBody::Function(_) => {
+                let own = Arc::make_mut(&mut self.functions).entry(object.name.clone()).or_default();
+                own.push(object.oid);
+                own.sort_unstable();
+            }
             ObjectBody::Type(_) => {
-                object.kind().into_iter().for_each(|kind| Arc::make_mut(&mut self.kinds).put(kind));
+                if let Some(kind) = object.kind() {
+                    Arc::make_mut(&mut self.kinds).put(kind);
+                    if was.is_some_and(|was| was != kind) {
+                        self.rename_attributes(kind);
+                    }
+                }
             }
             ObjectBody::Sequence(_) => {
                 if let Some(column) = identity_column(&object) {
@@ -82,6 +97,29 @@ impl Objects {
         }
     }
 
+    /// Attributes know what their types are called.
+    fn rename_attributes(&mut self, renamed: TypeKind) {
+        let array = renamed.array();
+        let now = |ty: Type| {
+            let same = [Some(renamed), array].into_iter().flatten().find(|kind| kind.is_same(ty.kind));
+            Type { kind: same.unwrap_or(ty.kind), ..ty }
+        };
+        let is_other = |object: &&Arc<ObjectDescriptor>| match object.made_type() {
+            Some(TypeDescriptor::Composite(own)) => own.attributes.types().iter().any(|ty| now(*ty) != *ty),
+            _ => false,
+        };
+        let others: Vec<Arc<ObjectDescriptor>> = self.by_oid.values().filter(is_other).cloned().collect();
+        for mut object in others {
+            if let ObjectBody::Type(TypeDescriptor::Composite(own)) = &mut Arc::make_mut(&mut object).body {
+                let fields: Vec<_> =
+                    own.attributes.fields().map(|(name, ty)| (name.to_owned(), now(ty))).collect();
+                own.attributes = Arc::new(Shape::new(fields));
+            }
+            // No type is temporary.
+            self.by_oid.insert(object.oid, object);
+        }
+    }
+
     /// Removes an object.
     pub(in crate::catalog) fn remove(&mut self, oid: Oid) {
         self.schemas.retain(|_, other| *other != oid);
@@ -95,6 +133,15 @@ impl Objects {
         if gone.made_type().is_some() {
             Arc::make_mut(&mut self.kinds).remove(oid);
         }
+        if gone.function().is_some() {
+            let functions = Arc::make_mut(&mut self.functions);
+            if let Some(own) = functions.get_mut(&gone.name) {
+                own.retain(|other| *other != oid);
+                if own.is_empty() {
+                    functions.remove(&gone.name);
+                }
+            }
+        }
     }
 
     /// The type of this oid, built in or made.
@@ -102,18 +149,47 @@ impl Objects {
         self.kinds.find(oid)
     }
 
+    /// All types by oid.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// The types that were made.
     pub fn types(&self) -> impl Iterator<Item = (&Arc<ObjectDescriptor>, &TypeDescriptor)> {
         self.iter().filter_map(|object| Some((object, object.made_type()?)))
     }
 
-    /// The type of this name in this schema, or of arrays by what `pg_type` calls them; built-in types are not looked for.
+    /// The type of this name in this schema, or of arrays by what `pg_type` calls them; types that are always there are not
+    /// looked for.
     pub fn type_named(&self, schema: &str, name: &str) -> Option<TypeKind> {
         let own = || self.types().filter(move |(object, _)| object.schema == schema);
         own()
             .find(|(object, _)| object.name == name)
             .and_then(|(object, _)| object.kind())
             .or_else(|| own().find(|(object, _)| array_name(&object.name) == name)?.0.kind()?.array())
+            .or_else(|| self.type_brought(name).filter(|(_, by)| by.schema == schema).map(|(kind, _)| kind))
+    }
+
+    /// The type that an extension has brought, and the extension. No other type is called like that, in whichever schema.
+    pub fn type_brought(&self, name: &str) -> Option<(TypeKind, &Arc<ObjectDescriptor>)> {
+        let (kind, extension) = TypeKind::of_extension(name)?;
+        Some((kind, self.extension(extension)?))
+    }
+
+    /// The extension that has brought a type.
+    pub fn bringer(&self, kind: TypeKind) -> Option<&Arc<ObjectDescriptor>> {
+        self.extension(kind.extension()?)
+    }
+
+    /// The functions of this name that were made, in whichever schema.
+    pub fn functions_named(&self, name: &str) -> impl Iterator<Item = &Arc<ObjectDescriptor>> {
+        let oids = self.functions.get(name).map(Vec::as_slice).unwrap_or_default();
+        oids.iter().filter_map(|oid| self.by_oid.get(oid))
+    }
+
+    /// All functions that were made, by oid.
+    pub fn functions(&self) -> impl Iterator<Item = (&Arc<ObjectDescriptor>, &FunctionDescriptor)> {
+        self.iter().filter_map(|object| Some((object, object.function()?)))
     }
 
     /// The extension of this name.
@@ -133,7 +209,7 @@ impl Objects {
     pub fn enumerated(&self, kind: TypeKind) -> Option<&EnumDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
             TypeDescriptor::Enum(own) => Some(own),
-            TypeDescriptor::Domain(_) => None,
+            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) => None,
         }
     }
 
@@ -141,15 +217,79 @@ impl Objects {
     pub fn domain(&self, kind: TypeKind) -> Option<&DomainDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
             TypeDescriptor::Domain(own) => Some(own),
-            TypeDescriptor::Enum(_) => None,
+            TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) => None,
         }
+    }
+
+    /// The composite type that a type is.
+    pub fn composite(&self, kind: TypeKind) -> Option<&CompositeDescriptor> {
+        match self.by_oid.get(&kind.oid())?.made_type()? {
+            TypeDescriptor::Composite(own) => Some(own),
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+        }
+    }
+
+    /// The attributes of a composite type.
+    pub fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
+        self.composite(kind).map(|own| own.attributes.clone())
+    }
+
+    /// The composite types that types are made of.
+    pub fn composites_in(&self, kinds: impl IntoIterator<Item = TypeKind>) -> Vec<Arc<ObjectDescriptor>> {
+        let mut found = BTreeMap::new();
+        let mut left: Vec<TypeKind> = kinds.into_iter().collect();
+        while let Some(kind) = left.pop() {
+            let oid = kind.made_oid().unwrap_or_default();
+            let Some(object) = self.get(oid).filter(|_| !found.contains_key(&oid)) else { continue };
+            if let Some(TypeDescriptor::Composite(own)) = object.made_type() {
+                left.extend(own.attributes.types().iter().map(|ty| ty.kind));
+                found.insert(oid, object.clone());
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// Whether values of a type that were stored when these objects were there are values of it now: the composite types that
+    /// it is made of begin with attributes of the same types. Those that are gone are not asked about.
+    pub fn reads_as_then(&self, kind: TypeKind, then: &[Arc<ObjectDescriptor>]) -> bool {
+        let begins = |now: &Shape, was: &Shape| {
+            now.len() >= was.len() && now.types().iter().zip(was.types()).all(|(now, was)| now.is_same(was))
+        };
+        self.are_as_then(kind, then, begins)
+    }
+
+    /// The same, and whether the attributes are all of them, and called as then: what texts say of them holds still.
+    pub fn is_as_then(&self, kind: TypeKind, then: &[Arc<ObjectDescriptor>]) -> bool {
+        let is_same = |((name, now), (was_called, was)): ((&str, Type), (&str, Type))| {
+            name == was_called && now.is_same(&was)
+        };
+        let are_same =
+            |now: &Shape, was: &Shape| now.len() == was.len() && now.fields().zip(was.fields()).all(is_same);
+        self.are_as_then(kind, then, are_same)
+    }
+
+    fn are_as_then(
+        &self,
+        kind: TypeKind,
+        then: &[Arc<ObjectDescriptor>],
+        fits: impl Fn(&Shape, &Shape) -> bool,
+    ) -> bool {
+        let attributes = |object: &ObjectDescriptor| match object.made_type()? {
+            TypeDescriptor::Composite(own) => Some(own.attributes.clone()),
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+        };
+        self.composites_in([kind]).iter().all(|now| {
+            let was = then.iter().find(|object| object.oid == now.oid);
+            let both = attributes(now).zip(was.and_then(|was| attributes(was)));
+            both.is_some_and(|(now, was)| fits(&now, &was))
+        })
     }
 
     /// Whether something was added to enums.
     pub(in crate::catalog) fn is_unsettled(&self) -> bool {
         self.types().any(|(_, made)| match made {
             TypeDescriptor::Enum(own) => own.is_fresh(),
-            TypeDescriptor::Domain(_) => false,
+            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) => false,
         })
     }
 
@@ -232,5 +372,62 @@ impl Objects {
                 owner.table == table && column.is_none_or(|column| column == owner.column)
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn composite(oid: Oid, name: &str, fields: &[(&str, TypeKind)]) -> Arc<ObjectDescriptor> {
+        let fields = fields.iter().map(|(name, kind)| ((*name).to_owned(), Type::plain(*kind)));
+        let own = CompositeDescriptor { relation: 1, attributes: Arc::new(Shape::new(fields)) };
+        let body = ObjectBody::Type(TypeDescriptor::Composite(own));
+        Arc::new(ObjectDescriptor { oid, schema: schema::PUBLIC.to_owned(), name: name.to_owned(), body })
+    }
+
+    fn types_of(objects: &Objects, kind: TypeKind) -> Vec<TypeKind> {
+        let attributes = objects.attributes(kind).unwrap();
+        attributes.types().iter().map(|ty| ty.kind).collect()
+    }
+
+    #[test]
+    fn attributes_follow_what_their_types_are_called() {
+        let mut objects = Objects::default();
+        objects.put(composite(20_000, "inner", &[("a", TypeKind::Int4)]));
+        let inner = objects.kind(20_000).unwrap();
+        let outer = composite(
+            20_010,
+            "outer",
+            &[("i", inner), ("is", inner.array().unwrap()), ("n", TypeKind::Int4)],
+        );
+        objects.put(outer);
+        let before = objects.clone();
+        objects.put(composite(20_000, "renamed", &[("a", TypeKind::Int4)]));
+        let (inner, outer) = (objects.kind(20_000).unwrap(), objects.kind(20_010).unwrap());
+        assert_eq!(inner.display_name(), "renamed");
+        assert_eq!(types_of(&objects, outer), [inner, inner.array().unwrap(), TypeKind::Int4]);
+        assert_ne!(types_of(&before, outer), types_of(&objects, outer));
+    }
+
+    #[test]
+    fn values_are_as_then_while_attributes_keep_their_types() {
+        let mut objects = Objects::default();
+        objects.put(composite(20_000, "inner", &[("a", TypeKind::Int4)]));
+        let inner = objects.kind(20_000).unwrap();
+        objects.put(composite(20_010, "outer", &[("is", inner.array().unwrap())]));
+        let outer = objects.kind(20_010).unwrap();
+        let then: Vec<Arc<ObjectDescriptor>> = objects.iter().cloned().collect();
+        objects.put(composite(20_000, "renamed", &[("b", TypeKind::Int4)]));
+        assert!(objects.reads_as_then(outer, &then) && objects.reads_as_then(TypeKind::Int4, &then));
+        assert!(!objects.is_as_then(outer, &then) && objects.is_as_then(TypeKind::Int4, &then));
+        objects.put(composite(20_000, "renamed", &[("b", TypeKind::Int8)]));
+        assert!(!objects.reads_as_then(outer, &then));
+        objects.put(composite(20_000, "renamed", &[("b", TypeKind::Int4), ("c", TypeKind::Int4)]));
+        assert!(objects.reads_as_then(outer, &then));
+        let then: Vec<Arc<ObjectDescriptor>> = objects.iter().cloned().collect();
+        assert!(objects.is_as_then(outer, &then));
+        objects.put(composite(20_000, "renamed", &[("b", TypeKind::Int4)]));
+        assert!(!objects.reads_as_then(outer.array().unwrap(), &then));
     }
 }

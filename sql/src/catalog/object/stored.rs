@@ -5,23 +5,30 @@
 //! value = protobuf ObjectRecord
 //!         version = 1            a reader refuses what is newer than it knows
 //!         oid, schema, name
-//!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view, 4 enum, 5 domain, 6 extension
+//!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view, 4 enum, 5 domain, 6 extension,
+//!                                7 composite type, 8 function
 //!         sequence               type oid, start, increment, bounds, cache, cycle, where its state is, what it is
 //!                                until a number is drawn, the column that it goes with
 //!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags,
 //!                                the types that it was made of
 //!         enum                   labels (oid, label, key)*, in order
 //!         domain                 what it is over (type), default, whether NULL is refused, checks (oid, name, condition, flag)*
+//!         composite              what it is in `pg_class` (oid), attributes (name, type)*, in order
+//!         function               see [`function`]
 //! ```
 //!
 //! What recovery may assume: a row that decodes satisfies [`ObjectDescriptor::check`]; it was checked when written.
 
+mod function;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
-use expr::{Type, TypeKind};
+use expr::{Shape, Type, TypeKind};
 use keys::Span;
 use prost::Message;
 
-use super::types::{DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel};
+use super::types::{CompositeDescriptor, DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel};
 use super::{
     Identity, Kinds, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState,
     TypeDescriptor, ViewColumn, ViewDescriptor, ViewRelation,
@@ -33,8 +40,12 @@ use crate::error::{Error, Result};
 /// The index id under which the rows of objects stand.
 const OBJECTS: u64 = 3;
 
-/// The newest version of a row that this code reads: that of views that depend on what literals name, or on constraints.
-const VERSION: u32 = 2;
+/// The newest version of a row that this code reads: that of functions.
+const VERSION: u32 = 4;
+/// The version of composite types.
+const VERSION_COMPOSITE: u32 = 3;
+/// The version of views that depend on what literals name, or on constraints.
+const VERSION_TIED: u32 = 2;
 /// The version of all other objects.
 const VERSION_PLAIN: u32 = 1;
 
@@ -71,6 +82,28 @@ struct ObjectRecord {
     /// Of an extension.
     #[prost(string, tag = "10")]
     extension_version: String,
+    #[prost(message, optional, tag = "11")]
+    composite: Option<CompositeRecord>,
+    #[prost(message, optional, tag = "12")]
+    function: Option<function::FunctionRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CompositeRecord {
+    #[prost(uint32, tag = "1")]
+    relation: u32,
+    #[prost(message, repeated, tag = "2")]
+    attributes: Vec<AttributeRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttributeRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "2")]
+    type_oid: u32,
+    #[prost(sint32, tag = "3")]
+    type_modifier: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -215,10 +248,11 @@ struct OwnerRecord {
 pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
     let mut record = ObjectRecord {
-        version: if object.view().is_some_and(ViewDescriptor::has_other_ties) {
-            VERSION
-        } else {
-            VERSION_PLAIN
+        version: match &object.body {
+            ObjectBody::Function(_) => VERSION,
+            ObjectBody::Type(TypeDescriptor::Composite(_)) => VERSION_COMPOSITE,
+            ObjectBody::View(view) if view.has_other_ties() => VERSION_TIED,
+            _ => VERSION_PLAIN,
         },
         oid: object.oid,
         schema: object.schema.clone(),
@@ -251,6 +285,14 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
             record.kind = 5;
             record.domain = Some(domain_record(own));
         }
+        ObjectBody::Type(TypeDescriptor::Composite(own)) => {
+            record.kind = 7;
+            record.composite = Some(composite_record(own));
+        }
+        ObjectBody::Function(own) => {
+            record.kind = 8;
+            record.function = Some(function::record(own));
+        }
     }
     Ok(record.encode_to_vec().into())
 }
@@ -265,11 +307,16 @@ pub fn decode_objects(values: &[Bytes]) -> Result<(Kinds, Vec<ObjectDescriptor>)
     let record =
         |value: &Bytes| ObjectRecord::decode(value.as_ref()).map_err(|error| damaged(error.to_string()));
     let records = values.iter().map(record).collect::<Result<Vec<_>>>()?;
-    // Types first, the oldest first: the others are made of them.
+    // Types first, the oldest first: the others are made of them. What composite types are made of may be younger, and is
+    // looked up when all others are known.
     let is_type = |record: &ObjectRecord| record.enumerated.is_some() || record.domain.is_some();
     let (mut types, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_type);
     types.sort_by_key(|record| record.oid);
     let mut kinds = Kinds::default();
+    for record in others.iter().filter(|record| record.composite.is_some()) {
+        let none = CompositeDescriptor { relation: 0, attributes: Arc::default() };
+        kinds.put(TypeDescriptor::Composite(none).kind(record.oid, &record.schema, &record.name));
+    }
     let mut objects = Vec::with_capacity(values.len());
     for record in types {
         let object = object(record, &kinds)?;
@@ -287,6 +334,24 @@ fn object(record: ObjectRecord, kinds: &Kinds) -> Result<ObjectDescriptor> {
         let message =
             format!("object \"{}\" was written by a newer version (format {})", record.name, record.version);
         return Err(Error::new("0A000", message));
+    }
+    let body = match (record.kind, record.composite, record.function) {
+        (7, Some(composite), None) => {
+            let own = composite_of(composite, kinds);
+            let own = own.ok_or_else(|| damaged("the type of an attribute is unknown".into()))?;
+            Some(ObjectBody::Type(TypeDescriptor::Composite(own)))
+        }
+        (8, None, Some(own)) => {
+            let own = function::descriptor(own, kinds);
+            let own = own.ok_or_else(|| damaged("a type or the body of a function is unknown".into()))?;
+            Some(ObjectBody::Function(Box::new(own)))
+        }
+        _ => None,
+    };
+    if let Some(body) = body {
+        let object = ObjectDescriptor { oid: record.oid, schema: record.schema, name: record.name, body };
+        object.check().map_err(damaged)?;
+        return Ok(object);
     }
     let body = match (record.kind, record.sequence, record.view, record.enumerated, record.domain) {
         (0, None, None, None, None) => ObjectBody::Schema,
@@ -350,6 +415,24 @@ fn domain(record: DomainRecord, kinds: &Kinds) -> Option<DomainDescriptor> {
         not_null: record.not_null,
         checks: record.checks.into_iter().map(check).collect(),
     })
+}
+
+fn composite_record(own: &CompositeDescriptor) -> CompositeRecord {
+    let attribute = |(name, ty): (&str, Type)| AttributeRecord {
+        name: name.to_owned(),
+        type_oid: ty.kind.oid(),
+        type_modifier: ty.modifier,
+    };
+    CompositeRecord { relation: own.relation, attributes: own.attributes.fields().map(attribute).collect() }
+}
+
+fn composite_of(record: CompositeRecord, kinds: &Kinds) -> Option<CompositeDescriptor> {
+    let attribute = |own: AttributeRecord| {
+        let ty = Type { kind: kinds.find(own.type_oid)?, modifier: own.type_modifier };
+        Some((own.name, ty))
+    };
+    let attributes = record.attributes.into_iter().map(attribute).collect::<Option<Vec<_>>>()?;
+    Some(CompositeDescriptor { relation: record.relation, attributes: Arc::new(Shape::new(attributes)) })
 }
 
 pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
@@ -461,6 +544,9 @@ fn sequence(record: SequenceRecord) -> Option<SequenceDescriptor> {
 
 #[cfg(test)]
 mod tests {
+    use expr::functions::Volatility;
+
+    use super::super::{FunctionBody, FunctionDescriptor, Parallel, Parameter, ParameterMode};
     use super::*;
 
     #[test]
@@ -493,12 +579,41 @@ mod tests {
             pinned: vec![20004],
         };
         let own = EnumDescriptor::new(&["a".into(), "b".into()]).unwrap();
+        let fields = [("a".to_owned(), TypeKind::Int4.into()), ("b".to_owned(), Type::numeric(10, 2))];
+        let parameter = |mode, default: Option<&str>| Parameter {
+            name: "a".into(),
+            mode,
+            ty: TypeKind::Int4,
+            default: default.map(str::to_owned),
+        };
+        let double = FunctionDescriptor {
+            parameters: vec![
+                parameter(ParameterMode::In, Some("1")),
+                parameter(ParameterMode::InOut, Some("2")),
+                parameter(ParameterMode::Table, None),
+            ],
+            returns: TypeKind::Record,
+            row_of: Some(20006),
+            is_set: true,
+            volatility: Volatility::Stable,
+            strict: true,
+            parallel: Parallel::Safe,
+            body: FunctionBody::Text("select $1, 2".into()),
+        };
+        let kept = FunctionDescriptor {
+            body: FunctionBody::Query { query: Box::new(view.clone()), is_return: true },
+            ..double.clone()
+        };
+        let pair = CompositeDescriptor { relation: 20005, attributes: Arc::new(Shape::new(fields)) };
         for (schema, body) in [
             ("", ObjectBody::Schema),
             ("s", ObjectBody::View(view)),
             ("", ObjectBody::Gone),
             ("s", ObjectBody::Sequence(sequence)),
             ("s", ObjectBody::Type(TypeDescriptor::Enum(own))),
+            ("s", ObjectBody::Type(TypeDescriptor::Composite(pair))),
+            ("s", ObjectBody::Function(Box::new(double))),
+            ("s", ObjectBody::Function(Box::new(kept))),
         ] {
             let object = ObjectDescriptor { oid: 20001, schema: schema.into(), name: "n".into(), body };
             let value = encode_object(&object).unwrap();

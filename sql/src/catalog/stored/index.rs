@@ -6,8 +6,8 @@ use prost::Message;
 use super::expression::{self, RowExpressionRecord};
 use crate::catalog::object::Kinds;
 use crate::catalog::{
-    IndexColumn, IndexConstraint, IndexDescriptor, IndexExpression, IndexMethod, IndexOptions, IndexPart,
-    IndexState,
+    IndexColumn, IndexConstraint, IndexDescriptor, IndexExpression, IndexId, IndexMethod, IndexOptions,
+    IndexPart, IndexState,
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -37,6 +37,13 @@ pub(super) struct IndexRecord {
     /// A method by its place in [`METHODS`].
     #[prost(uint32, tag = "12")]
     method: u32,
+}
+
+impl IndexRecord {
+    /// Where its entries are.
+    pub(super) fn id(&self) -> IndexId {
+        self.id
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -54,7 +54,9 @@ pub(crate) async fn analyze(
     let format = TableFormat::new(table)?;
     let span = keys::sql::index_span(TENANT_DEFAULT, format.primary.id);
     let bytes = client.sizes(std::slice::from_ref(&span)).await.ok().and_then(|sizes| sizes.first().copied());
-    let bytes = bytes.unwrap_or(0);
+    let is_clone = keys::sql::is_branch(format.primary.id);
+    let below = if is_clone { client.size_below(format.primary.id).await.ok() } else { None };
+    let bytes = bytes.unwrap_or(0).saturating_add(below.unwrap_or(0));
     let span = Span { start: span.start, end: span.end };
     let mut transaction = client.begin(options(version, true));
     let mut sample = Sample::default();
@@ -67,7 +69,9 @@ pub(crate) async fn analyze(
             left = page.resume.filter(|_| sample.read_bytes < READ_BYTES_MAX);
         }
     } else {
-        for (piece, pages) in pieces(client, span).await? {
+        // Where the ranges of a clone begin tells nothing of the rows below.
+        let pieces = if is_clone { vec![(span, PAGES)] } else { pieces(client, span).await? };
+        for (piece, pages) in pieces {
             read_piece(&mut transaction, piece, pages, &mut sample, memory).await?;
         }
     }

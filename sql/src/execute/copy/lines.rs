@@ -4,6 +4,8 @@
 //! ends the data. CSV: fields may be quoted, and only quoted ones hold delimiters, quotes (escaped) and newlines; an
 //! unquoted field that is the NULL string is NULL. Lines end in LF or CR LF.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 use crate::plan::{CopyFormat, CopyOptions};
 
@@ -30,8 +32,8 @@ struct ScanState {
     quoted: bool,
 }
 
-/// One field: NULL or its bytes.
-pub(super) type Field = Option<Vec<u8>>;
+/// One field: NULL or its bytes, those of the line where they stand there as they are meant.
+pub(super) type Field<'a> = Option<Cow<'a, [u8]>>;
 
 impl Lines {
     pub(super) fn new(options: CopyOptions) -> Self {
@@ -59,6 +61,13 @@ impl Lines {
         }
         let text = self.options.format == CopyFormat::Text;
         while let Some(byte) = self.pending.get(at) {
+            if text && !self.state.escaped && !matches!(byte, b'\n' | b'\\') {
+                // Most of a line's bytes say nothing of where it ends.
+                let rest = self.pending.get(at..).unwrap_or_default();
+                let plain = rest.iter().position(|byte| matches!(byte, b'\n' | b'\\'));
+                at = at.saturating_add(plain.unwrap_or(rest.len()));
+                continue;
+            }
             match *byte {
                 b'\n' if !self.state.escaped && !self.state.quoted => {
                     self.scanned = at.saturating_add(1);
@@ -129,15 +138,28 @@ impl Lines {
     }
 
     /// The fields of a line.
-    pub(super) fn fields(&self, line: &[u8]) -> Result<Vec<Field>> {
+    pub(super) fn fields<'a>(&self, line: &'a [u8]) -> Result<Vec<Field<'a>>> {
+        let special = match self.options.format {
+            CopyFormat::Text | CopyFormat::Binary => b'\\',
+            CopyFormat::Csv => self.options.quote,
+        };
+        if !line.contains(&special) {
+            return Ok(plain_fields(line, &self.options));
+        }
         match self.options.format {
-            CopyFormat::Text => Ok(text_fields(line, &self.options)),
+            CopyFormat::Text | CopyFormat::Binary => Ok(text_fields(line, &self.options)),
             CopyFormat::Csv => csv_fields(line, &self.options),
         }
     }
 }
 
-fn text_fields(line: &[u8], options: &CopyOptions) -> Vec<Field> {
+/// The fields of a line without anything that has a meaning but delimiters.
+fn plain_fields<'a>(line: &'a [u8], options: &CopyOptions) -> Vec<Field<'a>> {
+    let fields = line.split(|byte| *byte == options.delimiter);
+    fields.map(|field| (field != options.null.as_bytes()).then_some(Cow::Borrowed(field))).collect()
+}
+
+fn text_fields<'a>(line: &'a [u8], options: &CopyOptions) -> Vec<Field<'a>> {
     let mut fields = Vec::new();
     let mut start = 0;
     let mut escaped = false;
@@ -155,12 +177,12 @@ fn text_fields(line: &[u8], options: &CopyOptions) -> Vec<Field> {
     fields
 }
 
-fn text_field(raw: &[u8], options: &CopyOptions) -> Field {
+fn text_field<'a>(raw: &'a [u8], options: &CopyOptions) -> Field<'a> {
     if raw == options.null.as_bytes() {
         return None;
     }
     if !raw.contains(&b'\\') {
-        return Some(raw.to_vec());
+        return Some(Cow::Borrowed(raw));
     }
     let mut out = Vec::with_capacity(raw.len());
     let mut bytes = raw.iter().copied().peekable();
@@ -197,7 +219,7 @@ fn text_field(raw: &[u8], options: &CopyOptions) -> Field {
             Some(other) => out.push(other),
         }
     }
-    Some(out)
+    Some(Cow::Owned(out))
 }
 
 fn digits(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>, radix: u32, count: usize) -> Option<u8> {
@@ -210,7 +232,7 @@ fn digits(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>, radix: u32,
     value.map(|value: u32| (value & 0xff) as u8)
 }
 
-fn csv_fields(line: &[u8], options: &CopyOptions) -> Result<Vec<Field>> {
+fn csv_fields<'a>(line: &[u8], options: &CopyOptions) -> Result<Vec<Field<'a>>> {
     let mut fields = Vec::new();
     let mut field = Vec::new();
     let mut was_quoted = false;
@@ -219,7 +241,7 @@ fn csv_fields(line: &[u8], options: &CopyOptions) -> Result<Vec<Field>> {
     let finish = |field: &mut Vec<u8>, was_quoted: &mut bool| {
         let bytes = std::mem::take(field);
         let is_null = !std::mem::take(was_quoted) && bytes == options.null.as_bytes();
-        if is_null { None } else { Some(bytes) }
+        if is_null { None } else { Some(Cow::Owned(bytes)) }
     };
     while let Some(byte) = bytes.next() {
         if quoted {
@@ -251,6 +273,7 @@ fn csv_fields(line: &[u8], options: &CopyOptions) -> Result<Vec<Field>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::CopyColumns;
 
     fn options(format: CopyFormat) -> CopyOptions {
         let text = format == CopyFormat::Text;
@@ -263,6 +286,9 @@ mod tests {
             quote: b'"',
             escape: b'"',
             encoding: None,
+            force_quote: CopyColumns::None,
+            force_not_null: CopyColumns::None,
+            force_null: CopyColumns::None,
         }
     }
 
@@ -277,7 +303,7 @@ mod tests {
                 rows.push(
                     fields
                         .into_iter()
-                        .map(|field| field.map(|bytes| String::from_utf8(bytes).unwrap()))
+                        .map(|field| field.map(|bytes| String::from_utf8(bytes.into_owned()).unwrap()))
                         .collect(),
                 );
                 from = next;
@@ -318,5 +344,26 @@ mod tests {
         for at in 1..whole.len() {
             assert_eq!(cut(CopyFormat::Csv, &[&whole[..at], &whole[at..]]), expected, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn lines_with_and_without_anything_special_have_the_same_fields() {
+        let rows = cut(CopyFormat::Text, &["\t\n\\.x\t\n1\t\\N\na\tb\n\n"]);
+        let empty = || some("");
+        assert_eq!(
+            rows,
+            [
+                vec![empty(), empty()],
+                vec![some(".x"), empty()],
+                vec![some("1"), None],
+                vec![some("a"), some("b")],
+                vec![empty()]
+            ]
+        );
+        let rows = cut(CopyFormat::Csv, &["a,,b\n\"a\",,\"\"\n\n,\n"]);
+        assert_eq!(
+            rows,
+            [vec![some("a"), None, some("b")], vec![some("a"), None, empty()], vec![None], vec![None, None]]
+        );
     }
 }

@@ -73,7 +73,7 @@ impl Change<'_, '_> {
     fn forget_parts(&mut self, from: &TableDescriptor, to: &TableDescriptor) {
         for index in &from.indexes {
             if !to.indexes.iter().any(|kept| kept.id == index.id) {
-                self.give_up(from.is_temporary(), index.id);
+                self.give_up_of(from.is_temporary(), from.oid, index.id);
             }
             if !to.indexes.iter().any(|kept| kept.oid == index.oid) {
                 self.forget_comments(Commented::RELATION, index.oid);

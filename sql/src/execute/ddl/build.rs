@@ -48,13 +48,13 @@ pub(super) async fn rewrite_rows(cx: &mut Context<'_>, rewrite: &Rewrite<'_>) ->
     let mut pages = Pages::of(old.primary.id);
     while let Some(rows) = pages.next(cx).await? {
         let mut row_ids = match new_row_id {
-            Some(_) => cx.row_ids.take(cx.client, rows.len() as u64).await?,
+            Some(_) => cx.row_ids.take(cx.client, cx.catalog.version(), rows.len() as u64).await?,
             None => 0,
         };
         let mut drawn = Numbers::draw(cx, to, numbers, rows.len()).await?;
         for (key, value) in rows {
             let old = reader.read(&key, &value)?;
-            let mut row = cx.settled(|cx| cx.evaluate_all(values, &old)).await?;
+            let mut row = cx.settled_all(values, &old).await?;
             drawn.put(&mut row)?;
             if let Some(place) = new_row_id.and_then(|place| row.get_mut(place)) {
                 *place = Datum::Int8(row_ids);

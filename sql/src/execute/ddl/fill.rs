@@ -19,6 +19,7 @@ use keys::sql::TENANT_DEFAULT;
 
 use super::pages::Pages;
 use super::sorted_pairs::{PairSorter, SortedPairs};
+use crate::activity::Job;
 use crate::catalog::{IndexId, dropped};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -35,13 +36,21 @@ const UNDER_WAY_BYTES: usize = 4 << 20;
 /// the statement's transaction alone.
 pub(super) async fn fill_index(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
     let index = index_of(format, index)?;
-    let entries = gather(cx, format, index, Pages::of(format.primary.id)).await?;
-    put_all(cx, format, index, entries).await
+    let job = begin_job(cx, "index build", format, &index.name);
+    let entries = gather(cx, format, index, Pages::of(format.primary.id), &job).await?;
+    put_all(cx, format, index, entries, &job).await
 }
 
 /// Writes all rows of a table, keys and values, under its primary index, which is known to the statement's transaction alone.
 pub(super) async fn put_rows(cx: &mut Context<'_>, format: &TableFormat, rows: PairSorter) -> Result<()> {
-    put_all(cx, format, &format.primary, rows).await
+    let job = begin_job(cx, "table rewrite", format, &format.table.name);
+    put_all(cx, format, &format.primary, rows, &job).await
+}
+
+fn begin_job(cx: &Context<'_>, kind: &'static str, format: &TableFormat, name: &str) -> Job {
+    let job = cx.roster.begin_job(cx.session.backend_pid, kind);
+    job.about(format!("{}.{name}", format.table.schema));
+    job
 }
 
 async fn put_all(
@@ -49,15 +58,17 @@ async fn put_all(
     format: &TableFormat,
     index: &IndexFormat,
     entries: PairSorter,
+    job: &Job,
 ) -> Result<()> {
+    job.step("writing entries", "entries", None);
     let is_large = entries.bytes() > cx.ingest_bytes_min;
     let mut entries = entries.finish(cx).await?;
     if is_large && !format.table.is_temporary() {
         let begun = begin(cx, index.id).await?;
-        ingest(cx, format, index, &mut entries, begun, TooLong::Written).await?;
+        ingest(cx, format, index, &mut entries, begun, TooLong::Written, job).await?;
         take_on(cx, index.id);
     } else {
-        write(cx, format, index, &mut entries).await?;
+        write(cx, format, index, &mut entries, job).await?;
     }
     entries.release(cx);
     Ok(())
@@ -82,9 +93,11 @@ pub(super) async fn fill_maintained(
     at: u64,
 ) -> Result<()> {
     let index = index_of(format, index)?;
-    let mut entries = gather(cx, format, index, pages).await?.finish(cx).await?;
+    let job = begin_job(cx, "index build", format, &index.name);
+    let mut entries = gather(cx, format, index, pages, &job).await?.finish(cx).await?;
     let begun = cx.client.ingest(at);
-    ingest(cx, format, index, &mut entries, begun, TooLong::Refused).await?;
+    job.step("writing entries", "entries", None);
+    ingest(cx, format, index, &mut entries, begun, TooLong::Refused, &job).await?;
     entries.release(cx);
     Ok(())
 }
@@ -96,7 +109,10 @@ pub(super) async fn fill_maintained(
 /// 23505: two rows have equal keys, or have had them.
 pub(super) async fn compare(cx: &mut Context<'_>, format: &TableFormat, index: IndexId) -> Result<()> {
     let index = index_of(format, index)?;
-    let mut expected = gather(cx, format, index, Pages::of(format.primary.id)).await?.finish(cx).await?;
+    let job = begin_job(cx, "index build", format, &index.name);
+    let mut expected =
+        gather(cx, format, index, Pages::of(format.primary.id), &job).await?.finish(cx).await?;
+    job.step("comparing with the table", "entries", None);
     let mut kept = Kept { pages: Pages::of(index.id), rows: Vec::new().into_iter() };
     let mut distinct = Distinct::of(index);
     let mut is_alike = true;
@@ -109,6 +125,7 @@ pub(super) async fn compare(cx: &mut Context<'_>, format: &TableFormat, index: I
             let kept = kept.next(cx).await?;
             is_alike = kept.is_some_and(|(own, to)| own == key && to == value);
         }
+        job.add(1);
         cx.tick(1).await?;
     }
     expected.release(cx);
@@ -203,7 +220,9 @@ async fn gather(
     format: &TableFormat,
     index: &IndexFormat,
     mut pages: Pages,
+    job: &Job,
 ) -> Result<PairSorter> {
+    job.step("reading rows", "rows", None);
     let mut wanted = vec![false; format.table.columns.len()];
     for place in index.decided_by() {
         if let Some(wanted) = wanted.get_mut(place) {
@@ -223,6 +242,7 @@ async fn gather(
             }
             cx.tick(1).await?;
         }
+        job.add(rows.len() as u64);
     }
     Ok(entries)
 }
@@ -235,6 +255,7 @@ async fn ingest(
     entries: &mut SortedPairs,
     mut ingest: Ingest,
     too_long: TooLong,
+    job: &Job,
 ) -> Result<()> {
     // What is bounded goes on where there is no room for it.
     let reserved = if cx.memory.reserve(UNDER_WAY_BYTES).is_ok() { UNDER_WAY_BYTES } else { 0 };
@@ -250,6 +271,7 @@ async fn ingest(
         } else {
             ingest.put(key, value).await?;
         }
+        job.add(1);
         cx.tick(1).await?;
     }
     let count = ingest.finish().await?;
@@ -264,6 +286,7 @@ async fn write(
     format: &TableFormat,
     index: &IndexFormat,
     entries: &mut SortedPairs,
+    job: &Job,
 ) -> Result<()> {
     let mut distinct = Distinct::of(index);
     let mut writes = 0_u32;
@@ -277,6 +300,7 @@ async fn write(
         if writes.is_multiple_of(WRITES) {
             cx.account_writes().await?;
         }
+        job.add(1);
         cx.tick(1).await?;
     }
     cx.account_writes().await

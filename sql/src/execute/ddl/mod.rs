@@ -10,8 +10,11 @@
 
 mod access;
 mod alter;
+mod backup;
 mod build;
+mod clones;
 mod fill;
+mod kept;
 mod object;
 mod online;
 mod own;
@@ -19,6 +22,7 @@ mod pages;
 mod reclaim;
 mod sorted_pairs;
 mod store;
+mod undrop;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +32,7 @@ use client::{Isolation, TransactionOptions};
 use expr::SessionContext;
 
 use super::context::{Context, FreshIndexes};
-use super::operators::build;
+use super::operators::build_counted;
 use super::rows::TableFormat;
 use super::write::{InsertSink, Outcome};
 use crate::bind;
@@ -45,6 +49,11 @@ use crate::plan::{
     Reindex,
 };
 
+pub(crate) use self::backup::{
+    How, Restore, Restored, Take, Taken, all_schedules, read_key, restore_backup, run_schedules,
+    scheduled_of, take_backup,
+};
+pub(crate) use kept::{said, tell_kept};
 pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish, watch_builds};
 pub(crate) use own::{drop_own, end_at_commit};
 pub(crate) use reclaim::reclaim_dropped;
@@ -299,7 +308,7 @@ impl Change<'_, '_> {
     async fn refresh(&mut self, refresh: &Refresh) -> Result<&'static str> {
         let mut table = TableDescriptor::clone(&refresh.table);
         for index in &mut table.indexes {
-            self.give_up(false, index.id);
+            self.give_up_of(false, table.oid, index.id);
             self.renew(index).await?;
         }
         if let Some(materialised) = &mut table.materialised {
@@ -348,7 +357,7 @@ impl Change<'_, '_> {
     fn drop_table(&mut self, table: &TableDescriptor) -> Result<()> {
         self.check_settled(table, "DROP TABLE")?;
         for index in &table.indexes {
-            self.give_up_index(table.is_temporary(), index.id);
+            self.give_up_index(table.is_temporary(), table.oid, index.id);
             self.forget_comments(Commented::RELATION, index.oid);
         }
         for (constraint, _) in table.constraint_names() {
@@ -368,7 +377,7 @@ impl Change<'_, '_> {
         let mut table = table.clone();
         let is_temporary = table.is_temporary();
         for index in &mut table.indexes {
-            self.give_up_index(is_temporary, index.id);
+            self.give_up_index(is_temporary, table.oid, index.id);
             self.renew(index).await?;
         }
         self.put_table(changed(table))
@@ -421,7 +430,7 @@ impl Change<'_, '_> {
             let (mut filled, is_temporary) = (Vec::new(), table.is_temporary());
             for index in table.indexes.iter_mut().filter(|index| !index.primary && oids.contains(&index.oid))
             {
-                self.give_up(is_temporary, index.id);
+                self.give_up_of(is_temporary, table.oid, index.id);
                 self.renew(index).await?;
                 filled.push(index.id);
             }
@@ -531,7 +540,7 @@ fn refer_to_own(key: &mut ForeignKey, own: Oid, indexes: &[IndexDescriptor]) -> 
 /// Writes the rows of a new table; how many there are.
 async fn write_rows(cx: &mut Context<'_>, table: &Arc<TableDescriptor>, source: &Node) -> Result<u64> {
     let mut sink = InsertSink::plain(TableFormat::new(table)?, Arc::default());
-    let mut rows = build(source)?;
+    let mut rows = build_counted(source, cx.analysis.truths.as_ref())?;
     let mut outcome = Outcome::default();
     while let Some(batch) = rows.next(cx).await? {
         sink.write(cx, batch, &mut outcome).await?;

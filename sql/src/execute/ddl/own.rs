@@ -60,10 +60,11 @@ fn is_access_to_own(change: &AccessChange) -> bool {
             GrantObjects::TablesIn(schemas)
             | GrantObjects::SequencesIn(schemas)
             | GrantObjects::Schemas(schemas) => are_own(schemas),
-            GrantObjects::Databases(_) => false,
+            GrantObjects::Databases(_) | GrantObjects::Functions(_) | GrantObjects::FunctionsIn(_) => false,
         },
         AccessStatement::Owner { .. } => is_of_relations(),
-        AccessStatement::Role(_)
+        AccessStatement::FunctionOwner { .. }
+        | AccessStatement::Role(_)
         | AccessStatement::Database(_)
         | AccessStatement::Defaults(_)
         | AccessStatement::ClusterSetting { .. }
@@ -86,6 +87,9 @@ fn is_change_of_own(change: &ObjectChange) -> bool {
         | ObjectChange::CreateSchema { .. }
         | ObjectChange::CreateExtension { .. }
         | ObjectChange::Type(_)
+        | ObjectChange::Function(_)
+        | ObjectChange::Clone { .. }
+        | ObjectChange::Undrop { .. }
         | ObjectChange::SetSchema { .. } => false,
     }
 }
@@ -95,7 +99,7 @@ fn is_own(target: &Target) -> bool {
         Target::Relation(relation) => relation.is_temporary(),
         Target::Index { table, .. } => table.is_temporary(),
         Target::Schema { name, .. } => schema::is_temporary(name),
-        Target::Type { .. } | Target::Extension { .. } => false,
+        Target::Type { .. } | Target::Extension { .. } | Target::Function { .. } => false,
     }
 }
 
@@ -192,11 +196,16 @@ impl<'b> Change<'_, 'b> {
                 let checks = domain.checks.iter().map(|check| check.expression.as_str());
                 self.check_texts(domain.default.as_deref().into_iter().chain(checks), "a domain")
             }
+            ObjectBody::Function(function) => {
+                let defaults = function.parameters.iter().filter_map(|own| own.default.as_deref());
+                self.check_texts(defaults, "a function")?;
+                function.query().map_or(Ok(()), |query| self.check_view(query, "a function"))
+            }
             ObjectBody::Sequence(sequence) => match sequence.owner {
                 Some(owner) if self.is_anybodys_own(owner.table) => Err(outlasts("a sequence")),
                 _ => Ok(()),
             },
-            ObjectBody::Type(TypeDescriptor::Enum(_))
+            ObjectBody::Type(TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_))
             | ObjectBody::Schema
             | ObjectBody::TemporarySchema
             | ObjectBody::Gone
@@ -230,8 +239,17 @@ impl<'b> Change<'_, 'b> {
     }
 
     /// The same of an index of a table.
-    pub(super) fn give_up_index(&mut self, is_temporary: bool, index: IndexId) {
-        self.give_up(is_temporary, index);
+    pub(super) fn give_up_of(&mut self, is_temporary: bool, table: Oid, index: IndexId) {
+        if is_temporary {
+            self.give_up(true, index);
+        } else {
+            store::note_dropped_of(self.cx, table, index);
+        }
+    }
+
+    /// The same of one that this transaction may have made.
+    pub(super) fn give_up_index(&mut self, is_temporary: bool, table: Oid, index: IndexId) {
+        self.give_up_of(is_temporary, table, index);
         if is_temporary {
             self.fresh.note_dropped(index);
         }

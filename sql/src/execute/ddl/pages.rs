@@ -1,8 +1,11 @@
 //! The rows of an index, page by page.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use client::{ScanOptions, ScanPage, Span, Transaction};
 use env::task::{self, JoinHandle};
+use env::trace;
 use keys::sql::TENANT_DEFAULT;
 
 use crate::catalog::IndexId;
@@ -74,8 +77,9 @@ impl Pages {
             && let Some(mut transaction) = transaction.take()
             && let Some(span) = self.left.take()
         {
+            let context = trace::current();
             self.reader = Reader::Reading(task::spawn(async move {
-                let page = transaction.scan_unrelied(span, PAGE).await;
+                let page = trace::under(context, pin!(transaction.scan_unrelied(span, PAGE))).await;
                 (transaction, page)
             }));
         }

@@ -1,16 +1,21 @@
 //! Gives back the room of dropped and truncated tables and indexes.
 //!
-//! The transaction that gives an index up lists its id. Its keys are needed as long as a snapshot from before can be read;
-//! then they are deleted as one span, and the id is taken from the list. Every gateway looks through the list now and then:
-//! what two of them do at once is done once.
+//! The transaction that gives an index up lists its id. Its keys are needed as long as a snapshot from before can be read, and
+//! UNDROP TABLE may have them back; then the list says that nobody may any more, they are deleted as one span, and the id is
+//! taken from the list. What says over what a branch lies ([`BranchRow`]) goes before its keys: nobody reads it any more, and what
+//! lies below need not be kept for it. Every gateway looks through the list now and then: what two of them do at once is done once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client::{Client, Reclaimed, ScanOptions, TransactionOptions};
+use bytes::Bytes;
+use client::{
+    BranchRow, Client, KeptHistory, Reclaimed, ScanOptions, Strength, TransactionOptions, WaitPolicy,
+};
 use env::{clock, random};
 use keys::sql::TENANT_DEFAULT;
 
+use super::kept::{is_kept, tell, wanted_history};
 use crate::catalog::{IndexId, dropped};
 use crate::error::Result;
 use crate::statistics;
@@ -36,16 +41,36 @@ pub(crate) async fn reclaim_dropped(client: &Client) {
         // Not all gateways at once.
         let jitter = random::below(period.as_millis() as u64);
         clock::sleep(period / 2 + Duration::from_millis(jitter)).await;
+        let kept = match wanted_history(client).await {
+            Ok((version, kept)) => {
+                match tell(client, version, &kept).await {
+                    Ok(_) => {}
+                    // Nothing but somebody who says less will change that.
+                    Err(error) if error.sqlstate == "54000" => {
+                        tracing::warn!(%error, "of new tables no history is kept for longer");
+                    }
+                    Err(error) => tracing::debug!(
+                        %error,
+                        "what is to be kept for longer could not be told; it is tried again"
+                    ),
+                }
+                kept
+            }
+            Err(error) => {
+                tracing::debug!(%error, "what is to be kept for longer is not known; it is tried again");
+                continue;
+            }
+        };
         if client.safe_point() == 0 {
             continue;
         }
-        if let Err(error) = look_through(client, &mut young).await {
+        if let Err(error) = look_through(client, &mut young, &kept).await {
             tracing::debug!(%error, "what was dropped could not be reclaimed; it is tried again");
         }
     }
 }
 
-async fn look_through(client: &Client, young: &mut Young) -> Result<()> {
+async fn look_through(client: &Client, young: &mut Young, kept: &[KeptHistory]) -> Result<()> {
     let mut still_young = Young::new();
     let mut left = Some(dropped::span());
     while let Some(span) = left.take() {
@@ -58,11 +83,7 @@ async fn look_through(client: &Client, young: &mut Young) -> Result<()> {
             let known = young.get(&index).filter(|given_up| **given_up > client.safe_point());
             let outcome = match known {
                 Some(given_up) => Reclaimed::TooYoung { given_up: *given_up },
-                None => {
-                    // While it is still known that there is something to forget.
-                    forget_statistics(client, index).await?;
-                    client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index)).await?
-                }
+                None => reclaim(client, row, index, kept).await?,
             };
             match outcome {
                 Reclaimed::Gone => tracing::info!(index, "the room of a dropped index is given back"),
@@ -78,11 +99,43 @@ async fn look_through(client: &Client, young: &mut Young) -> Result<()> {
     Ok(())
 }
 
+/// Gives an index's room back, if it is time to.
+async fn reclaim(client: &Client, row: Bytes, index: IndexId, kept: &[KeptHistory]) -> Result<Reclaimed> {
+    let Some((committed, value)) = client.newest_row(&row).await? else { return Ok(Reclaimed::Gone) };
+    let given_up = match dropped::settled(&value) {
+        Some((given_up, _)) => given_up,
+        None if committed > client.safe_point() => return Ok(Reclaimed::TooYoung { given_up: committed }),
+        None if is_kept(kept, index, committed, client.newest_timestamp()) => return Ok(Reclaimed::NotYet),
+        None => {
+            // From here on nobody has it back.
+            let mut transaction = client.begin(TransactionOptions::default());
+            let locked = transaction.lock(vec![row.clone()], Strength::Exclusive, WaitPolicy::Block).await?;
+            if locked.first().is_none_or(|locked| locked.newest != committed) {
+                // It was had back meanwhile, perhaps, and given up anew.
+                transaction.rollback().await;
+                return Ok(Reclaimed::NotYet);
+            }
+            transaction.put(row.clone(), dropped::settle(&value, committed));
+            transaction.commit().await?;
+            committed
+        }
+    };
+    // While it is still known that there is something to forget.
+    forget_statistics(client, index).await?;
+    if keys::sql::is_branch(index) {
+        forget(client, vec![BranchRow::key(index)]).await?;
+    }
+    Ok(client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index), given_up).await?)
+}
+
 /// Nothing is known any more of a table that is gone.
 async fn forget_statistics(client: &Client, primary: IndexId) -> Result<()> {
-    let keys = statistics::row_keys(primary);
+    forget(client, statistics::row_keys(primary).to_vec()).await
+}
+
+async fn forget(client: &Client, keys: Vec<Bytes>) -> Result<()> {
     let mut transaction = client.begin(TransactionOptions::default());
-    if transaction.get_many(keys.to_vec()).await?.iter().all(Option::is_none) {
+    if transaction.get_many(keys.clone()).await?.iter().all(Option::is_none) {
         transaction.rollback().await;
         return Ok(());
     }

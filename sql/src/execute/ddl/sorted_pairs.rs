@@ -212,13 +212,13 @@ impl PairSorter {
             page.extend_from_slice(key);
             page.extend_from_slice(value);
             if page.len() >= PAGE_BYTES {
-                cx.memory.note_spilled(page.len());
+                cx.memory.note_spilled(page.len())?;
                 pages.push(file.append(std::mem::take(&mut page)).await?);
             }
             cx.tick(1).await?;
         }
         if !page.is_empty() {
-            cx.memory.note_spilled(page.len());
+            cx.memory.note_spilled(page.len())?;
             pages.push(file.append(page).await?);
         }
         cx.memory.release(reserved);

@@ -41,6 +41,12 @@ pub(super) fn note_dropped(cx: &mut Context<'_>, index: IndexId) {
     cx.transaction.put(dropped::key(index), Bytes::new());
 }
 
+/// The same of an index of a table, whose history may be kept for longer than others'.
+pub(super) fn note_dropped_of(cx: &mut Context<'_>, table: Oid, index: IndexId) {
+    let value = dropped::value(cx.catalog.database_oid(), table);
+    cx.transaction.put(dropped::key(index), value);
+}
+
 /// The catalog version that is stored.
 pub(super) fn version_of(value: Option<&Bytes>) -> Result<u64> {
     let Some(value) = value else { return Ok(0) };

@@ -2,7 +2,6 @@
 
 use expr::Expr;
 
-use super::qualify;
 use crate::catalog::TableDescriptor;
 use crate::plan::{GroupingSet, Node, Scan};
 
@@ -10,6 +9,7 @@ use crate::plan::{GroupingSet, Node, Scan};
 pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
     match node {
         Node::Scan(scan) => scan_names(scan, qualified),
+        Node::Past(past) => scan_names(&past.scan, qualified),
         Node::VirtualScan(scan) => table_names(&scan.table, &scan.alias, &scan.columns, qualified),
         Node::FunctionScan(scan) => {
             let mut names = vec!["value".to_owned(); scan.types.len()];
@@ -82,7 +82,7 @@ pub(super) fn names(node: &Node, qualified: bool) -> Vec<String> {
             (1..=plan.returning().map_or(0, <[Expr]>::len)).map(|number| format!("column{number}")).collect()
         }
         Node::Working(working) => (1..=working.types.len())
-            .map(|number| super::qualify(&working.name, &format!("column{number}"), qualified))
+            .map(|number| qualify(&working.name, &format!("column{number}"), qualified))
             .collect(),
     }
 }
@@ -106,4 +106,14 @@ fn expression_name(expression: &Expr, input: &[String]) -> String {
         Expr::Call { function, .. } => function.name.to_owned(),
         _ => "?column?".to_owned(),
     }
+}
+
+/// A table as it is written, and the name that it goes by in the statement if that is not its own.
+pub(super) fn named(written: &str, alias: &str, own: &str) -> String {
+    if own == alias { written.to_owned() } else { format!("{written} {alias}") }
+}
+
+/// A column's name, with its table's where that has to be told.
+pub(super) fn qualify(alias: &str, name: &str, qualified: bool) -> String {
+    if qualified { format!("{alias}.{name}") } else { name.to_owned() }
 }

@@ -1,24 +1,34 @@
 //! Aggregates over groups, in one hash table; groups come out in the order in which they were first met. Of several
 //! grouping sets each has groups of its own: a row is fed to one of each. Rows of groups for which there is no room go to
 //! partitions by their keys, which are grouped one after the other; so do values that DISTINCT cannot keep in mind.
+//!
+//! A group's keys stand in its row alone. Where a row's keys are columns they are looked for as they stand in it, and calls
+//! that take a value of each row take it from there: such a row costs neither a copy nor a wait.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::Hasher;
 
 use async_trait::async_trait;
 use expr::aggregate::State;
 use expr::{Datum, Expr, Row, TypeKind};
 
 use super::group::{ENTRY_BYTES, GroupKey};
+use super::key_table::{KeyKinds, KeyTable, SLOT_BYTES, columns_of};
 use super::order::sort;
 use super::overflow::Overflow;
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::execute::memory::row_bytes;
+use crate::execute::memory::{Memory, row_bytes};
 use crate::plan::{AggregateCall, GroupingSet};
+use crate::questions::Question;
 
-/// About what a state takes beside its group's key.
-const STATE_BYTES: usize = size_of::<CallState>();
+/// About what a call takes in a group: its state, and the place of its result.
+const CALL_BYTES: usize = size_of::<CallState>() + size_of::<Datum>();
+
+/// About what a group takes beside its keys and calls.
+const GROUP_BYTES: usize = 2 * size_of::<Group>() + SLOT_BYTES;
 
 /// One row per group.
 pub(super) struct AggregateOperator {
@@ -26,8 +36,13 @@ pub(super) struct AggregateOperator {
     keys: Vec<Expr>,
     sets: Vec<GroupingSet>,
     calls: Vec<AggregateCall>,
-    /// The groups of each set.
-    places: HashMap<(usize, GroupKey), usize>,
+    /// For each call, whether it takes one value of every row in the order in which they come.
+    plain: Vec<bool>,
+    kinds: KeyKinds,
+    /// Where the values of all keys stand in the rows, if they do.
+    columns: Option<Vec<usize>>,
+    /// The places of the groups by sets and keys.
+    places: KeyTable,
     groups: Vec<Group>,
     bytes: usize,
     share: Option<usize>,
@@ -38,6 +53,8 @@ pub(super) struct AggregateOperator {
 }
 
 struct Group {
+    /// Of which set.
+    set: usize,
     /// Its keys and marks.
     row: Row,
     calls: Vec<CallState>,
@@ -62,11 +79,14 @@ impl AggregateOperator {
     ) -> Self {
         Self {
             input,
+            kinds: KeyKinds::of(&keys),
+            columns: columns_of(&keys),
             keys,
             sets,
             values: calls.iter().map(|_| Overflow::default()).collect(),
+            plain: calls.iter().map(is_plain).collect(),
             calls,
-            places: HashMap::new(),
+            places: KeyTable::new(),
             groups: Vec::new(),
             bytes: 0,
             share: None,
@@ -81,31 +101,36 @@ impl AggregateOperator {
         // There is a group of all rows even if there is none.
         for set in 0..sets {
             if self.is_whole(set) {
-                let key = self.key_of(set, vec![Datum::Null; self.keys.len()]);
-                self.places.insert(key, self.groups.len());
-                self.new_group(set, vec![Datum::Null; self.keys.len()]);
+                let values = vec![Datum::Null; self.keys.len()];
+                self.new_group(self.hash(set, values.iter()), set, values);
             }
         }
         while let Some(rows) = self.input.next(cx).await? {
             for row in rows {
-                if self.keys.is_empty() && self.sets.is_empty() {
-                    self.feed(cx, 0, &row).await?;
-                } else {
-                    let values = cx.settled(|cx| cx.evaluate_all(&self.keys, &row)).await?;
-                    for set in 0..sets {
-                        match self.sets.get(set) {
-                            None => self.take(cx, set, &values, &row).await?,
-                            Some(own) => self.take(cx, set, &of_set(own, &values), &row).await?,
+                match self.known(&row) {
+                    Some(place) => {
+                        let mut next = 0;
+                        let asked = self.feed_plain(cx, place, &mut next, &row)?;
+                        if next < self.calls.len() {
+                            self.feed_rest(cx, place, next, asked, &row).await?;
                         }
-                        cx.tick(1).await?;
                     }
+                    None => self.group(cx, &row).await?,
                 }
-                cx.tick(1).await?;
+                if cx.spend(1) {
+                    cx.rest().await?;
+                }
             }
         }
         // What it holds is of no use any more.
         self.input.rewind(cx);
-        self.feed_values(cx).await
+        self.feed_values(cx).await?;
+        self.note_held(cx);
+        Ok(())
+    }
+
+    fn note_held(&self, cx: &Context<'_>) {
+        cx.tally(|truth| truth.note_held(self.bytes));
     }
 
     /// Groups the next partition of those rows for which there was no room; false if there is none.
@@ -118,10 +143,11 @@ impl AggregateOperator {
         while let Some(mut row) = self.overflow.next_row(cx).await? {
             let rest = row.split_off(self.keys.len().saturating_add(1).min(row.len()));
             let set = row.pop().and_then(|set| set.as_i64()).and_then(|set| usize::try_from(set).ok());
-            self.take(cx, set.unwrap_or_default(), &row, &rest).await?;
+            self.take(cx, set.unwrap_or_default(), row, &rest).await?;
             cx.tick(1).await?;
         }
         self.feed_values(cx).await?;
+        self.note_held(cx);
         Ok(true)
     }
 
@@ -130,56 +156,179 @@ impl AggregateOperator {
         self.sets.get(set).map_or(self.keys.is_empty(), |set| set.keys.is_empty())
     }
 
-    fn key_of(&self, set: usize, values: Row) -> (usize, GroupKey) {
-        (set, GroupKey::of(&self.keys, values))
+    fn hash<'a>(&self, set: usize, values: impl Iterator<Item = &'a Datum>) -> u64 {
+        let mut hasher = self.places.hasher();
+        if !self.sets.is_empty() {
+            hasher.write_usize(set);
+        }
+        self.kinds.hash(values, &mut hasher);
+        hasher.finish()
+    }
+
+    /// The place of the group of a set that has these keys.
+    fn find<'a>(
+        &self,
+        hash: u64,
+        set: usize,
+        values: impl Iterator<Item = &'a Datum> + Clone,
+    ) -> Option<usize> {
+        let is_it = |group: &Group| {
+            group.set == set && self.kinds.is_same(group.row.iter(), &self.kinds, values.clone())
+        };
+        self.places.find(hash, |place| self.groups.get(place).is_some_and(is_it))
+    }
+
+    /// The place of a row's only group, if that is there and told by the row as it stands.
+    fn known(&self, row: &Row) -> Option<usize> {
+        if !self.sets.is_empty() {
+            return None;
+        }
+        if self.keys.is_empty() {
+            return Some(0);
+        }
+        let columns = self.columns.as_ref()?;
+        if columns.iter().any(|column| *column >= row.len()) {
+            return None;
+        }
+        let values = columns.iter().filter_map(|column| row.get(*column));
+        self.find(self.hash(0, values.clone()), 0, values)
+    }
+
+    /// Feeds a row to its group of each set.
+    async fn group(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<()> {
+        let values = cx.settled_all(&self.keys, row).await?;
+        if self.sets.is_empty() {
+            return self.take(cx, 0, values, row).await;
+        }
+        let mut set = 0;
+        while let Some(own) = self.sets.get(set) {
+            let values = of_set(own, &values);
+            self.take(cx, set, values, row).await?;
+            cx.tick(1).await?;
+            set += 1;
+        }
+        Ok(())
     }
 
     /// Feeds a row to its group of a set, or puts it aside.
-    async fn take(&mut self, cx: &mut Context<'_>, set: usize, values: &Row, row: &Row) -> Result<()> {
-        let key = self.key_of(set, values.clone());
-        if let Some(place) = self.places.get(&key) {
-            return self.feed(cx, *place, row).await;
+    async fn take(&mut self, cx: &mut Context<'_>, set: usize, values: Row, row: &Row) -> Result<()> {
+        let hash = self.hash(set, values.iter());
+        if let Some(place) = self.find(hash, set, values.iter()) {
+            return self.feed(cx, place, row).await;
         }
-        let bytes = row_bytes(&key.1.0)
-            .saturating_mul(2)
-            .saturating_add(ENTRY_BYTES)
-            .saturating_add(self.calls.len().saturating_mul(STATE_BYTES));
+        let marks = self.sets.get(set).map_or(0, |set| set.marks.len());
+        let bytes = row_bytes(&values)
+            .saturating_add(GROUP_BYTES)
+            .saturating_add(marks.saturating_mul(size_of::<Datum>()))
+            .saturating_add(self.calls.len().saturating_mul(CALL_BYTES));
         // What has gone aside stays with those of its group.
         if self.overflow.has_begun() || !cx.memory.reserve_within(bytes, self.bytes, self.share)? {
-            let mut keyed = values.clone();
+            let key = GroupKey::of(&self.keys, values.clone());
+            let mut keyed = values;
             keyed.push(Datum::Int8(i64::try_from(set).unwrap_or(i64::MAX)));
             keyed.extend(row.iter().cloned());
-            return self.overflow.push(cx, &key.1, &keyed).await;
+            return self.overflow.push(cx, &key, &keyed).await;
         }
         self.bytes = self.bytes.saturating_add(bytes);
         let place = self.groups.len();
-        self.new_group(set, values.clone());
-        self.places.insert(key, place);
+        self.new_group(hash, set, values);
         self.feed(cx, place, row).await
     }
 
     /// Feeds a row to the group at this place.
     async fn feed(&mut self, cx: &mut Context<'_>, place: usize, row: &Row) -> Result<()> {
-        let Some(group) = self.groups.get_mut(place) else { return Ok(()) };
-        for ((call, state), aside) in self.calls.iter().zip(&mut group.calls).zip(&mut self.values) {
-            let Some(input) = Input::of(cx, call, row).await? else { continue };
-            if call.distinct {
-                let key = input.key(call);
-                if state.seen.contains(&key) {
-                    continue;
-                }
-                let bytes = row_bytes(&key.0).saturating_add(ENTRY_BYTES);
-                // What has gone aside stays with those that are alike.
-                if aside.has_begun() || !cx.memory.reserve_within(bytes, self.bytes, self.share)? {
-                    input.put_aside(cx, call, aside, place).await?;
-                    continue;
-                }
-                self.bytes = self.bytes.saturating_add(bytes);
-                state.seen.insert(key);
+        let mut next = 0;
+        let asked = self.feed_plain(cx, place, &mut next, row)?;
+        self.feed_rest(cx, place, next, asked, row).await
+    }
+
+    /// Feeds a row to the calls of a group from the next one on, as far as they are plain; what one of them asks about the
+    /// row, if one does.
+    fn feed_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: usize,
+        next: &mut usize,
+        row: &Row,
+    ) -> Result<Option<Question>> {
+        let Some(group) = self.groups.get_mut(place) else {
+            *next = self.calls.len();
+            return Ok(None);
+        };
+        for ((call, is_plain), state) in self.calls.iter().zip(&self.plain).zip(&mut group.calls).skip(*next)
+        {
+            if !is_plain {
+                break;
             }
-            input.feed(cx, call, state, &mut self.bytes)?;
+            let attempt = match call.arguments.first() {
+                Some(argument) => cx.attempt(|cx| cx.evaluate_ref(argument, row)),
+                None => Ok(Ok(Cow::Borrowed(&Datum::Null))),
+            };
+            let value = match attempt {
+                Ok(value) => value?,
+                Err(question) => return Ok(Some(question)),
+            };
+            let (grown, shrunk) = added(call, &mut state.state, &value, None)?;
+            drop(value);
+            account(cx.memory, grown, shrunk, &mut self.bytes)?;
+            *next += 1;
+        }
+        Ok(None)
+    }
+
+    /// Feeds a row to the calls of a group from the next one on, which is not plain or has asked about the row.
+    async fn feed_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: usize,
+        mut next: usize,
+        mut asked: Option<Question>,
+        row: &Row,
+    ) -> Result<()> {
+        while let Some(call) = self.calls.get(next) {
+            let input = match (asked, call.arguments.first()) {
+                (Some(question), Some(argument)) => {
+                    let value = cx.answered(question, |cx| cx.evaluate(argument, row)).await?;
+                    Some(Input { value, delimiter: None, keys: Row::new() })
+                }
+                _ => Input::of(cx, call, row).await?,
+            };
+            if let Some(input) = input {
+                self.feed_input(cx, place, next, input).await?;
+            }
+            next += 1;
+            asked = self.feed_plain(cx, place, &mut next, row)?;
         }
         Ok(())
+    }
+
+    /// Feeds what a row is to a call to the group at this place, or puts it aside.
+    async fn feed_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: usize,
+        number: usize,
+        input: Input,
+    ) -> Result<()> {
+        let (Some(call), Some(aside)) = (self.calls.get(number), self.values.get_mut(number)) else {
+            return Ok(());
+        };
+        let group = self.groups.get_mut(place);
+        let Some(state) = group.and_then(|group| group.calls.get_mut(number)) else { return Ok(()) };
+        if call.distinct {
+            let key = input.key(call);
+            if state.seen.contains(&key) {
+                return Ok(());
+            }
+            let bytes = row_bytes(&key.0).saturating_add(ENTRY_BYTES);
+            // What has gone aside stays with those that are alike.
+            if aside.has_begun() || !cx.memory.reserve_within(bytes, self.bytes, self.share)? {
+                return input.put_aside(cx, call, aside, place).await;
+            }
+            self.bytes = self.bytes.saturating_add(bytes);
+            state.seen.insert(key);
+        }
+        input.feed(cx, call, state, &mut self.bytes)
     }
 
     /// Feeds the values of DISTINCT that went aside, each once.
@@ -220,11 +369,16 @@ impl AggregateOperator {
         self.given = None;
     }
 
-    fn new_group(&mut self, set: usize, key: Row) {
+    fn new_group(&mut self, hash: u64, set: usize, key: Row) {
         let start = |call: &AggregateCall| CallState { state: call.function.start(), ..CallState::default() };
-        let mut row = key;
-        row.extend(self.sets.get(set).into_iter().flat_map(|set| &set.marks).copied().map(Datum::Int4));
-        self.groups.push(Group { row, calls: self.calls.iter().map(start).collect() });
+        let marks = self.sets.get(set).map(|set| set.marks.as_slice()).unwrap_or_default();
+        // The results follow. A key that was split off a stored row has the room of all of that, which is not accounted for.
+        let width = key.len().saturating_add(marks.len()).saturating_add(self.calls.len());
+        let mut row = Row::with_capacity(width);
+        row.extend(key);
+        row.extend(marks.iter().copied().map(Datum::Int4));
+        self.places.insert(hash, self.groups.len());
+        self.groups.push(Group { set, row, calls: self.calls.iter().map(start).collect() });
     }
 }
 
@@ -290,11 +444,7 @@ impl Input {
     ) -> Result<()> {
         let Self { value, delimiter, keys } = self;
         let (grown, shrunk) = if call.order_by.is_empty() {
-            let before = single_bytes(&state.state);
-            add(call, &mut state.state, &value, delimiter.as_ref())?;
-            let after = single_bytes(&state.state);
-            let grown = growth(&state.state, &value, delimiter.as_ref());
-            (grown.saturating_add(after.saturating_sub(before)), before.saturating_sub(after))
+            added(call, &mut state.state, &value, delimiter.as_ref())?
         } else {
             let mut keyed = keys;
             keyed.push(value);
@@ -303,14 +453,7 @@ impl Input {
             state.ordered.push(keyed);
             (grown, 0)
         };
-        if grown > 0 {
-            cx.memory.reserve(grown)?;
-        }
-        if shrunk > 0 {
-            cx.memory.release(shrunk);
-        }
-        *held = held.saturating_add(grown).saturating_sub(shrunk);
-        Ok(())
+        account(cx.memory, grown, shrunk, held)
     }
 
     /// Puts it aside, to be fed once to the group at this place.
@@ -339,6 +482,37 @@ impl Input {
         let delimiter = if call.arguments.len() > 1 { values.next() } else { None };
         (place, Self { value, delimiter, keys: values.collect() })
     }
+}
+
+/// Whether a call takes one value of every row in the order in which they come.
+fn is_plain(call: &AggregateCall) -> bool {
+    !call.distinct && call.filter.is_none() && call.order_by.is_empty() && call.arguments.len() < 2
+}
+
+/// Adds a row's arguments to a state; how many bytes more, or fewer, that takes by then.
+fn added(
+    call: &AggregateCall,
+    state: &mut State,
+    value: &Datum,
+    delimiter: Option<&Datum>,
+) -> Result<(usize, usize)> {
+    let before = single_bytes(state);
+    add(call, state, value, delimiter)?;
+    let after = single_bytes(state);
+    let grown = growth(state, value, delimiter);
+    Ok((grown.saturating_add(after.saturating_sub(before)), before.saturating_sub(after)))
+}
+
+/// Accounts for what a state takes more or less, and with it what is held.
+fn account(memory: &mut Memory, grown: usize, shrunk: usize, held: &mut usize) -> Result<()> {
+    if grown > 0 {
+        memory.reserve(grown)?;
+    }
+    if shrunk > 0 {
+        memory.release(shrunk);
+    }
+    *held = held.saturating_add(grown).saturating_sub(shrunk);
+    Ok(())
 }
 
 /// Adds a row's arguments: of one argument, or the value and the delimiter of two.
@@ -388,7 +562,10 @@ impl Operator for AggregateOperator {
             for group in self.groups.iter_mut().skip(given) {
                 let mut row = std::mem::take(&mut group.row);
                 for (call, state) in self.calls.iter().zip(std::mem::take(&mut group.calls)) {
-                    row.push(finish(cx, call, state).await?);
+                    row.push(match state.ordered.is_empty() {
+                        true => call.function.finish(state.state)?,
+                        false => finish(cx, call, state).await?,
+                    });
                 }
                 batch.push(row);
                 cx.tick(1).await?;

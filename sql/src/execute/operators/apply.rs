@@ -70,14 +70,14 @@ impl Answering {
         let members = match &mut self.members {
             Some(members) => members,
             None => {
-                let mut members = Members::default();
+                let mut members = Members::new();
                 while let Some(rows) = self.subquery.next(cx).await? {
                     members.add(cx, rows).await?;
                 }
                 self.members.insert(members)
             }
         };
-        Ok(members.contains(value))
+        Ok(members.contains(&value))
     }
 
     async fn answer(&mut self, cx: &mut Context<'_>, row: &Row) -> Result<Datum> {

@@ -13,25 +13,35 @@ use super::group::Padded;
 use super::hash_join::HashJoinOperator;
 use super::join::Shape;
 use super::lock_rows::LockRowsOperator;
-use super::look_up::{LookUpOperator, looked_up};
+use super::look_up::{Finding, LookUpOperator, looked_up};
+use super::measured::Measured;
 use super::nested_loop::{DependentOperator, NestedLoopOperator};
+use super::past::PastOperator;
 use super::project_set::ProjectSetOperator;
 use super::recursive::{RecursiveOperator, WorkingOperator, WorkingRows};
 use super::scan::ScanOperator;
 use super::set_operation::SetOperator;
 use super::sort::SortOperator;
 use super::source::{FunctionOperator, FunctionState, ValuesOperator, VirtualOperator};
+use super::versions::VersionsOperator;
 use super::window::{RunningOperator, WindowOperator};
 use super::with::{CommonOperator, SharedRows, WithOperator, shared};
 use crate::error::{Error, Result};
 use crate::execute::spill::Cursor;
-use crate::plan::{Join, JoinStrategy, Node, Plan};
+use crate::execute::truth::{Counted, Truths};
+use crate::execute::walk::walk;
+use crate::plan::{Common, Join, JoinStrategy, Node, Plan, When};
 
 /// The operators of a tree.
 pub(crate) fn build(node: &Node) -> Result<BoxOperator> {
+    build_counted(node, None)
+}
+
+/// The same; what they do is counted, if that is wanted.
+pub(crate) fn build_counted(node: &Node, truths: Option<&Arc<Truths>>) -> Result<BoxOperator> {
     let refused: BuildModify =
         Arc::new(|_, _| Err(Error::internal("a query of WITH that changes rows, below the top")));
-    let mut building = Building::new(refused);
+    let mut building = Building::new(refused, truths.cloned());
     let root = building.node(node)?;
     let common: Vec<SharedRows> = building.common.into_values().collect();
     Ok(if common.is_empty() { root } else { Box::new(WithOperator { root, common }) })
@@ -47,25 +57,29 @@ pub(crate) struct Building {
     common: HashMap<usize, SharedRows>,
     /// What the rounds of recursive queries around work on.
     working: HashMap<usize, WorkingRows>,
+    /// Where it is counted what operators do.
+    truths: Option<Arc<Truths>>,
+    /// The same of the queries of WITH that were met, in the order of their trees.
+    counted: HashMap<usize, Vec<Counted>>,
 }
 
 impl Building {
     /// Of a statement whose changing parts are built so.
-    pub(crate) fn new(modify: BuildModify) -> Self {
-        Self { modify, common: HashMap::new(), working: HashMap::new() }
+    pub(crate) fn new(modify: BuildModify, truths: Option<Arc<Truths>>) -> Self {
+        let (common, working, counted) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { modify, common, working, truths, counted }
     }
 
     /// The operators of a tree.
     pub(crate) fn node(&mut self, node: &Node) -> Result<BoxOperator> {
-        Ok(match node {
+        let operator: BoxOperator = match node {
             Node::Modify(plan) => self.modify.clone()(plan, self)?,
             Node::Scan(scan) => Box::new(ScanOperator::new(scan)?),
-            Node::VirtualScan(scan) => Box::new(VirtualOperator {
-                table: scan.table.clone(),
-                columns: scan.columns.clone(),
-                filter: scan.filter.clone(),
-                done: false,
-            }),
+            Node::Past(past) => match &past.when {
+                When::At(moment) => Box::new(PastOperator::new(&past.scan, moment)),
+                When::During(versions) => Box::new(VersionsOperator::new(&past.scan, versions)),
+            },
+            Node::VirtualScan(scan) => Box::new(VirtualOperator::new(scan)),
             Node::FunctionScan(scan) => Box::new(FunctionOperator {
                 function: scan.function.clone(),
                 arguments: scan.arguments.clone(),
@@ -73,15 +87,12 @@ impl Building {
                 state: FunctionState::Pending,
             }),
             Node::Values(values) => Box::new(ValuesOperator { rows: values.rows.clone(), given: 0 }),
-            Node::Filter(filter) => Box::new(FilterOperator {
-                input: self.node(&filter.input)?,
-                predicate: filter.predicate.clone(),
-            }),
-            Node::Project(project) => Box::new(ProjectOperator {
-                input: self.node(&project.input)?,
-                expressions: project.expressions.clone(),
-                rest: Vec::new(),
-            }),
+            Node::Filter(filter) => {
+                Box::new(FilterOperator::new(self.node(&filter.input)?, filter.predicate.clone()))
+            }
+            Node::Project(project) => {
+                Box::new(ProjectOperator::new(self.node(&project.input)?, project.expressions.clone()))
+            }
             Node::ProjectSet(set) => Box::new(ProjectSetOperator::new(self.node(&set.input)?, set)),
             Node::Join(join) => self.join(join)?,
             Node::Apply(apply) => Box::new(ApplyOperator::new(
@@ -119,7 +130,7 @@ impl Building {
             Node::Distinct(distinct) => {
                 let input = self.node(&distinct.input)?;
                 match &distinct.on {
-                    None => Box::new(DistinctOperator::new(input, Padded::of(&distinct.input.types()))),
+                    None => Box::new(DistinctOperator::new(input, &distinct.input.types())),
                     Some(columns) => {
                         let types = distinct.input.types();
                         let compared: Vec<_> =
@@ -140,6 +151,7 @@ impl Building {
                         shared
                     }
                 };
+                self.count_copies(common);
                 Box::new(CommonOperator { shared, given: Cursor::default() })
             }
             Node::Recursive(recursive) => {
@@ -165,7 +177,31 @@ impl Building {
                 operation.intersect,
                 operation.all,
             )),
+        };
+        Ok(match &self.truths {
+            Some(truths) => Box::new(Measured::new(operator, node, truths)),
+            None => operator,
         })
+    }
+
+    /// What the operators of a query of WITH do, which are built once, counts for each copy of it.
+    fn count_copies(&mut self, common: &Common) {
+        let Some(truths) = &self.truths else { return };
+        match self.counted.get(&common.id) {
+            None => {
+                let mut all = Vec::new();
+                walk(&common.input, &mut |node| all.push(truths.counted(node)));
+                self.counted.insert(common.id, all);
+            }
+            Some(all) => {
+                let mut all = all.iter();
+                walk(&common.input, &mut |node| {
+                    if let Some(counted) = all.next() {
+                        truths.count_there(node, counted);
+                    }
+                });
+            }
+        }
     }
 
     fn join(&mut self, join: &Join) -> Result<BoxOperator> {
@@ -179,7 +215,8 @@ impl Building {
         if let JoinStrategy::Dependent { bindings } = &join.strategy
             && let Some(scan) = looked_up(&join.right)
         {
-            return Ok(Box::new(LookUpOperator::new(left, scan, bindings, shape)?));
+            let counted = self.truths.as_ref().map(|truths| Finding::new(&join.right, truths));
+            return Ok(Box::new(LookUpOperator::new(left, scan, bindings, shape, counted)?));
         }
         let right = self.node(&join.right)?;
         Ok(match &join.strategy {

@@ -1,12 +1,13 @@
 //! Rows without duplicates: by a hash table, the rows for which it has no room aside in partitions; of DISTINCT ON, whose rows
 //! come in the order of what is compared, the first of those that are alike.
 
-use std::collections::HashSet;
+use std::hash::Hasher;
 
 use async_trait::async_trait;
-use expr::Row;
+use expr::{Row, Type};
 
-use super::group::{ENTRY_BYTES, GroupKey, Padded};
+use super::group::{GroupKey, Padded};
+use super::key_table::{KeyKinds, KeyTable, SLOT_BYTES};
 use super::overflow::Overflow;
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
@@ -17,8 +18,10 @@ use crate::execute::memory::row_bytes;
 pub(super) struct DistinctOperator {
     input: BoxOperator,
     /// Of the rows.
-    padded: Padded,
-    seen: HashSet<GroupKey>,
+    kinds: KeyKinds,
+    /// The first row of each kind, and their places.
+    seen: Vec<Row>,
+    places: KeyTable,
     bytes: usize,
     share: Option<Option<usize>>,
     overflow: Overflow,
@@ -27,11 +30,12 @@ pub(super) struct DistinctOperator {
 }
 
 impl DistinctOperator {
-    pub(super) fn new(input: BoxOperator, padded: Padded) -> Self {
+    pub(super) fn new(input: BoxOperator, types: &[Type]) -> Self {
         Self {
             input,
-            padded,
-            seen: HashSet::new(),
+            kinds: KeyKinds::of_types(types),
+            seen: Vec::new(),
+            places: KeyTable::new(),
             bytes: 0,
             share: None,
             overflow: Overflow::default(),
@@ -41,20 +45,28 @@ impl DistinctOperator {
 
     /// The row, if it is the first of its kind; one that cannot be kept in mind goes aside.
     async fn first(&mut self, cx: &mut Context<'_>, row: Row) -> Result<Option<Row>> {
-        let key = self.padded.key(row.clone());
-        if self.seen.contains(&key) {
-            return Ok(None);
-        }
+        let Some(hash) = self.hash_of_new(&row) else { return Ok(None) };
         let share = *self.share.get_or_insert_with(|| cx.memory.share());
-        let bytes = row_bytes(&key.0).saturating_add(ENTRY_BYTES);
+        let bytes = row_bytes(&row).saturating_add(size_of::<Row>() + SLOT_BYTES);
         // What has gone aside stays with those of its kind.
         if self.overflow.has_begun() || !cx.memory.reserve_within(bytes, self.bytes, share)? {
-            self.overflow.push(cx, &key, &row).await?;
+            self.overflow.push(cx, &self.kinds.key(row.clone()), &row).await?;
             return Ok(None);
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.seen.insert(key);
+        self.places.insert(hash, self.seen.len());
+        self.seen.push(row.clone());
         Ok(Some(row))
+    }
+
+    /// The hash of a row, unless one of its kind was seen.
+    fn hash_of_new(&self, row: &Row) -> Option<u64> {
+        let mut hasher = self.places.hasher();
+        self.kinds.hash(row.iter(), &mut hasher);
+        let hash = hasher.finish();
+        let is_same = |seen: &Row| self.kinds.is_same(seen.iter(), &self.kinds, row.iter());
+        let known = self.places.find(hash, |place| self.seen.get(place).is_some_and(is_same));
+        if known.is_some() { None } else { Some(hash) }
     }
 
     /// New rows of the input, as far as there are some in a batch.
@@ -65,6 +77,7 @@ impl DistinctOperator {
                 kept.extend(self.first(cx, row).await?);
                 cx.tick(1).await?;
             }
+            cx.tally(|truth| truth.note_held(self.bytes));
             if !kept.is_empty() {
                 return Ok(Some(kept));
             }
@@ -84,6 +97,7 @@ impl DistinctOperator {
                 }
                 cx.tick(1).await?;
             }
+            cx.tally(|truth| truth.note_held(self.bytes));
             if let Some(rows) = batch.into_rows() {
                 return Ok(Some(rows));
             }
@@ -96,7 +110,8 @@ impl DistinctOperator {
     }
 
     fn forget(&mut self, cx: &mut Context<'_>) {
-        self.seen.clear();
+        self.seen = Vec::new();
+        self.places.clear();
         self.share = None;
         cx.memory.release(std::mem::take(&mut self.bytes));
     }

@@ -74,11 +74,13 @@ impl Padded {
     }
 }
 
-fn is_padded(ty: Type) -> bool {
+/// Whether blanks at the end of a type's values do not count.
+pub(super) fn is_padded(ty: Type) -> bool {
     ty.kind.order() == Order::BlankPadded
 }
 
-fn unpad(value: &mut Datum) {
+/// Cuts off the blanks at the end of a text.
+pub(super) fn unpad(value: &mut Datum) {
     if let Datum::Text(text) = value
         && text.ends_with(' ')
     {

@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use expr::{Expr, Row};
 
-use super::group::GroupKey;
 use super::join::Shape;
-use super::join_table::{Probe, Table};
+use super::join_keys::SideKeys;
+use super::join_table::{Pause, Probe, Table};
 use super::partitioned_join::PartitionedJoin;
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
@@ -18,6 +18,8 @@ pub(super) struct HashJoinOperator {
     right: BoxOperator,
     left_keys: Vec<Expr>,
     right_keys: Vec<Expr>,
+    /// How the left keys are told.
+    left_side: SideKeys,
     shape: Shape,
     /// Whether somebody counts on the left rows' order, which partitions would lose: then the right side has to fit.
     keeps_order: bool,
@@ -30,7 +32,7 @@ pub(super) struct HashJoinOperator {
 enum State {
     Fresh,
     /// The right side fits.
-    Memory(Table),
+    Memory(Box<Table>),
     Partitioned(Box<PartitionedJoin>),
 }
 
@@ -46,6 +48,7 @@ impl HashJoinOperator {
         Self {
             left,
             right,
+            left_side: SideKeys::of(&left_keys),
             left_keys,
             right_keys,
             shape,
@@ -58,18 +61,25 @@ impl HashJoinOperator {
 
     async fn build(&mut self, cx: &mut Context<'_>) -> Result<State> {
         let share = if self.keeps_order { None } else { cx.memory.share() };
-        let mut table = Table::new(&self.shape, share);
+        let mut table = Table::new(&self.shape, SideKeys::of(&self.right_keys), share);
         let mut partitioned: Option<PartitionedJoin> = None;
         while let Some(rows) = self.right.next(cx).await? {
             for row in rows {
-                let values = cx.settled(|cx| cx.evaluate_all(&self.right_keys, &row)).await?;
-                let key = GroupKey::of(&self.right_keys, values);
-                cx.tick(1).await?;
+                let beside = match table.keys().stand_in(&row) {
+                    true => Row::new(),
+                    false => cx.settled_all(&self.right_keys, &row).await?,
+                };
+                if cx.spend(1) {
+                    cx.rest().await?;
+                }
                 if let Some(partitioned) = &mut partitioned {
+                    let key = table.keys().key(beside, &row);
                     partitioned.push_right(cx, &self.shape, key, row).await?;
-                } else if let Some((key, row)) = table.insert(cx.memory, key, row)? {
+                } else if let Some((beside, row)) = table.insert(cx.memory, beside, row)? {
+                    cx.tally(|truth| truth.note_held(table.bytes()));
                     let mut started = PartitionedJoin::start(cx, self.right_keys.len()).await?;
                     started.take_over(cx, &self.shape, &mut table).await?;
+                    let key = table.keys().key(beside, &row);
                     started.push_right(cx, &self.shape, key, row).await?;
                     partitioned = Some(started);
                 }
@@ -79,13 +89,17 @@ impl HashJoinOperator {
         self.right.rewind(cx);
         let Some(mut partitioned) = partitioned else {
             table.complete();
-            return Ok(State::Memory(table));
+            cx.tally(|truth| truth.note_held(table.bytes()));
+            return Ok(State::Memory(Box::new(table)));
         };
         partitioned.right_is_whole(cx).await?;
         while let Some(rows) = self.left.next(cx).await? {
             for row in rows {
-                let values = cx.settled(|cx| cx.evaluate_all(&self.left_keys, &row)).await?;
-                partitioned.push_left(cx, &self.shape, GroupKey::of(&self.left_keys, values), row).await?;
+                let beside = match self.left_side.stand_in(&row) {
+                    true => Row::new(),
+                    false => cx.settled_all(&self.left_keys, &row).await?,
+                };
+                partitioned.push_left(cx, &self.shape, self.left_side.key(beside, &row), row).await?;
                 cx.tick(1).await?;
             }
         }
@@ -94,21 +108,25 @@ impl HashJoinOperator {
         Ok(State::Partitioned(Box::new(partitioned)))
     }
 
+    /// The next left row of the batch, if its key stands in it or is compared with nothing.
+    fn ready_probe(&mut self, is_empty: bool) -> Option<Probe> {
+        let is_ready = is_empty || self.left_side.stand_in(self.batch.as_slice().first()?);
+        if is_ready { self.batch.next().map(|left| Probe::new(left, Row::new())) } else { None }
+    }
+
     /// The next left row on its way past a table.
     async fn next_probe(&mut self, cx: &mut Context<'_>, is_empty: bool) -> Result<Option<Probe>> {
         if is_empty && !self.shape.keeps_left() {
             return Ok(None);
         }
         loop {
+            // What is compared with nothing is not computed.
+            if let Some(probe) = self.ready_probe(is_empty) {
+                return Ok(Some(probe));
+            }
             if let Some(left) = self.batch.next() {
-                // What is compared with nothing is not computed.
-                let key = if is_empty {
-                    GroupKey(Row::new())
-                } else {
-                    let values = cx.settled(|cx| cx.evaluate_all(&self.left_keys, &left)).await?;
-                    GroupKey::of(&self.left_keys, values)
-                };
-                return Ok(Some(Probe::new(left, key)));
+                let beside = cx.settled_all(&self.left_keys, &left).await?;
+                return Ok(Some(Probe::new(left, beside)));
             }
             match self.left.next(cx).await? {
                 Some(rows) => self.batch = rows.into_iter(),
@@ -119,19 +137,31 @@ impl HashJoinOperator {
 
     async fn in_memory(&mut self, cx: &mut Context<'_>, table: &mut Table) -> Result<Option<Vec<Row>>> {
         let mut out = Batch::default();
+        let is_empty = table.is_empty();
+        let asks_all = !is_empty || self.shape.keeps_left();
         while !out.is_full() {
-            let probe = match self.probe.take() {
+            let ready =
+                self.probe.take().or_else(|| if asks_all { self.ready_probe(is_empty) } else { None });
+            let mut probe = match ready {
                 Some(probe) => probe,
-                None => match self.next_probe(cx, table.is_empty()).await? {
+                None => match self.next_probe(cx, is_empty).await? {
                     Some(probe) => probe,
                     None => break,
                 },
             };
-            match table.pairs(cx, &self.shape, probe, &mut out).await? {
-                Ok(done) => done.answer(&self.shape, &mut out),
-                Err(under_way) => self.probe = Some(under_way),
+            let pause = table.pairs_at_once(cx, &self.shape, &self.left_side, &mut probe, &mut out)?;
+            let is_done = match pause {
+                Pause::Done => true,
+                pause => table.pairs(cx, &self.shape, &self.left_side, &mut probe, pause, &mut out).await?,
+            };
+            if is_done {
+                probe.answer(&self.shape, &mut out);
+            } else {
+                self.probe = Some(probe);
             }
-            cx.tick(1).await?;
+            if cx.spend(1) {
+                cx.rest().await?;
+            }
         }
         if let Some(rows) = out.into_rows() {
             return Ok(Some(rows));

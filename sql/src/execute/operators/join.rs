@@ -5,6 +5,7 @@ use expr::{Datum, Expr, Row};
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::plan::JoinKind;
+use crate::questions::Question;
 
 /// The shape of a join.
 pub(super) struct Shape {
@@ -12,6 +13,28 @@ pub(super) struct Shape {
     pub(super) left_width: usize,
     pub(super) right_width: usize,
     pub(super) condition: Option<Expr>,
+}
+
+/// What becomes of a pair.
+pub(super) enum Attempt {
+    /// The condition holds of it.
+    Holds(Row),
+    /// It does not.
+    Fails,
+    /// It asks this about it.
+    Asks(Question, Row),
+}
+
+/// Notes that the condition does not hold of a pair.
+pub(super) fn note_removed(cx: &Context<'_>) {
+    cx.tally(|truth| truth.removed_pairs = truth.removed_pairs.saturating_add(1));
+}
+
+fn joined(left: &Row, right: &Row) -> Row {
+    let mut pair = Vec::with_capacity(left.len().saturating_add(right.len()));
+    pair.extend_from_slice(left);
+    pair.extend_from_slice(right);
+    pair
 }
 
 impl Shape {
@@ -60,17 +83,34 @@ impl Shape {
         }
     }
 
-    /// Whether the condition holds of a pair of which only that counts.
-    pub(super) async fn fits(&self, cx: &mut Context<'_>, left: &Row, right: &Row) -> Result<bool> {
-        Ok(self.condition.is_none() || self.pair(cx, left, right).await?.is_some())
+    /// What becomes of a pair at once. Where only counts that there is one, and there is no condition, it is not made.
+    pub(super) fn attempt(&self, cx: &Context<'_>, left: &Row, right: &Row) -> Result<Attempt> {
+        let Some(condition) = &self.condition else {
+            let counts = self.asks_left() || self.asks_right();
+            return Ok(Attempt::Holds(if counts { Row::new() } else { joined(left, right) }));
+        };
+        let pair = joined(left, right);
+        let attempt = cx.attempt(|cx| cx.holds(condition, &pair));
+        match attempt {
+            Ok(holds) => {
+                if holds? {
+                    return Ok(Attempt::Holds(pair));
+                }
+                note_removed(cx);
+                Ok(Attempt::Fails)
+            }
+            Err(question) => Ok(Attempt::Asks(question, pair)),
+        }
     }
 
     /// The pair, if the condition holds of it.
     pub(super) async fn pair(&self, cx: &mut Context<'_>, left: &Row, right: &Row) -> Result<Option<Row>> {
-        let mut pair = Vec::with_capacity(left.len().saturating_add(right.len()));
-        pair.extend(left.iter().cloned());
-        pair.extend(right.iter().cloned());
-        let holds = cx.settled(|cx| cx.holds_if_any(self.condition.as_ref(), &pair)).await?;
+        let pair = joined(left, right);
+        let Some(condition) = &self.condition else { return Ok(Some(pair)) };
+        let holds = cx.settled(|cx| cx.holds(condition, &pair)).await?;
+        if !holds {
+            note_removed(cx);
+        }
         Ok(holds.then_some(pair))
     }
 

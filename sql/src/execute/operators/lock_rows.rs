@@ -167,6 +167,7 @@ impl LockRowsOperator {
                 let (Some(key), Some(locked)) = (keys.get(place), locked.get(place)) else { continue };
                 let Locked { value, skipped, changed, newest } = locked;
                 if *skipped {
+                    cx.tally(|truth| truth.skipped = truth.skipped.saturating_add(1));
                     continue;
                 }
                 if *changed || *newest > read_at {
@@ -212,7 +213,11 @@ impl Operator for LockRowsOperator {
             self.batch = next_batch(self.batch, bytes);
             for Candidate { row, changed } in candidates {
                 if changed {
-                    answered.extend(self.made_anew(cx, &row).await?);
+                    let made = self.made_anew(cx, &row).await?;
+                    cx.tally(|truth| {
+                        truth.outdated = truth.outdated.saturating_add(u64::from(made.is_none()));
+                    });
+                    answered.extend(made);
                 } else {
                     answered.push(row);
                 }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use async_trait::async_trait;
 use bytes::Bytes;
 use client::{ScanOptions, ScanPage, Span};
+use env::clock;
 use expr::{EvalContext, Expr, Row};
 use keys::sql::TENANT_DEFAULT;
 
@@ -19,6 +20,7 @@ use super::{Batch, BoxOperator, Operator};
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
+use crate::execute::truth::{Counted, Truths};
 use crate::plan::{Binding, Node, Scan};
 
 /// Left rows of the first request.
@@ -57,6 +59,53 @@ pub(super) struct LookUpOperator {
     found_bytes: usize,
     values_bytes: usize,
     rows: usize,
+    /// Who counts what is found, if anybody does.
+    finding: Option<Finding>,
+}
+
+/// Counts what is found on the right side, which no operator of its own reads.
+///
+/// Each left row that is gone through is a run of it, whatever else was asked for in the same request.
+pub(super) struct Finding {
+    counted: Counted,
+    has_times: bool,
+}
+
+impl Finding {
+    /// Of the right side of a join: a scan, or what is made of its rows.
+    pub(super) fn new(right: &Node, truths: &Truths) -> Self {
+        let counted = truths.counted(right);
+        if let Node::Project(project) = right {
+            truths.count_there(&project.input, &counted);
+        }
+        Self { counted, has_times: truths.has_times }
+    }
+
+    /// A request that was begun then was answered by values of so many bytes.
+    fn note_answer(&self, values: impl Iterator<Item = usize>, started: Option<clock::Instant>) {
+        let took = started.map(|started| started.elapsed()).unwrap_or_default();
+        let mut truth = self.counted.lock();
+        truth.note_read(values);
+        // All that it finds is there at once.
+        truth.first = truth.first.saturating_add(took);
+        truth.total = truth.total.saturating_add(took);
+    }
+
+    /// Another left row is gone through.
+    fn note_begun(&self) {
+        self.counted.lock().note(0, true, None);
+    }
+
+    /// It has led to a row.
+    fn note_row(&self) {
+        self.counted.lock().note(1, false, None);
+    }
+
+    /// It has led to a row that a condition left out.
+    fn note_removed(&self) {
+        let mut truth = self.counted.lock();
+        truth.removed = truth.removed.saturating_add(1);
+    }
 }
 
 /// A left row on its way.
@@ -90,6 +139,7 @@ impl LookUpOperator {
         (scan, project): (&Scan, Option<&[Expr]>),
         bindings: &[Binding],
         shape: Shape,
+        finding: Option<Finding>,
     ) -> Result<Self> {
         let format = TableFormat::new(&scan.table)?;
         let reader = RowReader::new(&format.primary, &scan.table, &scan.columns)?;
@@ -125,7 +175,13 @@ impl LookUpOperator {
             found_bytes: 0,
             values_bytes: 0,
             rows: ROWS_FIRST,
+            finding,
         })
+    }
+
+    /// When a request is begun, if somebody counts how long it takes.
+    fn started(&self) -> Option<clock::Instant> {
+        self.finding.as_ref().filter(|finding| finding.has_times).map(|_| clock::now())
     }
 
     /// The piece of the index that a left row leads to; `None` where it leads nowhere.
@@ -137,6 +193,13 @@ impl LookUpOperator {
         let keys = span.keys(TENANT_DEFAULT, &self.scan.table, index, &context)?;
         let span = keys.into_iter().next().map(|keys| Span { start: keys.start, end: keys.end });
         Ok(span.filter(|span| !span.is_empty()))
+    }
+
+    /// The next left row that has been looked up.
+    fn begun(&mut self) -> Option<LeftRow> {
+        let left = self.found.pop_front()?;
+        self.finding.iter().for_each(Finding::note_begun);
+        Some(left)
     }
 
     /// Looks up where the next left rows lead; whether there were any.
@@ -198,7 +261,13 @@ impl LookUpOperator {
             return Ok(spans.iter().map(|span| (vec![(point_key(&span.start), None)], None)).collect());
         }
         let options = ScanOptions { rows_max: PAGE_ROWS_FIRST, bytes_max: PAGE_BYTES, reverse: false };
+        let started = self.started();
         let pages = cx.transaction.scan_some(spans, options, !self.scan.passing).await?;
+        if let Some(finding) = self.finding.as_ref().filter(|_| !spans.is_empty()) {
+            finding.note_answer(pages.iter().flat_map(|page| &page.rows).map(entry_size), started);
+        }
+        let entries = pages.iter().map(|page| page.rows.len() as u64).sum();
+        self.note_scans(cx, pages.len() as u64, entries);
         pages.into_iter().map(|page| self.partners(page)).collect()
     }
 
@@ -227,10 +296,15 @@ impl LookUpOperator {
                     let Some(rest) = left.rest.take() else { return Ok(None) };
                     let options =
                         ScanOptions { rows_max: PAGE_ROWS_MAX, bytes_max: PAGE_BYTES, reverse: false };
+                    let started = self.started();
                     let page = match self.scan.passing {
                         true => cx.transaction.scan_unrelied(rest, options).await?,
                         false => cx.transaction.scan(rest, options).await?,
                     };
+                    if let Some(finding) = &self.finding {
+                        finding.note_answer(page.rows.iter().map(entry_size), started);
+                    }
+                    self.note_scans(cx, 0, page.rows.len() as u64);
                     let (partners, rest) = self.partners(page)?;
                     let bytes = partners.iter().map(size).sum();
                     cx.memory.reserve(bytes)?;
@@ -261,12 +335,39 @@ impl LookUpOperator {
                 keys.len().saturating_sub(1)
             }));
         }
+        let started = self.started();
         let values = cx.transaction.get_some(keys, PAGE_BYTES, !self.scan.passing).await?;
+        if let Some(finding) = &self.finding {
+            finding.note_answer(values.iter().flatten().map(Bytes::len), started);
+        }
         let bytes = values.iter().flatten().map(Bytes::len).sum();
         cx.memory.reserve(bytes)?;
         self.values_bytes = bytes;
+        self.note_values(cx, &values);
         self.values = asked.into_iter().map_while(|place| values.get(place).cloned()).collect();
         Ok(())
+    }
+
+    /// So many spans were looked up, which led to so many entries: those of the primary index are the rows themselves.
+    fn note_scans(&self, cx: &mut Context<'_>, spans: u64, entries: u64) {
+        let Some(index) = self.scan.table.index(self.scan.index) else { return };
+        let used = cx.used.of(index.oid);
+        used.scans += spans;
+        used.read += entries;
+        if self.secondary.is_none() {
+            used.fetched += entries;
+        }
+    }
+
+    /// These values were looked for, each by the key of its row.
+    fn note_values(&self, cx: &mut Context<'_>, values: &[Option<Bytes>]) {
+        let Some(index) = self.scan.table.index(self.scan.index) else { return };
+        let (used, found) = (cx.used.of(index.oid), values.iter().flatten().count() as u64);
+        used.fetched += found;
+        if self.is_point {
+            used.scans += values.len() as u64;
+            used.read += found;
+        }
     }
 
     /// The right row that was found for a left one, if the scan answers it.
@@ -276,11 +377,12 @@ impl LookUpOperator {
         }
         let row = self.reader.read(key, value)?;
         if !cx.settled(|cx| cx.holds_if_any(self.scan.filter.as_ref(), &row)).await? {
+            self.finding.iter().for_each(Finding::note_removed);
             return Ok(None);
         }
         match &self.project {
             None => Ok(Some(row)),
-            Some(expressions) => cx.settled(|cx| cx.evaluate_all(expressions, &row)).await.map(Some),
+            Some(expressions) => cx.settled_all(expressions, &row).await.map(Some),
         }
     }
 
@@ -289,6 +391,7 @@ impl LookUpOperator {
         while let Some((key, value)) = self.partner(cx, &mut left).await? {
             cx.tick(1).await?;
             let Some(right) = self.right(cx, &left.row, &key, &value).await? else { continue };
+            self.finding.iter().for_each(Finding::note_row);
             let Some(pair) = self.shape.pair(cx, &left.row, &right).await? else { continue };
             left.has_matched = true;
             if self.shape.asks_left() {
@@ -315,6 +418,10 @@ fn size((key, value): &(Bytes, Option<Bytes>)) -> usize {
     key.len().saturating_add(value.as_ref().map_or(0, Bytes::len))
 }
 
+fn entry_size((key, value): &(Bytes, Bytes)) -> usize {
+    key.len().saturating_add(value.len())
+}
+
 fn without_index() -> Error {
     Error::internal("a look-up without its index")
 }
@@ -324,7 +431,7 @@ impl Operator for LookUpOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         let mut out = Batch::default();
         while !out.is_full() {
-            let Some(left) = self.current.take().or_else(|| self.found.pop_front()) else {
+            let Some(left) = self.current.take().or_else(|| self.begun()) else {
                 // What was found so far is worth more than another request.
                 if !out.rows.is_empty() || !self.look_up(cx).await? {
                     break;

@@ -15,21 +15,26 @@ mod distinct;
 mod group;
 mod hash_join;
 mod join;
+mod join_keys;
 mod join_table;
+mod key_table;
 mod lock_rows;
 mod look_up;
+mod measured;
 mod membership;
 mod merge;
 mod nested_loop;
 mod order;
 mod overflow;
 mod partitioned_join;
+mod past;
 mod project_set;
 mod recursive;
 mod scan;
 mod set_operation;
 mod sort;
 mod source;
+mod versions;
 mod window;
 mod with;
 
@@ -40,7 +45,7 @@ use super::context::Context;
 use super::memory::row_bytes;
 use crate::error::Result;
 
-pub(crate) use build::{Building, build};
+pub(crate) use build::{Building, build, build_counted};
 pub(crate) use scan::is_behind_its_writes;
 
 /// How many rows operators that make rows by themselves put into a batch.

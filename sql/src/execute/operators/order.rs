@@ -49,13 +49,24 @@ async fn merge(
             (None, Some(_)) => right.next(),
         };
         merged.extend(row);
-        cx.tick(1).await?;
+        if cx.spend(1) {
+            cx.rest().await?;
+        }
     }
 }
 
 /// The order of two rows that begin with the values of these keys.
 pub(crate) fn compare_keys(keys: &[SortKey], left: &[Datum], right: &[Datum]) -> Ordering {
-    for (key, (left, right)) in keys.iter().zip(left.iter().zip(right)) {
+    compare_values(keys, left.iter(), right.iter())
+}
+
+/// The order of two rows whose values of these keys are these.
+pub(super) fn compare_values<'a, 'b>(
+    keys: &[SortKey],
+    left: impl Iterator<Item = &'a Datum>,
+    right: impl Iterator<Item = &'b Datum>,
+) -> Ordering {
+    for (key, (left, right)) in keys.iter().zip(left.zip(right)) {
         let order = match (left.is_null(), right.is_null()) {
             (true, true) => Ordering::Equal,
             (true, false) if key.nulls_first => Ordering::Less,

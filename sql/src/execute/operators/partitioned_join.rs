@@ -10,11 +10,12 @@
 //!
 //! Rows are written behind their keys, which are thus evaluated once.
 
-use expr::{Datum, Row};
+use expr::Row;
 
 use super::Batch;
 use super::group::GroupKey;
 use super::join::Shape;
+use super::join_keys::SideKeys;
 use super::join_table::{Probe, Table};
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -52,6 +53,8 @@ struct Pair {
 /// A pair that is being joined.
 struct Active {
     table: Table,
+    /// How keys are told: they stand in front of both sides' rows.
+    keys: SideKeys,
     /// What is left of the right side, for later pieces, its first rows read already.
     right: Rows,
     /// The left side, from its start and as far as it is read.
@@ -107,7 +110,6 @@ impl PartitionedJoin {
         table: &mut Table,
     ) -> Result<()> {
         for (key, row) in table.take(cx.memory) {
-            let key = key.unwrap_or_else(|| GroupKey(vec![Datum::Null; self.keys]));
             self.push_right(cx, shape, key, row).await?;
             cx.tick(1).await?;
         }
@@ -192,7 +194,8 @@ impl PartitionedJoin {
                 continue;
             }
             let mut active = Active {
-                table: Table::new(shape, cx.memory.share()),
+                table: Table::new(shape, SideKeys::made(self.keys), cx.memory.share()),
+                keys: SideKeys::made(self.keys),
                 right: Rows::of(&pair.right),
                 left: Rows::of(&pair.left),
                 whole_left: pair.left.clone(),
@@ -272,8 +275,8 @@ impl Active {
         while let Some(mut row) = self.right.next(cx.memory).await? {
             cx.tick(1).await?;
             let rest = row.split_off(keys.min(row.len()));
-            if let Some((key, rest)) = self.table.insert(cx.memory, GroupKey(row), rest)? {
-                let mut row = key.0;
+            if let Some((key, rest)) = self.table.insert(cx.memory, row, rest)? {
+                let mut row = key;
                 row.extend(rest);
                 self.right.again = Some(row);
                 self.is_last = false;
@@ -281,6 +284,7 @@ impl Active {
             }
         }
         self.table.complete();
+        cx.tally(|truth| truth.note_held(self.table.bytes()));
         self.left.reader.release(cx.memory);
         self.left = Rows::of(&self.whole_left);
         if !self.is_last && self.found.is_empty() {
@@ -296,28 +300,28 @@ impl Active {
     async fn next(&mut self, cx: &mut Context<'_>, shape: &Shape, keys: usize) -> Result<Option<Vec<Row>>> {
         let mut out = Batch::default();
         while !out.is_full() {
-            let probe = match self.probe.take() {
+            let mut probe = match self.probe.take() {
                 Some(probe) => probe,
                 None => match self.left.next(cx.memory).await? {
                     Some(mut row) => {
                         let left = row.split_off(keys.min(row.len()));
                         let found = self.found.get(self.place).copied().unwrap_or(false);
-                        Probe::new(left, GroupKey(row)).found_before(found)
+                        Probe::new(left, row).found_before(found)
                     }
                     None => break,
                 },
             };
-            match self.table.pairs(cx, shape, probe, &mut out).await? {
-                Ok(done) => {
-                    if let Some(found) = self.found.get_mut(self.place) {
-                        *found = done.found;
-                    }
-                    self.place = self.place.saturating_add(1);
-                    if self.is_last {
-                        done.answer(shape, &mut out);
-                    }
-                }
-                Err(under_way) => self.probe = Some(under_way),
+            let pause = self.table.pairs_at_once(cx, shape, &self.keys, &mut probe, &mut out)?;
+            if !self.table.pairs(cx, shape, &self.keys, &mut probe, pause, &mut out).await? {
+                self.probe = Some(probe);
+                continue;
+            }
+            if let Some(found) = self.found.get_mut(self.place) {
+                *found = probe.found;
+            }
+            self.place = self.place.saturating_add(1);
+            if self.is_last {
+                probe.answer(shape, &mut out);
             }
             cx.tick(1).await?;
         }

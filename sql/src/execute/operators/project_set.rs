@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use expr::series::Series;
-use expr::{Datum, Record, Row, Shape};
+use expr::{Datum, Record, Row, Shape, Type};
 
 use super::{Batch, BoxOperator, Operator};
 use crate::error::Result;
@@ -26,7 +26,8 @@ pub(super) struct ProjectSetOperator {
 
 /// The rows of a function for the row at hand.
 enum Source {
-    Series(Series, Option<Arc<Shape>>),
+    /// With the shape of its rows, if each is a record, and the type of that.
+    Series(Series, Option<Arc<Shape>>, Type),
     Value(Datum),
     Done,
 }
@@ -37,7 +38,7 @@ impl Source {
         match &function.function {
             TableFunction::Series(called, shape) => {
                 let series = Series::start(*called, &arguments, shape, cx.session)?;
-                Ok(Self::Series(series, function.shape.clone()))
+                Ok(Self::Series(series, function.shape.clone(), function.ty))
             }
             TableFunction::Scalar => Ok(Self::Value(arguments.pop().unwrap_or_default())),
         }
@@ -45,19 +46,20 @@ impl Source {
 
     fn size_bytes(&self) -> usize {
         match self {
-            Self::Series(series, _) => series.size_bytes(),
+            Self::Series(series, ..) => series.size_bytes(),
             Self::Value(_) | Self::Done => 0,
         }
     }
 
     fn next(&mut self) -> Result<Option<Datum>> {
         match self {
-            Self::Series(series, shape) => {
+            Self::Series(series, shape, ty) => {
                 let Some(row) = series.next().transpose()? else {
                     *self = Self::Done;
                     return Ok(None);
                 };
                 Ok(Some(match shape {
+                    Some(_) if ty.kind.is_composite() => Datum::Record(Arc::new(Record::composite(row)?)),
                     Some(shape) => Datum::Record(Arc::new(Record::new(shape.clone(), row)?)),
                     None => row.into_iter().next().unwrap_or_default(),
                 }))

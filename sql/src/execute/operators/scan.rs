@@ -20,6 +20,7 @@ use super::basic::count;
 use super::group::ENTRY_BYTES;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
+use crate::execute::key_block::KeyBlock;
 use crate::execute::lock::lock_rows;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
 use crate::plan::{LockWait, RowLock, Scan};
@@ -69,8 +70,13 @@ enum Piece {
     Rows(Vec<Bytes>),
 }
 
-/// Rows with their keys.
-type Keyed = Vec<(Bytes, Row)>;
+/// Rows that were read.
+#[derive(Default)]
+struct Found {
+    /// Of each row its key, where rows are to be locked; else none.
+    keys: Vec<Bytes>,
+    rows: Vec<Row>,
+}
 
 impl ScanOperator {
     pub(super) fn new(scan: &Scan) -> Result<Self> {
@@ -136,6 +142,11 @@ impl ScanOperator {
                 self.seen = (count > 1).then(HashSet::new);
             }
         }
+        if self.is_whole() {
+            cx.used.of(self.scan.table.oid).scans += 1;
+        } else {
+            cx.used.of(index.oid).scans += 1;
+        }
         pieces.reverse();
         let limit = count(cx, self.scan.limit.as_ref(), "2201W", "LIMIT")?;
         let wanted = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -149,16 +160,16 @@ impl ScanOperator {
     /// The rows of one request, or `None` once nothing is left.
     async fn step(&mut self, cx: &mut Context<'_>, running: &mut Running) -> Result<Option<Vec<Row>>> {
         let Some(piece) = running.pieces.pop() else { return Ok(None) };
-        let rows = match (piece, &self.secondary, self.scan.lock) {
+        let found = match (piece, &self.secondary, self.scan.lock) {
             (Piece::Points(points), None, Some(lock)) if !self.scan.shielded => {
                 let points = self.unseen(cx, points)?;
                 let locked = self.lock(cx, lock, points.clone()).await?;
+                note_skipped(cx, &locked);
                 let present = points
                     .into_iter()
                     .zip(locked)
                     .map(|(key, locked)| (key, locked.value.filter(|_| !locked.skipped)));
-                let rows = self.read_present(cx, present).await?;
-                return Ok(Some(rows.into_iter().map(|(_, row)| row).collect()));
+                return Ok(Some(self.read_present(cx, present).await?.rows));
             }
             (Piece::Points(points), None, _) => {
                 let keys = self.unseen(cx, points)?;
@@ -185,6 +196,11 @@ impl ScanOperator {
                     true => cx.transaction.scan_unrelied(span, options).await?,
                     false => cx.transaction.scan(span, options).await?,
                 };
+                cx.tally(|truth| {
+                    truth.note_read(
+                        page.rows.iter().map(|(key, value)| key.len().saturating_add(value.len())),
+                    );
+                });
                 if let Some(resume) = page.resume {
                     running.pieces.push(Piece::Range(resume));
                 }
@@ -201,8 +217,26 @@ impl ScanOperator {
             }
         };
         match self.scan.lock {
-            None => Ok(Some(rows.into_iter().map(|(_, row)| row).collect())),
-            Some(lock) => self.lock_rows(cx, running, lock, rows).await.map(Some),
+            None => Ok(Some(found.rows)),
+            Some(lock) => self.lock_rows(cx, running, lock, found).await.map(Some),
+        }
+    }
+
+    /// Whether it reads all of the table, in the order in which that lies.
+    fn is_whole(&self) -> bool {
+        self.scan.spans.is_none() && self.secondary.is_none()
+    }
+
+    /// Rows were read.
+    fn note_read(&self, cx: &mut Context<'_>, rows: u64) {
+        if self.is_whole() {
+            cx.used.of(self.scan.table.oid).read += rows;
+        } else if let Some(index) = self.scan.table.index(self.scan.index) {
+            let used = cx.used.of(index.oid);
+            used.fetched += rows;
+            if self.secondary.is_none() {
+                used.read += rows;
+            }
         }
     }
 
@@ -213,7 +247,9 @@ impl ScanOperator {
 
     /// The values of the first of these keys, a page at most.
     async fn get_some(&self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        Ok(cx.transaction.get_some(keys, PAGE_BYTES, !self.passes_over()).await?)
+        let values = cx.transaction.get_some(keys, PAGE_BYTES, !self.passes_over()).await?;
+        cx.tally(|truth| truth.note_read(values.iter().flatten().map(Bytes::len)));
+        Ok(values)
     }
 
     /// The rows of the first of these keys; the others are read later.
@@ -222,9 +258,9 @@ impl ScanOperator {
         cx: &mut Context<'_>,
         running: &mut Running,
         mut keys: Vec<Bytes>,
-    ) -> Result<Keyed> {
+    ) -> Result<Found> {
         if keys.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         let values = self.get_some(cx, keys.clone()).await?;
         let rest = keys.split_off(values.len());
@@ -240,12 +276,16 @@ impl ScanOperator {
         cx: &mut Context<'_>,
         running: &mut Running,
         entries: Vec<(Bytes, Bytes)>,
-    ) -> Result<Keyed> {
-        let Some(index) = &self.secondary else { return Ok(Vec::new()) };
-        let keys = entries
-            .iter()
-            .map(|(key, value)| Ok(self.format.primary.row_key(index.primary_columns(key, value)?)))
-            .collect::<Result<Vec<_>>>()?;
+    ) -> Result<Found> {
+        let Some(index) = &self.secondary else { return Ok(Found::default()) };
+        if let Some(read) = self.scan.table.index(self.scan.index) {
+            cx.used.of(read.oid).read += entries.len() as u64;
+        }
+        let mut block = KeyBlock::for_pieces(entries.len());
+        let row_key = |(key, value): &(Bytes, Bytes)| -> Result<Bytes> {
+            Ok(block.key_of(&self.format.primary, index.primary_columns(key, value)?))
+        };
+        let keys = entries.iter().map(row_key).collect::<Result<Vec<_>>>()?;
         let keys = self.unseen(cx, keys)?;
         self.rows_of_keys(cx, running, keys).await
     }
@@ -263,17 +303,36 @@ impl ScanOperator {
         &self,
         cx: &mut Context<'_>,
         rows: impl Iterator<Item = (Bytes, Option<Bytes>)> + Send,
-    ) -> Result<Keyed> {
-        let mut kept = Vec::with_capacity(rows.size_hint().0);
+    ) -> Result<Found> {
+        let keeps_keys = self.scan.lock.is_some();
+        let mut found = Found { keys: Vec::new(), rows: Vec::with_capacity(rows.size_hint().0) };
+        let (mut read, mut removed) = (0_u64, 0_u64);
         for (key, value) in rows {
-            cx.tick(1).await?;
-            let Some(value) = value else { continue };
-            let row = self.reader.read(&key, &value)?;
-            if cx.settled(|cx| cx.holds_if_any(self.scan.filter.as_ref(), &row)).await? {
-                kept.push((key, row));
+            if cx.spend(1) {
+                cx.rest().await?;
             }
+            let Some(value) = value else { continue };
+            read += 1;
+            let row = self.reader.read(&key, &value)?;
+            if let Some(filter) = &self.scan.filter {
+                let attempt = cx.attempt(|cx| cx.holds(filter, &row));
+                let holds = match attempt {
+                    Ok(holds) => holds?,
+                    Err(question) => cx.answered(question, |cx| cx.holds(filter, &row)).await?,
+                };
+                if !holds {
+                    removed = removed.saturating_add(1);
+                    continue;
+                }
+            }
+            if keeps_keys {
+                found.keys.push(key);
+            }
+            found.rows.push(row);
         }
-        Ok(kept)
+        self.note_read(cx, read);
+        cx.tally(|truth| truth.removed = truth.removed.saturating_add(removed));
+        Ok(found)
     }
 
     /// Locks rows that were read, and evaluates those again that had changed meanwhile.
@@ -282,12 +341,12 @@ impl ScanOperator {
         cx: &mut Context<'_>,
         running: &mut Running,
         lock: RowLock,
-        rows: Keyed,
+        found: Found,
     ) -> Result<Vec<Row>> {
-        let mut answered = Vec::with_capacity(rows.len());
+        let mut answered = Vec::with_capacity(found.rows.len());
         // Each lock may move the transaction forward, past changes of rows that were read and are not relied on.
         let read_at = if self.passes_over() { cx.transaction.read_timestamp().await? } else { u64::MAX };
-        let mut rows = rows.into_iter().peekable();
+        let mut rows = found.keys.into_iter().zip(found.rows).peekable();
         while rows.peek().is_some() {
             let wanted = running.wanted.map_or(KEYS_MAX, |wanted| wanted.saturating_sub(answered.len()));
             if wanted == 0 {
@@ -296,6 +355,7 @@ impl ScanOperator {
             }
             let (keys, candidates): (Vec<_>, Vec<_>) = rows.by_ref().take(wanted.min(KEYS_MAX)).unzip();
             let locked = self.lock(cx, lock, keys.clone()).await?;
+            note_skipped(cx, &locked);
             cx.account_writes().await?;
             for ((key, row), locked) in keys.into_iter().zip(candidates).zip(locked) {
                 if locked.skipped {
@@ -308,6 +368,8 @@ impl ScanOperator {
                     let condition = self.scan.recheck.as_ref().or(self.scan.filter.as_ref());
                     if cx.settled(|cx| cx.holds_if_any(condition, &newest)).await? {
                         answered.push(newest);
+                    } else {
+                        cx.tally(|truth| truth.outdated = truth.outdated.saturating_add(1));
                     }
                 }
             }
@@ -326,6 +388,14 @@ impl ScanOperator {
     ) -> Result<Vec<client::Locked>> {
         lock_rows(cx, lock, &self.scan.table.name, keys).await
     }
+}
+
+/// Notes how many rows others hold.
+fn note_skipped(cx: &Context<'_>, locked: &[client::Locked]) {
+    cx.tally(|truth| {
+        let skipped = locked.iter().filter(|locked| locked.skipped).count();
+        truth.skipped = truth.skipped.saturating_add(skipped as u64);
+    });
 }
 
 /// Keeps what was not seen before, and accounts for it; how many bytes that takes.

@@ -102,6 +102,7 @@ impl Table {
 
     /// Moves everything to partitions, each row with its count behind it.
     async fn move_to(&mut self, cx: &mut Context<'_>, partitions: &mut Partitions, level: u32) -> Result<()> {
+        cx.tally(|truth| truth.note_held(self.bytes));
         let counts = std::mem::take(&mut self.counts);
         self.clear(cx.memory);
         for (key, count) in counts {
@@ -278,6 +279,7 @@ impl Operator for SetOperator {
                     }
                 }
             }
+            cx.tally(|truth| truth.note_held(self.table.bytes));
             if let Some(rows) = batch.into_rows() {
                 return Ok(Some(rows));
             }

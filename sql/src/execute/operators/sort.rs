@@ -1,4 +1,5 @@
 //! Sort: rows in memory, or only as many of the first as will be asked for; sorted runs of them outside, merged at the end.
+//! What comes behind as many as will be asked for is left out as it comes.
 //!
 //! ```text
 //! rows ─▶ held ─▶ sorted ─────────────────────────────▶ rows in order
@@ -6,11 +7,12 @@
 //! ```
 
 use async_trait::async_trait;
-use expr::{Expr, Row};
+use expr::{Datum, Expr, Row};
 
 use super::basic::count;
+use super::key_table::columns_of;
 use super::merge::Merge;
-use super::order::sort;
+use super::order::{compare_values, sort};
 use super::{BATCH_ROWS, Batch, BoxOperator, Operator};
 use crate::error::Result;
 use crate::execute::context::Context;
@@ -23,13 +25,16 @@ use crate::plan::SortKey;
 pub(super) struct SortOperator {
     input: BoxOperator,
     limit: Option<Expr>,
+    /// Where the values of all keys stand in the rows, if they do.
+    columns: Option<Vec<usize>>,
     sorter: Sorter,
     sorted: bool,
 }
 
 impl SortOperator {
     pub(super) fn new(input: BoxOperator, keys: Vec<SortKey>, limit: Option<Expr>) -> Self {
-        Self { input, limit, sorter: Sorter::new(keys), sorted: false }
+        let columns = columns_of(keys.iter().map(|key| &key.expression));
+        Self { input, limit, columns, sorter: Sorter::new(keys), sorted: false }
     }
 
     async fn fill(&mut self, cx: &mut Context<'_>) -> Result<()> {
@@ -37,13 +42,29 @@ impl SortOperator {
         self.sorter.begin(cx, limit.and_then(|limit| usize::try_from(limit).ok()));
         while let Some(rows) = self.input.next(cx).await? {
             for row in rows {
+                if cx.spend(1) {
+                    cx.rest().await?;
+                }
+                let columns = self.columns.as_deref().unwrap_or_default();
+                let values = columns.iter().filter_map(|column| row.get(*column));
+                let stand = values.clone().count() == self.sorter.keys.len();
+                if stand && self.sorter.leaves_out(values.clone()) {
+                    continue;
+                }
                 let mut keyed = Vec::with_capacity(self.sorter.keys.len().saturating_add(row.len()));
-                for key in &self.sorter.keys {
-                    keyed.push(cx.settled(|cx| cx.evaluate(&key.expression, &row)).await?);
+                if stand {
+                    keyed.extend(values.cloned());
+                } else {
+                    for key in &self.sorter.keys {
+                        keyed.push(cx.settled(|cx| cx.evaluate(&key.expression, &row)).await?);
+                    }
+                    // All keys are computed first: any of them may be an error.
+                    if self.sorter.leaves_out(keyed.iter()) {
+                        continue;
+                    }
                 }
                 keyed.extend(row);
                 self.sorter.push(cx, keyed).await?;
-                cx.tick(1).await?;
             }
         }
         // What it holds is of no use any more.
@@ -59,6 +80,8 @@ pub(super) struct Sorter {
     wanted: Option<usize>,
     share: Option<usize>,
     held: HeldRows,
+    /// Whether the first of them are as many as are asked for, in order.
+    is_full: bool,
     /// What was put aside: the runs and the file that new ones go to.
     runs: Vec<Stream>,
     file: Option<TemporaryFile>,
@@ -75,6 +98,7 @@ impl Sorter {
             wanted: None,
             share: None,
             held: HeldRows::default(),
+            is_full: false,
             runs: Vec::new(),
             file: None,
             merge: None,
@@ -88,14 +112,23 @@ impl Sorter {
         self.share = cx.memory.share();
     }
 
+    /// Whether a row with these values of the keys, which comes now, is none of those that are asked for.
+    fn leaves_out<'a>(&self, values: impl Iterator<Item = &'a Datum>) -> bool {
+        let last = self.wanted.filter(|_| self.is_full).and_then(|wanted| wanted.checked_sub(1));
+        let last = last.and_then(|last| self.held.rows.get(last));
+        last.is_some_and(|last| compare_values(&self.keys, values, last.iter()).is_ge())
+    }
+
     /// Adds a row.
     pub(super) async fn push(&mut self, cx: &mut Context<'_>, keyed: Row) -> Result<()> {
         if let Some(wanted) = self.wanted
             && self.held.rows.len() > wanted.saturating_mul(2).saturating_add(BATCH_ROWS)
         {
+            self.note_held(cx);
             self.order(cx).await?;
         }
         if let Some(keyed) = self.held.push_within(keyed, self.share, cx.memory)? {
+            self.note_held(cx);
             self.put_aside(cx).await?;
             self.held.push(keyed, cx.memory)?;
         }
@@ -104,6 +137,7 @@ impl Sorter {
 
     /// There are no more rows.
     pub(super) async fn finish(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        self.note_held(cx);
         if self.runs.is_empty() {
             return self.order(cx).await;
         }
@@ -116,10 +150,15 @@ impl Sorter {
         Ok(())
     }
 
+    fn note_held(&self, cx: &Context<'_>) {
+        cx.tally(|truth| truth.note_held(self.held.bytes()));
+    }
+
     async fn order(&mut self, cx: &mut Context<'_>) -> Result<()> {
         sort(cx, &self.keys, &mut self.held.rows).await?;
         if let Some(wanted) = self.wanted {
             self.held.truncate(wanted, cx.memory);
+            self.is_full = self.held.rows.len() == wanted;
         }
         Ok(())
     }
@@ -132,6 +171,7 @@ impl Sorter {
             None => create_file(cx.memory).await?,
         };
         let mut run = StreamWriter::new(&file);
+        self.is_full = false;
         for row in self.held.take(cx.memory) {
             run.push(cx.memory, &row).await?;
             cx.tick(1).await?;
@@ -170,6 +210,7 @@ impl Sorter {
     /// Forgets all rows.
     pub(super) fn clear(&mut self, cx: &mut Context<'_>) {
         self.held.clear(cx.memory);
+        self.is_full = false;
         self.runs.clear();
         self.file = None;
         if let Some(mut merge) = self.merge.take() {

@@ -7,10 +7,11 @@ use expr::series::Series;
 use expr::{Datum, Expr, Row};
 
 use super::{Batch, Operator};
-use crate::catalog::TableDescriptor;
+use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::Result;
 use crate::execute::context::Context;
-use crate::plan::TableFunction;
+use crate::execute::memory::HeldRows;
+use crate::plan::{TableFunction, VirtualScan};
 use crate::system;
 
 /// Rows written out.
@@ -24,7 +25,7 @@ impl Operator for ValuesOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         let mut batch = Batch::default();
         for row in self.rows.iter().skip(self.given) {
-            batch.push(cx.settled(|cx| cx.evaluate_all(row, &[])).await?);
+            batch.push(cx.settled_all(row, &[]).await?);
             cx.tick(1).await?;
             if batch.is_full() {
                 break;
@@ -58,7 +59,7 @@ pub(super) enum FunctionState {
 impl Operator for FunctionOperator {
     async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<Row>>> {
         if matches!(self.state, FunctionState::Pending) {
-            let arguments = cx.settled(|cx| cx.evaluate_all(&self.arguments, &[])).await?;
+            let arguments = cx.settled_all(&self.arguments, &[]).await?;
             match &self.function {
                 TableFunction::Scalar => {
                     self.state = FunctionState::Done;
@@ -105,11 +106,47 @@ impl Operator for FunctionOperator {
 }
 
 /// Reads a system view, or a sequence.
+///
+/// A view that is read again, as below a subquery that is run for each row, is made up twice at most: it tells of one moment.
 pub(super) struct VirtualOperator {
-    pub(super) table: Arc<TableDescriptor>,
-    pub(super) columns: Vec<usize>,
-    pub(super) filter: Option<Expr>,
-    pub(super) done: bool,
+    table: Arc<TableDescriptor>,
+    columns: Vec<usize>,
+    filter: Option<Expr>,
+    done: bool,
+    /// How often it was read.
+    reads: u8,
+    kept: Option<HeldRows>,
+}
+
+impl VirtualOperator {
+    pub(super) fn new(scan: &VirtualScan) -> Self {
+        Self {
+            table: scan.table.clone(),
+            columns: scan.columns.clone(),
+            filter: scan.filter.clone(),
+            done: false,
+            reads: 0,
+            kept: None,
+        }
+    }
+
+    /// The columns that are asked for of all rows; kept if they are asked for again.
+    async fn all(&mut self, cx: &mut Context<'_>) -> Result<Vec<Row>> {
+        let columns = &self.columns;
+        let asked = |row: Row| -> Row {
+            columns.iter().map(|place| row.get(*place).cloned().unwrap_or_default()).collect()
+        };
+        let rows: Vec<Row> = rows(cx, &self.table).await?.into_iter().map(asked).collect();
+        self.reads = self.reads.saturating_add(1);
+        if self.reads > 1 && self.table.kind == TableKind::Virtual {
+            let mut kept = HeldRows::default();
+            for row in &rows {
+                kept.push(row.clone(), cx.memory)?;
+            }
+            self.kept = Some(kept);
+        }
+        Ok(rows)
+    }
 }
 
 #[async_trait]
@@ -119,14 +156,28 @@ impl Operator for VirtualOperator {
             return Ok(None);
         }
         let mut kept = Vec::new();
-        for row in rows(cx, &self.table).await? {
-            let row: Row =
-                self.columns.iter().map(|place| row.get(*place).cloned().unwrap_or_default()).collect();
-            if cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await? {
-                kept.push(row);
+        let mut removed = 0_u64;
+        if self.kept.is_none() {
+            for row in self.all(cx).await? {
+                if cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await? {
+                    kept.push(row);
+                } else {
+                    removed = removed.saturating_add(1);
+                }
+                cx.tick(1).await?;
+            }
+            cx.tally(|truth| truth.removed = truth.removed.saturating_add(removed));
+            return Ok((!kept.is_empty()).then_some(kept));
+        }
+        for row in self.kept.iter().flat_map(|kept| &kept.rows) {
+            if cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), row)).await? {
+                kept.push(row.clone());
+            } else {
+                removed = removed.saturating_add(1);
             }
             cx.tick(1).await?;
         }
+        cx.tally(|truth| truth.removed = truth.removed.saturating_add(removed));
         Ok((!kept.is_empty()).then_some(kept))
     }
 
@@ -140,6 +191,8 @@ async fn rows(cx: &mut Context<'_>, table: &TableDescriptor) -> Result<Vec<Row>>
     if let Some(sequence) = cx.catalog.objects().get(table.oid).and_then(|object| object.sequence()) {
         return Ok(vec![cx.sequences.row(cx.client, sequence, cx.catalog_version).await?]);
     }
+    // What the session itself has done is shown, too.
+    cx.used.settle();
     let asked = system::Informants {
         client: cx.client,
         roster: cx.roster,

@@ -48,6 +48,7 @@ impl PointDelete {
         }
         cx.transaction.delete(key);
         cx.account_writes().await?;
+        cx.used.of(self.format.table.oid).deleted += 1;
         PointOutcome::written(cx, self.returning.as_deref(), &row).await
     }
 }

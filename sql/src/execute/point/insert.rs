@@ -34,9 +34,9 @@ impl PointInsert {
 
     /// Writes the row, unless a unique index has its key already.
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
-        let mut row = cx.settled(|cx| cx.evaluate_all(&self.row, &[])).await?;
+        let mut row = cx.settled_all(&self.row, &[]).await?;
         if let Some(place) = self.row_id {
-            let id = cx.row_ids.take(cx.client, 1).await?;
+            let id = cx.row_ids.take(cx.client, cx.catalog.version(), 1).await?;
             *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
         }
         complete_row(cx, &self.format.table, &self.rules, &mut row)?;
@@ -65,6 +65,7 @@ impl PointInsert {
             cx.transaction.put(entry.key, entry.value);
         }
         cx.account_writes().await?;
+        cx.used.of(self.format.table.oid).inserted += 1;
         PointOutcome::written(cx, self.returning.as_deref(), &row).await
     }
 }

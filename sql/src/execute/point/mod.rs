@@ -80,7 +80,7 @@ impl PointOutcome {
         let row = match returning {
             None => None,
             Some(expressions) => {
-                let returned = cx.settled(|cx| cx.evaluate_all(expressions, row)).await?;
+                let returned = cx.settled_all(expressions, row).await?;
                 cx.memory.reserve(row_bytes(&returned))?;
                 Some(returned)
             }

@@ -5,6 +5,7 @@ use expr::{Expr, Row};
 
 use super::PointOutcome;
 use super::key::PointKey;
+use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
 use crate::execute::lock::lock_row;
@@ -19,6 +20,8 @@ pub(crate) struct PointRead {
     reader: RowReader,
     filter: Option<Expr>,
     lock: Option<RowLock>,
+    /// The index that it is looked up in.
+    index: Oid,
     /// The table's name.
     relation: String,
     /// What is made of the row, one after the other.
@@ -52,6 +55,7 @@ impl PointRead {
             reader,
             filter: scan.filter.clone(),
             lock: scan.lock,
+            index: point.index.oid,
             relation: scan.table.name.clone(),
             projections: projections.map(|expressions| expressions.to_vec()).collect(),
         })
@@ -61,18 +65,21 @@ impl PointRead {
     pub(super) async fn run(&self, cx: &mut Context<'_>) -> Result<PointOutcome> {
         let Some(mut row) = self.found(cx).await? else { return Ok(PointOutcome::default()) };
         for expressions in &self.projections {
-            row = cx.settled(|cx| cx.evaluate_all(expressions, &row)).await?;
+            row = cx.settled_all(expressions, &row).await?;
         }
         Ok(PointOutcome { count: 1, row: Some(row) })
     }
 
     async fn found(&self, cx: &mut Context<'_>) -> Result<Option<Row>> {
         let Some(mut key) = self.key.of(cx)? else { return Ok(None) };
+        cx.used.of(self.index).scans += 1;
         if let Some((primary, secondary)) = &self.entry {
             let Some(entry) = cx.transaction.get(key.clone()).await? else { return Ok(None) };
             key = primary.row_key(secondary.primary_columns(&key, &entry)?);
         }
         let Some(value) = self.value(cx, &key).await? else { return Ok(None) };
+        let used = cx.used.of(self.index);
+        (used.read, used.fetched) = (used.read + 1, used.fetched + 1);
         let row = self.reader.read(&key, &value)?;
         let holds = cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await?;
         Ok(holds.then_some(row))

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use expr::{Expr, Row};
 
 use super::key::PointKey;
+use crate::catalog::Oid;
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::lock::lock_row;
@@ -20,6 +21,8 @@ pub(super) struct Target {
     reader: RowReader,
     filter: Option<Expr>,
     lock: RowLock,
+    /// The index that it is looked up in.
+    index: Oid,
 }
 
 /// A row that is to be changed.
@@ -42,6 +45,7 @@ impl Target {
             reader: RowReader::some(format, |place| needed.contains(&place))?,
             filter: point.scan.filter.clone(),
             lock: point.scan.lock.ok_or_else(misfit)?,
+            index: point.index.oid,
         })
     }
 
@@ -49,7 +53,10 @@ impl Target {
     pub(super) async fn lock(&self, cx: &mut Context<'_>, format: &TableFormat) -> Result<Option<LockedRow>> {
         let Some(key) = self.key.of(cx)? else { return Ok(None) };
         let stored = lock_row(cx, self.lock, &format.table.name, &key).await?;
+        let used = cx.used.of(self.index);
+        used.scans += 1;
         let Some(stored) = stored else { return Ok(None) };
+        (used.read, used.fetched) = (used.read + 1, used.fetched + 1);
         let row = self.reader.read(&key, &stored)?;
         if !cx.settled(|cx| cx.holds_if_any(self.filter.as_ref(), &row)).await? {
             // The lock stays.

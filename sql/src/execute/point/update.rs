@@ -103,6 +103,7 @@ impl PointUpdate {
             cx.transaction.put_keeping_key(key, patched.into());
         }
         cx.account_writes().await?;
+        cx.used.of(self.format.table.oid).updated += 1;
         PointOutcome::written(cx, self.returning.as_deref(), &new).await
     }
 

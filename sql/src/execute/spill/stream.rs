@@ -60,7 +60,7 @@ impl StreamWriter {
             return Ok(());
         }
         let bytes = std::mem::take(&mut self.buffer);
-        memory.note_spilled(bytes.len());
+        memory.note_spilled(bytes.len())?;
         self.pages.push(self.file.append(bytes).await?);
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::constraint::duplicate;
 use super::{KeyState, WRITE_BATCH_ROWS, misfit};
 use crate::error::Result;
 use crate::execute::context::Context;
+use crate::execute::key_block::KeyBlock;
 use crate::execute::rows::{Entry, IndexFormat, TableFormat};
 
 /// A row before and after.
@@ -16,28 +17,49 @@ pub(crate) struct Change {
     pub(crate) new: Row,
 }
 
-/// What one change does to keys.
+/// A key that comes: its value, the index (0 = primary, from 1 the secondary ones) in which it must not be taken, and the
+/// place of the change that it is of.
+struct Put {
+    key: Bytes,
+    value: Bytes,
+    exclusive: Option<usize>,
+    change: usize,
+}
+
+/// What changes do to keys.
 #[derive(Default)]
 struct KeyChanges {
-    /// The row's key and value, if it stays where it is and its unique keys are what they were.
-    kept: Option<(Bytes, Bytes)>,
     deletes: Vec<Bytes>,
-    /// Key, value, and the index (0 = primary, from 1 the secondary ones) in which it must not be taken.
-    puts: Vec<(Bytes, Bytes, Option<usize>)>,
+    /// Keys and values of rows that stay where they are, with their unique keys what they were.
+    kept: Vec<(Bytes, Bytes)>,
+    puts: Vec<Put>,
+    /// What has to be locked.
+    locks: Vec<Bytes>,
+    /// What they take, with what is noted of their keys when they are written.
+    bytes: usize,
 }
 
 impl KeyChanges {
-    /// What they take, with what is noted of their keys when they are written.
-    fn bytes(&self) -> usize {
+    fn add_bytes(&mut self, key: &Bytes, value: usize) {
         /// What a key takes beside its bytes: in the list of changes, in the state of the keys.
         const KEY_BYTES: usize = 160;
-        let deletes = self.deletes.iter().map(Bytes::len);
-        let puts = self.puts.iter().map(|(key, value, _)| key.len().saturating_add(value.len()));
-        let kept = self.kept.iter().map(|(key, value)| key.len().saturating_add(value.len()));
-        deletes
-            .chain(puts)
-            .chain(kept)
-            .fold(0, |sum, bytes| sum.saturating_add(KEY_BYTES).saturating_add(bytes))
+        let bytes = key.len().saturating_add(value).saturating_add(KEY_BYTES);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn delete(&mut self, key: Bytes) {
+        self.add_bytes(&key, 0);
+        self.deletes.push(key);
+    }
+
+    fn keep(&mut self, key: Bytes, value: Bytes) {
+        self.add_bytes(&key, value.len());
+        self.kept.push((key, value));
+    }
+
+    fn put(&mut self, put: Put) {
+        self.add_bytes(&put.key, put.value.len());
+        self.puts.push(put);
     }
 }
 
@@ -49,97 +71,103 @@ pub(crate) async fn write_changes(
     state: &mut KeyState,
     changes: &[Change],
 ) -> Result<()> {
-    let mut planned = Vec::with_capacity(changes.len());
-    let mut locks = Vec::new();
-    let mut bytes = 0_usize;
-    for change in changes {
-        let keys = key_changes(format, change, &mut locks)?;
-        cx.memory.reserve(keys.bytes())?;
-        bytes = bytes.saturating_add(keys.bytes());
-        planned.push(keys);
+    let pieces = format.secondary.len().saturating_add(1).saturating_mul(2);
+    let mut block = KeyBlock::for_pieces(changes.len().saturating_mul(pieces));
+    let mut planned = KeyChanges::default();
+    for (place, change) in changes.iter().enumerate() {
+        let before = planned.bytes;
+        plan_change(format, change, place, &mut block, &mut planned)?;
+        cx.memory.reserve(planned.bytes.saturating_sub(before))?;
         cx.tick(1).await?;
     }
+    let KeyChanges { deletes, kept, puts, locks, bytes } = planned;
     state.lock(cx, locks).await?;
     let mut written = 0_usize;
-    for keys in &mut planned {
-        for key in std::mem::take(&mut keys.deletes) {
-            state.delete(cx, key);
-            cx.tick(1).await?;
-        }
-        written = written.saturating_add(1);
-        if written.is_multiple_of(WRITE_BATCH_ROWS) {
-            cx.account_writes().await?;
-        }
+    for key in deletes {
+        state.delete(cx, key);
+        write_more(cx, &mut written).await?;
     }
-    for (change, keys) in changes.iter().zip(planned) {
-        if let Some((key, value)) = keys.kept {
-            state.put_keeping_key(cx, key, value);
-            cx.tick(1).await?;
+    for (key, value) in kept {
+        state.put_keeping_key(cx, key, value);
+        write_more(cx, &mut written).await?;
+    }
+    for Put { key, value, exclusive, change } in puts {
+        if let Some(index) = exclusive
+            && state.get(&key).is_some()
+        {
+            let index = match index.checked_sub(1) {
+                None => &format.primary,
+                Some(place) => format.secondary.get(place).ok_or_else(misfit)?,
+            };
+            let change = changes.get(change).ok_or_else(misfit)?;
+            return Err(duplicate(cx, &format.table, index, &change.new));
         }
-        for (key, value, exclusive) in keys.puts {
-            if let Some(index) = exclusive
-                && state.get(&key).is_some()
-            {
-                let index = match index.checked_sub(1) {
-                    None => &format.primary,
-                    Some(place) => format.secondary.get(place).ok_or_else(misfit)?,
-                };
-                return Err(duplicate(cx, &format.table, index, &change.new));
-            }
-            state.put(cx, key, value);
-            cx.tick(1).await?;
-        }
-        written = written.saturating_add(1);
-        if written.is_multiple_of(WRITE_BATCH_ROWS) {
-            cx.account_writes().await?;
-        }
+        state.put(cx, key, value);
+        write_more(cx, &mut written).await?;
     }
     cx.memory.release(bytes);
+    cx.used.of(format.table.oid).updated += changes.len() as u64;
     Ok(())
 }
 
-fn key_changes(format: &TableFormat, change: &Change, locks: &mut Vec<Bytes>) -> Result<KeyChanges> {
-    let mut keys = KeyChanges::default();
-    let old_columns = format.primary_columns(&change.old)?;
-    let moved = format.primary.differs(&change.old, &change.new);
-    let new_columns = if moved { format.primary_columns(&change.new)? } else { old_columns.clone() };
-    let new_key = format.primary.row_key(&new_columns);
-    if moved {
-        keys.deletes.push(format.primary.row_key(&old_columns));
-        locks.push(new_key.clone());
+/// After each write.
+async fn write_more(cx: &mut Context<'_>, written: &mut usize) -> Result<()> {
+    *written = written.saturating_add(1);
+    if written.is_multiple_of(WRITE_BATCH_ROWS) {
+        cx.account_writes().await?;
     }
-    let value = format.value(&change.new)?;
+    cx.tick(1).await
+}
+
+fn plan_change(
+    format: &TableFormat,
+    change: &Change,
+    place: usize,
+    block: &mut KeyBlock,
+    planned: &mut KeyChanges,
+) -> Result<()> {
+    let old_key = block.row_key(format, &change.old)?;
+    let moved = format.primary.differs(&change.old, &change.new);
+    let new_key = if moved { block.row_key(format, &change.new)? } else { old_key.clone() };
+    let (old_columns, new_columns) =
+        (format.primary.columns_of(&old_key)?, format.primary.columns_of(&new_key)?);
+    if moved {
+        planned.delete(old_key.clone());
+        planned.locks.push(new_key.clone());
+    }
+    let value = block.value(format, &change.new)?;
     let changes = |index: &IndexFormat| index.is_referable() && index.differs(&change.old, &change.new);
     if moved || format.secondary.iter().any(changes) {
-        keys.puts.push((new_key, value, moved.then_some(0)));
+        let exclusive = moved.then_some(0);
+        planned.put(Put { key: new_key.clone(), value, exclusive, change: place });
     } else {
-        keys.kept = Some((new_key, value));
+        planned.keep(new_key.clone(), value);
     }
-    for (place, index) in format.secondary.iter().enumerate() {
+    for (number, index) in (1_usize..).zip(&format.secondary) {
         if !moved && !index.differs(&change.old, &change.new) {
             continue;
         }
-        let old = format.entry(index, &change.old, &old_columns)?;
-        let new = format.entry(index, &change.new, &new_columns)?;
-        let stays = matches!((&old, &new), (Some(old), Some(new)) if old.key == new.key);
-        if let Some(old) = old.filter(|_| !stays) {
-            if old.exclusive {
-                locks.push(old.key.clone());
+        let old = block.entry_key(format, index, &change.old, old_columns)?;
+        let new = block.entry(format, index, &change.new, new_columns)?;
+        let stays = matches!((&old, &new), (Some((old, _)), Some(new)) if *old == new.key);
+        if let Some((key, exclusive)) = old.filter(|_| !stays) {
+            if exclusive {
+                planned.locks.push(key.clone());
             }
-            keys.deletes.push(old.key);
+            planned.delete(key);
         }
         let Some(Entry { key, value, exclusive }) = new else { continue };
         if stays {
             // If the row moved, it leads elsewhere now.
             if moved {
-                keys.puts.push((key, value, None));
+                planned.put(Put { key, value, exclusive: None, change: place });
             }
             continue;
         }
         if exclusive {
-            locks.push(key.clone());
+            planned.locks.push(key.clone());
         }
-        keys.puts.push((key, value, exclusive.then_some(place.saturating_add(1))));
+        planned.put(Put { key, value, exclusive: exclusive.then_some(number), change: place });
     }
-    Ok(keys)
+    Ok(())
 }

@@ -22,6 +22,7 @@ use crate::execute::context::Context;
 use crate::execute::held_back::HeldBack;
 use crate::execute::memory::row_bytes;
 use crate::execute::operators::{BoxOperator, Building, Operator};
+use crate::execute::truth::Truths;
 use crate::plan::{Compound, Modify, Plan};
 
 /// What the parts owe to other tables, in the order in which they have ended.
@@ -84,17 +85,18 @@ impl Modifying {
 }
 
 impl CompoundExecution {
-    pub(crate) fn new(compound: &Compound) -> Result<Self> {
+    pub(crate) fn new(compound: &Compound, truths: Option<&Arc<Truths>>) -> Result<Self> {
         let owed = Owed::default();
-        let mut building = Building::new(Arc::new({
-            let owed = owed.clone();
-            move |plan: &Plan, building: &mut Building| {
+        let parts = owed.clone();
+        let mut building = Building::new(
+            Arc::new(move |plan: &Plan, building: &mut Building| {
                 let Plan::Modify(modify) = plan else { return Err(misfit()) };
                 let modifying = Modifying::new(modify, building)?;
-                Ok(Box::new(ModifyOperator { modifying, owed: owed.clone(), rows: None, given: 0 })
+                Ok(Box::new(ModifyOperator { modifying, owed: parts.clone(), rows: None, given: 0 })
                     as BoxOperator)
-            }
-        }));
+            }),
+            truths.cloned(),
+        );
         let main = match compound.main.as_ref() {
             Plan::Query(node) => Main::Query(building.node(node)?),
             Plan::Modify(modify) => Main::Modify(Box::new(Modifying::new(modify, &mut building)?)),

@@ -15,6 +15,7 @@ use super::{
 use crate::catalog::IndexId;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
+use crate::execute::key_block::KeyBlock;
 use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
 use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowGuard, RowRules};
@@ -88,7 +89,6 @@ pub(crate) struct InsertSink {
 /// A new row with its keys.
 struct NewRow {
     row: Row,
-    primary_columns: Vec<u8>,
     key: Bytes,
     /// One per secondary index, if that has one.
     entries: Vec<Option<Entry>>,
@@ -160,17 +160,19 @@ impl InsertSink {
         outcome: &mut Outcome,
     ) -> Result<()> {
         if let Some(place) = self.row_id {
-            let first = cx.row_ids.take(cx.client, rows.len() as u64).await?;
+            let first = cx.row_ids.take(cx.client, cx.catalog.version(), rows.len() as u64).await?;
             for (id, row) in (first..).zip(&mut rows) {
                 *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
             }
         }
+        let pieces = self.format.secondary.len().saturating_add(1).saturating_mul(2);
+        let mut block = KeyBlock::for_pieces(rows.len().saturating_mul(pieces));
         let mut new = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
         for mut row in rows {
             let (table, rules) = (&self.format.table, &self.rules);
             complete_guarded_row(cx, table, rules, &mut self.guards, &mut row).await?;
-            let row = self.new_row(row)?;
+            let row = self.new_row(row, &mut block)?;
             if self.row_id.is_none() {
                 keys.push(row.key.clone());
             }
@@ -182,35 +184,37 @@ impl InsertSink {
         let mut state = KeyState::default();
         state.lock(cx, keys).await?;
         for row in new {
-            self.write_row(cx, &mut state, row, outcome).await?;
+            self.write_row(cx, &mut state, &mut block, row, outcome).await?;
             cx.tick(1).await?;
         }
         cx.account_writes().await
     }
 
-    fn new_row(&self, row: Row) -> Result<NewRow> {
+    fn new_row(&self, row: Row, block: &mut KeyBlock) -> Result<NewRow> {
         if row.len() != self.format.table.columns.len() {
             return Err(misfit());
         }
-        let primary_columns = self.format.primary_columns(&row)?;
-        let entries = self
-            .format
+        let format = &self.format;
+        let key = block.row_key(format, &row)?;
+        let columns = format.primary.columns_of(&key)?;
+        let entries = format
             .secondary
             .iter()
-            .map(|index| self.format.entry(index, &row, &primary_columns))
+            .map(|index| block.entry(format, index, &row, columns))
             .collect::<Result<Vec<_>>>()?;
-        let key = self.format.primary.row_key(&primary_columns);
-        Ok(NewRow { row, primary_columns, key, entries })
+        Ok(NewRow { row, key, entries })
     }
 
     async fn write_row(
         &mut self,
         cx: &mut Context<'_>,
         state: &mut KeyState,
+        block: &mut KeyBlock,
         new: NewRow,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        if let Some((index, existing)) = self.conflict(state, &new) {
+        let conflict = self.conflict(state, &new)?;
+        if let Some((index, existing)) = conflict {
             let Some(on_conflict) = self.on_conflict.as_ref().filter(|clause| is_meant(clause, index.id))
             else {
                 return Err(duplicate(cx, &self.format.table, index, &new.row));
@@ -224,7 +228,7 @@ impl InsertSink {
                 }
             };
         }
-        let value = self.format.value(&new.row)?;
+        let value = block.value(&self.format, &new.row)?;
         if self.updates_on_conflict() {
             note_seen(cx, &mut self.touched, &new.key)?;
         }
@@ -235,6 +239,7 @@ impl InsertSink {
         for entry in new.entries.into_iter().flatten() {
             state.put(cx, entry.key, entry.value);
         }
+        cx.used.of(self.format.table.oid).inserted += 1;
         outcome.note(cx, self.returning.as_deref(), &new.row).await
     }
 
@@ -245,10 +250,13 @@ impl InsertSink {
     /// The unique index in which the row collides, and the primary key's columns of the row that is there. Those that
     /// ON CONFLICT means are judged first: what it does may leave nothing to collide in the others. Else the first of
     /// the table's, its primary key before all.
-    fn conflict(&self, state: &KeyState, new: &NewRow) -> Option<(&IndexFormat, Vec<u8>)> {
+    fn conflict(&self, state: &KeyState, new: &NewRow) -> Result<Option<(&IndexFormat, Vec<u8>)>> {
         let mut first = None;
-        let primary = (self.row_id.is_none() && state.get(&new.key).is_some())
-            .then(|| (&self.format.primary, &new.primary_columns[..]));
+        let own = &self.format.primary;
+        let primary = match self.row_id.is_none() && state.get(&new.key).is_some() {
+            true => Some((own, own.columns_of(&new.key)?)),
+            false => None,
+        };
         let secondary = self.format.secondary.iter().zip(&new.entries).filter_map(|(index, entry)| {
             let entry = entry.as_ref().filter(|entry| entry.exclusive)?;
             let value = state.get(&entry.key)?;
@@ -256,11 +264,11 @@ impl InsertSink {
         });
         for (index, existing) in primary.into_iter().chain(secondary) {
             if self.on_conflict.as_ref().is_some_and(|clause| is_meant(clause, index.id)) {
-                return Some((index, existing.to_vec()));
+                return Ok(Some((index, existing.to_vec())));
             }
             first = first.or(Some((index, existing)));
         }
-        first.map(|(index, existing)| (index, existing.to_vec()))
+        Ok(first.map(|(index, existing)| (index, existing.to_vec())))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one ON CONFLICT clause")]

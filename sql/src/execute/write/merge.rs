@@ -202,7 +202,7 @@ impl MergeExecution {
                 batch.gone.push(old);
             }
             Some(MergeAction::Insert(values)) => {
-                batch.new.push(cx.settled(|cx| cx.evaluate_all(values, row)).await?);
+                batch.new.push(cx.settled_all(values, row).await?);
             }
             Some(MergeAction::Nothing) | None => {}
         }

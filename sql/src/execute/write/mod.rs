@@ -69,7 +69,7 @@ impl Outcome {
     ) -> Result<()> {
         self.count = self.count.saturating_add(1);
         if let Some(expressions) = returning {
-            let returned = cx.settled(|cx| cx.evaluate_all(expressions, row)).await?;
+            let returned = cx.settled_all(expressions, row).await?;
             cx.memory.reserve(super::memory::row_bytes(&returned))?;
             self.returned.push(returned);
         }

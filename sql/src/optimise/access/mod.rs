@@ -24,8 +24,15 @@ const SPANS_MAX: usize = 1024;
 
 /// Chooses an index for every scan of the tree.
 pub(super) fn choose_indexes(node: &mut Node) {
-    if let Node::Scan(scan) = node {
-        choose(scan);
+    match node {
+        Node::Scan(scan) => choose(scan),
+        Node::Past(past) => {
+            // Where the index was none then, all rows are asked for the whole condition.
+            let whole = past.scan.filter.clone();
+            choose(&mut past.scan);
+            past.scan.filter = whole;
+        }
+        _ => {}
     }
     for input in children_mut(node) {
         choose_indexes(input);

@@ -90,7 +90,8 @@ fn kinds(condition: &Expr, scan: &Read<'_>) -> (Vec<(usize, RestrictionKind)>, b
             let of = column_of(operand, scan).filter(|(_, kind)| element.is_some_and(|ty| fits(ty, *kind)));
             exactly(of.map(|(column, _)| (column, RestrictionKind::OneOf(array.as_ref().clone()))))
         }
-        Expr::IsNull { operand, negated } => {
+        // Of a composite value it is asked whether its fields are.
+        Expr::IsNull { operand, negated } if !operand.ty().kind.is_record() => {
             let kind = if *negated { RestrictionKind::NotNull } else { RestrictionKind::Null };
             exactly(column_of(operand, scan).map(|(column, _)| (column, kind)))
         }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use expr::Expr;
+use expr::{Expr, resolve};
 
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
@@ -303,9 +303,7 @@ impl Again<'_> {
             Node::Get(get) => key(get).flatten().take(1).collect(),
             _ => columns.clone(),
         };
-        let is_there = telling
-            .iter()
-            .map(|column| Expr::IsNull { operand: Box::new(self.columns.read(*column)), negated: true });
+        let is_there = telling.iter().map(|column| resolve::is_there(self.columns.read(*column)));
         let mut conditions = match (missing, telling.as_slice()) {
             (false, _) | (true, []) => Vec::new(),
             (true, [_]) => is_there.collect(),

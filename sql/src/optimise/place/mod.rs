@@ -43,6 +43,7 @@ pub(super) fn place(
         slots,
         locks: false,
         is_paged: false,
+        veiled: false,
         estimates,
     };
     placement.output(output)
@@ -71,6 +72,8 @@ struct Placement<'p> {
     locks: bool,
     /// Of its rows some may be skipped, and others not be asked for, and how many is known only when it is run.
     is_paged: bool,
+    /// Policies hide rows of the node at hand.
+    veiled: bool,
     estimates: &'p Estimates<'p>,
 }
 
@@ -80,7 +83,14 @@ impl Placement<'_> {
             Node::Get(get) => self.get(*get),
             Node::Function(function) => self.function(*function),
             Node::Values(values) => self.values(*values),
-            Node::Filter(filter) => self.filter(*filter.input, filter.conditions),
+            Node::Filter(filter) => {
+                let is_told = filter.conditions.is_empty() && matches!(*filter.input, Node::Get(_));
+                let around = self.veiled;
+                self.veiled |= filter.barrier && !is_told;
+                let placed = self.filter(*filter.input, filter.conditions)?;
+                self.veiled = around;
+                Ok(placed)
+            }
             Node::Compute(compute) => self.compute(compute),
             Node::ProjectSet(set) => self.project_set(*set),
             Node::Join(join) => self.join(*join),

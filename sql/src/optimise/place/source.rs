@@ -19,7 +19,7 @@ impl Placement<'_> {
         let filter = all(self.all_over(get.filter)?);
         let node = match (get.table.kind, get.table.primary()) {
             (TableKind::Base | TableKind::Materialised, Some(primary)) => {
-                plan::Node::Scan(Box::new(plan::Scan {
+                let scan = plan::Scan {
                     index: primary.id,
                     alias: get.alias,
                     spans: None,
@@ -29,11 +29,16 @@ impl Placement<'_> {
                     lock: get.lock,
                     passing: false,
                     shielded: get.shielded,
+                    veiled: get.veiled || get.shielded && self.veiled,
                     reverse: false,
                     ordered: false,
                     limit: None,
                     table: get.table,
-                }))
+                };
+                match get.past {
+                    None => plan::Node::Scan(Box::new(scan)),
+                    Some(when) => plan::Node::Past(Box::new(plan::PastScan { scan, when })),
+                }
             }
             (TableKind::Base | TableKind::Materialised, None) => {
                 return Err(Error::internal("a table without a primary index"));

@@ -1,7 +1,7 @@
 //! Statements about roles and rights.
 
 use super::target::ObjectName;
-use super::{DatabaseStatement, DefaultsStatement, Name, QualifiedName, RoleReference};
+use super::{DatabaseStatement, DefaultsStatement, FunctionName, Name, QualifiedName, RoleReference};
 use crate::catalog::access::DefaultAclKind;
 
 /// A statement about roles or rights.
@@ -30,6 +30,13 @@ pub enum AccessStatement {
     Owner {
         /// What.
         object: ObjectName,
+        /// The new owner.
+        owner: RoleReference,
+    },
+    /// ALTER FUNCTION … OWNER TO
+    FunctionOwner {
+        /// Which.
+        function: FunctionName,
         /// The new owner.
         owner: RoleReference,
     },
@@ -152,6 +159,10 @@ pub enum GrantObjects {
     Schemas(Vec<Name>),
     /// Databases.
     Databases(Vec<Name>),
+    /// Functions.
+    Functions(Vec<FunctionName>),
+    /// ALL FUNCTIONS IN SCHEMA
+    FunctionsIn(Vec<Name>),
 }
 
 /// ALTER DEFAULT PRIVILEGES

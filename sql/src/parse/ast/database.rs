@@ -42,6 +42,13 @@ pub enum DatabaseStatement {
         /// FORCE: sessions in it are ended.
         force: bool,
     },
+    /// FLASHBACK DATABASE: what it was stands in its place.
+    Flashback {
+        /// Which.
+        name: Name,
+        /// The moment: a string or a number.
+        to: String,
+    },
 }
 
 /// ALTER ROLE … SET, ALTER DATABASE … SET.
@@ -75,6 +82,13 @@ pub enum DatabaseOption {
     Owner(RoleReference),
     /// TEMPLATE
     Template(String),
+    /// CLONE: its tables lie over what those of another were.
+    Clone {
+        /// The other.
+        of: String,
+        /// AS OF SYSTEM TIME, as text; None: now.
+        moment: Option<String>,
+    },
     /// IS_TEMPLATE
     IsTemplate(bool),
     /// ALLOW_CONNECTIONS

@@ -1,5 +1,6 @@
 //! Statements about schemas and sequences, and what tables have in common with them.
 
+use super::function::{CreateFunction, FunctionAction, FunctionName};
 use super::policy::PolicyStatement;
 use super::sequence::SequenceOption;
 use super::target::{ObjectKind, ObjectName};
@@ -65,6 +66,24 @@ pub enum ObjectStatement {
         /// SCHEMA
         schema: Option<Name>,
     },
+    /// CREATE FUNCTION
+    CreateFunction(Box<CreateFunction>),
+    /// ALTER FUNCTION
+    AlterFunction {
+        /// Which.
+        function: FunctionName,
+        /// What becomes of it.
+        action: FunctionAction,
+    },
+    /// DROP FUNCTION
+    DropFunctions {
+        /// Which.
+        names: Vec<FunctionName>,
+        /// IF EXISTS
+        if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
     /// CREATE POLICY, ALTER POLICY, DROP POLICY
     Policy(Box<PolicyStatement>),
     /// CREATE TYPE, ALTER TYPE
@@ -124,6 +143,20 @@ pub enum TypeStatement {
         /// Its labels, in order.
         labels: Vec<String>,
     },
+    /// CREATE TYPE … AS (…)
+    CreateComposite {
+        /// Its name.
+        name: QualifiedName,
+        /// Its attributes, in order.
+        attributes: Vec<AttributeDefinition>,
+    },
+    /// ALTER TYPE … ADD, DROP, ALTER or RENAME ATTRIBUTE
+    AlterAttributes {
+        /// Which composite type.
+        name: QualifiedName,
+        /// What becomes of them.
+        actions: Vec<AttributeAction>,
+    },
     /// ALTER TYPE … ADD VALUE
     AddLabel {
         /// Which enum.
@@ -148,6 +181,38 @@ pub enum TypeStatement {
     CreateDomain(Box<CreateDomain>),
     /// ALTER DOMAIN
     AlterDomain(Box<AlterDomain>),
+}
+
+/// An attribute of a composite type.
+#[derive(Debug, Clone)]
+pub struct AttributeDefinition {
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub ty: TypeName,
+}
+
+/// What becomes of an attribute.
+#[derive(Debug, Clone)]
+pub enum AttributeAction {
+    /// ADD ATTRIBUTE
+    Add(AttributeDefinition),
+    /// DROP ATTRIBUTE
+    Drop {
+        /// Which.
+        name: Name,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ALTER ATTRIBUTE … TYPE
+    Alter(AttributeDefinition),
+    /// RENAME ATTRIBUTE
+    Rename {
+        /// Which.
+        from: Name,
+        /// What it becomes.
+        to: Name,
+    },
 }
 
 /// CREATE DOMAIN
@@ -215,6 +280,8 @@ pub enum CommentTarget {
         /// The table.
         table: QualifiedName,
     },
+    /// A function.
+    Function(FunctionName),
     /// The database.
     Database(Name),
 }

@@ -56,6 +56,8 @@ pub struct CheckDefinition {
     pub not_valid: bool,
     /// NO INHERIT
     pub no_inherit: bool,
+    /// The condition is not written in the statement: another table keeps it.
+    pub is_kept: bool,
     /// Where.
     pub at: usize,
 }

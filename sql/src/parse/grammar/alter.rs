@@ -2,7 +2,8 @@
 
 use super::super::access;
 use super::super::ast::{
-    AlterAction, AlterTable, Body, DefaultDefinition, Expr, Name, ObjectKind, ObjectName, TableConstraints,
+    AlterAction, AlterTable, Body, DefaultDefinition, Expr, HistoryOf, Name, ObjectKind, ObjectName,
+    TableConstraints,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
@@ -12,8 +13,9 @@ use super::definition::{
     unsupported_object,
 };
 use super::expression::{expression, expressions};
+use super::past::{keep_history, keeps_history};
 use super::types::type_name;
-use super::{domain, made_type, object, policy};
+use super::{domain, function, made_type, object, policy};
 use crate::error::{Error, Result};
 
 /// Parameters of columns that are accepted without effect.
@@ -39,6 +41,10 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         "domain" => {
             cursor.advance();
             return domain::alter(cursor);
+        }
+        "function" => {
+            cursor.advance();
+            return function::alter(cursor);
         }
         "default" if cursor.peek_at(1).keyword == "privileges" => {
             cursor.advance();
@@ -66,6 +72,12 @@ pub(in super::super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.expect("at")?;
         cursor.expect("values")?;
         return Ok(Body::SplitAt { table: name, rows: cursor.list(split_row)? });
+    }
+    if keeps_history(cursor) {
+        if if_exists {
+            return Err(cursor.unsupported("SET (history) with IF EXISTS"));
+        }
+        return keep_history(cursor, HistoryOf::Table(name));
     }
     let object = ObjectName { kind, name, if_exists };
     if let Some(statement) = object::alteration(cursor, &object)? {

@@ -17,10 +17,18 @@ pub(super) fn call(cursor: &mut Cursor<'_>, name: QualifiedName, at: usize) -> R
         call.star = true;
     } else if !cursor.is_symbol(")") {
         call.distinct = cursor.accept("distinct");
-        if !call.distinct {
-            cursor.accept("all");
+        let has_word = call.distinct || cursor.accept("all");
+        if has_word && cursor.is("variadic") {
+            return Err(cursor.error());
         }
-        call.arguments = cursor.list(argument)?;
+        call.arguments = cursor.list(|cursor| {
+            let argument = argument(cursor, &mut call)?;
+            // Nothing stands behind VARIADIC.
+            match call.variadic.is_some() && cursor.is_symbol(",") {
+                true => Err(cursor.error()),
+                false => Ok(argument),
+            }
+        })?;
         if cursor.is("order") {
             call.order_by = order_by(cursor)?;
         }
@@ -40,7 +48,8 @@ fn typed_literal(cursor: &mut Cursor<'_>, call: Function, at: usize) -> Result<E
         _ => None,
     };
     let modifiers: Option<Vec<i64>> = call.arguments.iter().map(modifier).collect();
-    let is_plain = !call.star && !call.distinct && call.order_by.is_empty();
+    let has_names = call.variadic.is_some() || !call.named.is_empty();
+    let is_plain = !call.star && !call.distinct && call.order_by.is_empty() && !has_names;
     let modifiers = modifiers.filter(|_| is_plain).ok_or_else(|| cursor.error())?;
     let value_at = cursor.at();
     let operand = Box::new(ExprKind::String(cursor.string()?.unwrap_or_default()).at(value_at));
@@ -50,13 +59,29 @@ fn typed_literal(cursor: &mut Cursor<'_>, call: Function, at: usize) -> Result<E
     Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))
 }
 
-fn argument(cursor: &mut Cursor<'_>) -> Result<Expr> {
-    cursor.refuse(&["variadic"])?;
-    let named = matches!(cursor.peek().kind, Kind::Word | Kind::Quoted)
-        && (cursor.peek_at(1).is_symbol(":=") || cursor.peek_at(1).is_symbol("=>"));
-    if named {
-        return Err(cursor.unsupported("a named argument"));
+/// `x`, `b => x`, `b := x`, `VARIADIC x`: those with names come last.
+fn argument(cursor: &mut Cursor<'_>, call: &mut Function) -> Result<Expr> {
+    if cursor.is("variadic") {
+        call.variadic = Some(cursor.advance().at);
     }
+    let named = &mut call.named;
+    let is_named = matches!(cursor.peek().kind, Kind::Word | Kind::Quoted)
+        && (cursor.peek_at(1).is_symbol(":=") || cursor.peek_at(1).is_symbol("=>"));
+    if !is_named {
+        let at = cursor.at();
+        let argument = expression(cursor)?;
+        return match named.is_empty() {
+            true => Ok(argument),
+            false => Err(Error::new("42601", "positional argument cannot follow named argument").at(at)),
+        };
+    }
+    let name = cursor.label()?;
+    cursor.advance();
+    if named.iter().any(|other| other.value == name.value) {
+        let message = format!("argument name \"{}\" used more than once", name.value);
+        return Err(Error::new("42601", message).at(name.at));
+    }
+    named.push(name);
     expression(cursor)
 }
 

@@ -136,6 +136,7 @@ pub(super) fn check(
         column: column.map(|column| column.value.clone()),
         not_valid: false,
         no_inherit: false,
+        is_kept: false,
         at,
     })
 }

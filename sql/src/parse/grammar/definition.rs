@@ -16,7 +16,7 @@ use super::expression::{any_name, restricted};
 use super::index;
 use super::persistence::{on_commit, persistence};
 use super::types::type_name;
-use super::{domain, made_type, object, policy};
+use super::{domain, function, made_type, object, past, policy};
 use crate::catalog::OnCommit;
 use crate::error::{Error, Result};
 
@@ -64,6 +64,9 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     if !replace && cursor.accept("schema") {
         return object::create_schema(cursor);
     }
+    if cursor.accept("function") {
+        return function::create(cursor, replace);
+    }
     if cursor.accept("view") {
         return object::create_view(cursor, replace, persistence);
     }
@@ -104,7 +107,7 @@ fn object(cursor: &Cursor<'_>) -> String {
 
 /// 0A000 for a definition of something that we do not have; 42601 if PostgreSQL has it neither.
 pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> Error {
-    const OBJECTS: [&str; 31] = [
+    const OBJECTS: [&str; 30] = [
         "access",
         "aggregate",
         "cast",
@@ -117,7 +120,6 @@ pub(super) fn unsupported_object(cursor: &Cursor<'_>, verb: &str, at: usize) -> 
         "event",
         "extension",
         "foreign",
-        "function",
         "group",
         "language",
         "materialized",
@@ -153,6 +155,9 @@ fn create_table(cursor: &mut Cursor<'_>, persistence: Persistence) -> Result<Bod
         cursor.is_symbol("(") && (cursor.peek_at(2).is_symbol(",") || cursor.peek_at(2).is_symbol(")"));
     if cursor.is("as") || cursor.are(&["on", "commit"]) || names_alone {
         return object::create_table_as(cursor, name, if_not_exists, persistence);
+    }
+    if cursor.accept_word("clone") {
+        return past::clone_table(cursor, name, if_not_exists, persistence);
     }
     if cursor.is("partition") {
         return Err(cursor.unsupported("PARTITION OF"));
@@ -365,6 +370,9 @@ pub(super) fn column(
         name,
         ty,
         not_null: false,
+        nullable: false,
+        conflict_at: None,
+        collated_at: None,
         default: None,
         identities: Vec::new(),
         generations: Vec::new(),
@@ -377,9 +385,12 @@ pub(super) fn column(
                 cursor.advance();
                 cursor.advance();
                 definition.not_null = true;
+                conflicts(&mut definition, at);
             }
             "null" => {
                 cursor.advance();
+                definition.nullable = true;
+                conflicts(&mut definition, at);
             }
             "default" => {
                 cursor.advance();
@@ -388,9 +399,13 @@ pub(super) fn column(
                 let text = cursor.text_from(start).to_owned();
                 definition.default = Some(DefaultDefinition { expr, text });
             }
-            "collate" => collation(cursor)?,
+            "collate" => {
+                collation(cursor)?;
+                definition.collated_at = Some(at);
+            }
             "generated" if object::begins_identity(cursor) => {
                 definition.identities.push(object::identity(cursor)?);
+                conflicts(&mut definition, at);
             }
             "generated" => definition.generations.push(object::generation(cursor)?),
             word @ ("storage" | "compression") => return Err(cursor.unsupported(word.to_uppercase())),
@@ -399,6 +414,13 @@ pub(super) fn column(
             _ if deferral(cursor)? => {}
             _ => return Ok(definition),
         }
+    }
+}
+
+/// Notes that what stands here of a column does not go with whether NULL was allowed before.
+fn conflicts(definition: &mut ColumnDefinition, at: usize) {
+    if definition.nullable && (definition.not_null || !definition.identities.is_empty()) {
+        definition.conflict_at.get_or_insert(at);
     }
 }
 
@@ -417,6 +439,9 @@ pub(in super::super) fn drop(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
     if cursor.accept("policy") {
         return policy::drop(cursor);
+    }
+    if cursor.accept("function") {
+        return function::drop(cursor);
     }
     let kind = match cursor.keyword() {
         "table" => ObjectKind::Table,

@@ -450,6 +450,8 @@ impl Function {
         Self {
             name,
             arguments,
+            named: Vec::new(),
+            variadic: None,
             star: false,
             distinct: false,
             order_by: Vec::new(),

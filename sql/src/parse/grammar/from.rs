@@ -7,6 +7,7 @@ use super::super::cursor::Cursor;
 use super::super::keyword::Category;
 use super::call;
 use super::expression::expression;
+use super::past::{is_as_of, system_time};
 use super::primary::{Parenthesised, parenthesised};
 use super::query::{Opened, continued_query, is_alias, starts_query};
 use super::types::type_name;
@@ -117,9 +118,10 @@ fn table(cursor: &mut Cursor<'_>) -> Result<TableExpr> {
     if !only {
         cursor.accept_symbol("*");
     }
+    let system_time = system_time(cursor)?;
     let alias = alias(cursor)?;
     let sample = if cursor.accept("tablesample") { Some(Box::new(sample(cursor)?)) } else { None };
-    Ok(TableExpr::Table { name, alias, sample })
+    Ok(TableExpr::Table { name, system_time, alias, sample })
 }
 
 /// `BERNOULLI (10) REPEATABLE (5)`
@@ -184,6 +186,9 @@ fn definition(cursor: &mut Cursor<'_>) -> Result<Vec<(Name, TypeName)>> {
 /// What a function may be called, and of what columns its records are.
 #[expect(clippy::type_complexity, reason = "an alias and what may stand in its place")]
 fn function_alias(cursor: &mut Cursor<'_>) -> Result<(Option<Alias>, Option<Vec<(Name, TypeName)>>)> {
+    if is_as_of(cursor) {
+        return Ok((None, None));
+    }
     let explicit = cursor.accept("as");
     if explicit && cursor.is_symbol("(") {
         return Ok((None, Some(definition(cursor)?)));
@@ -237,7 +242,7 @@ fn between(cursor: &mut Cursor<'_>, lateral: bool) -> Result<TableExpr> {
         }
         Contents::Join(_) if lateral => Err(Error::new("42601", "syntax error at or near \"(\"").at(at)),
         Contents::Join(join) => {
-            if is_alias(cursor.peek()) || cursor.is("as") {
+            if is_alias(cursor.peek()) || cursor.is("as") && !is_as_of(cursor) {
                 return Err(cursor.unsupported("an alias of a join between parentheses"));
             }
             Ok(*join)
@@ -292,6 +297,9 @@ fn contents(cursor: &mut Cursor<'_>) -> Result<Contents> {
 
 /// `AS t (a, b)`, or nothing.
 pub(super) fn alias(cursor: &mut Cursor<'_>) -> Result<Option<Alias>> {
+    if is_as_of(cursor) {
+        return Ok(None);
+    }
     let explicit = cursor.accept("as");
     if explicit && cursor.is_symbol("(") {
         return Err(cursor.unsupported("a column definition list"));

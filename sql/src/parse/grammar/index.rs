@@ -55,7 +55,7 @@ fn method(cursor: &mut Cursor<'_>) -> Result<IndexMethod> {
     match method.value.as_str() {
         "btree" => Ok(IndexMethod::Btree),
         "hash" => Ok(IndexMethod::Hash),
-        other @ ("gist" | "gin" | "spgist" | "brin") => {
+        other @ ("gist" | "gin" | "spgist" | "brin" | "hnsw" | "ivfflat" | "bloom") => {
             Err(Error::unsupported(format!("an index USING {other}")).at(method.at))
         }
         other => Err(Error::new("42704", format!("access method \"{other}\" does not exist"))),

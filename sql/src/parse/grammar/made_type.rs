@@ -1,8 +1,14 @@
 //! CREATE TYPE and ALTER TYPE.
 
-use super::super::ast::{Body, ObjectKind, ObjectName, ObjectStatement, TypeStatement};
+use super::super::ast::{
+    AttributeAction, AttributeDefinition, Body, ObjectKind, ObjectName, ObjectStatement, QualifiedName,
+    TypeStatement,
+};
 use super::super::cursor::Cursor;
+use super::alter::cascade;
+use super::definition::collation;
 use super::object;
+use super::types::type_name;
 use crate::error::Result;
 
 fn body(statement: TypeStatement) -> Result<Body> {
@@ -26,8 +32,10 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     if cursor.is("range") {
         return Err(cursor.unsupported("CREATE TYPE AS RANGE"));
     }
-    if cursor.is_symbol("(") {
-        return Err(cursor.unsupported("CREATE TYPE of a composite type"));
+    if cursor.accept_symbol("(") {
+        let attributes = if cursor.is_symbol(")") { Vec::new() } else { cursor.list(attribute)? };
+        cursor.expect_symbol(")")?;
+        return body(TypeStatement::CreateComposite { name, attributes });
     }
     cursor.expect("enum")?;
     cursor.expect_symbol("(")?;
@@ -53,13 +61,52 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Body> {
         cursor.expect("to")?;
         return body(TypeStatement::RenameLabel { name, from, to: label(cursor)? });
     }
-    if cursor.are(&["rename", "attribute"])
-        || cursor.are(&["add", "attribute"])
-        || cursor.are(&["drop", "attribute"])
-        || cursor.are(&["alter", "attribute"])
-    {
-        return Err(cursor.unsupported("ALTER TYPE of an attribute"));
+    if cursor.accept_all(&["rename", "attribute"]) {
+        let from = cursor.name()?;
+        cursor.expect("to")?;
+        let action = AttributeAction::Rename { from, to: cursor.name()? };
+        cascade(cursor);
+        return body(TypeStatement::AlterAttributes { name, actions: vec![action] });
+    }
+    if ["add", "drop", "alter"].iter().any(|word| cursor.are(&[*word, "attribute"])) {
+        return alter_attributes(cursor, name);
     }
     let object = ObjectName { kind: ObjectKind::Type, name, if_exists: false };
     object::alter_any(cursor, object)
+}
+
+/// A name and a type.
+fn attribute(cursor: &mut Cursor<'_>) -> Result<AttributeDefinition> {
+    let name = cursor.name()?;
+    let ty = type_name(cursor)?;
+    if cursor.is("collate") {
+        collation(cursor)?;
+    }
+    Ok(AttributeDefinition { name, ty })
+}
+
+/// ADD, DROP and ALTER ATTRIBUTE, one or several. CASCADE is about tables that are made OF a type, which there are not.
+fn alter_attributes(cursor: &mut Cursor<'_>, name: QualifiedName) -> Result<Body> {
+    let actions = cursor.list(|cursor| {
+        let action = if cursor.accept_all(&["add", "attribute"]) {
+            AttributeAction::Add(attribute(cursor)?)
+        } else if cursor.accept_all(&["drop", "attribute"]) {
+            let if_exists = cursor.accept_all(&["if", "exists"]);
+            AttributeAction::Drop { name: cursor.name()?, if_exists }
+        } else {
+            cursor.expect("alter")?;
+            cursor.expect("attribute")?;
+            let name = cursor.name()?;
+            cursor.accept_all(&["set", "data"]);
+            cursor.expect("type")?;
+            let ty = type_name(cursor)?;
+            if cursor.is("collate") {
+                collation(cursor)?;
+            }
+            AttributeAction::Alter(AttributeDefinition { name, ty })
+        };
+        cascade(cursor);
+        Ok(action)
+    })?;
+    body(TypeStatement::AlterAttributes { name, actions })
 }

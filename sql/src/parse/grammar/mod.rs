@@ -6,12 +6,15 @@
 //! object        schemas, sequences, views, identity columns, COMMENT
 //! made_type     CREATE TYPE, ALTER TYPE
 //! domain        CREATE DOMAIN, ALTER DOMAIN
+//! function      CREATE FUNCTION, ALTER FUNCTION, DROP FUNCTION
 //! constraint    PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY
 //! index         CREATE INDEX, REINDEX
 //! modify        INSERT, UPDATE, DELETE
 //! merge         MERGE
 //! query         WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT, locks
 //! from          tables, subqueries, functions, joins
+//! backup        BACKUP, RESTORE, SHOW BACKUPS
+//! past          FOR SYSTEM_TIME, AS OF SYSTEM TIME, FLASHBACK, DIFF
 //! group         GROUP BY
 //! expression    operators by precedence
 //! primary       what operators stand between; parentheses
@@ -24,18 +27,21 @@
 //! What PostgreSQL has and we do not is 0A000, named, at its place; what it does not have either is 42601.
 
 mod alter;
+mod backup;
 mod call;
 mod constraint;
 mod definition;
 mod domain;
 mod expression;
 mod from;
+mod function;
 mod group;
 mod index;
 mod made_type;
 mod merge;
 mod modify;
 mod object;
+mod past;
 mod persistence;
 mod policy;
 mod primary;
@@ -43,11 +49,16 @@ mod query;
 mod types;
 mod window;
 
+pub(super) use self::backup::{
+    backup, create_schedule, drop_schedule, is_about_schedules, restore, show_backups, show_schedules,
+};
 pub(super) use alter::alter;
 pub(super) use definition::{create, drop, truncate};
 pub(super) use expression::{expression, expressions};
+pub(super) use function::function_name;
 pub(super) use index::reindex;
 pub(super) use object::{comment, refresh};
+pub(super) use past::{accept_as_of, as_of, changes, diff, flashback, keep_history, keeps_history, undrop};
 pub(super) use query::query;
 pub(super) use types::type_name;
 

@@ -85,10 +85,13 @@ fn opens_source(cursor: &Cursor<'_>) -> bool {
 /// What a value is given to.
 pub(super) fn target(cursor: &mut Cursor<'_>) -> Result<AssignmentTarget> {
     let column = cursor.name()?;
-    let field = if cursor.accept_symbol(".") { Some(cursor.name()?) } else { None };
+    let field = if cursor.accept_symbol(".") { Some(cursor.label()?) } else { None };
     let mut subscripts = Vec::new();
     while cursor.is_symbol("[") {
         subscripts.push(subscript(cursor)?);
+    }
+    if cursor.is_symbol(".") {
+        return Err(cursor.unsupported("an assignment to a field within a field or an element"));
     }
     Ok(AssignmentTarget { column, field, subscripts })
 }
@@ -151,7 +154,8 @@ fn several(cursor: &mut Cursor<'_>, assignments: &mut Vec<Assignment>) -> Result
         ExprKind::Row(values) => values,
         ExprKind::Subquery(query) => {
             let (query, count) = (std::sync::Arc::new(*query), targets.len());
-            let column = |place| ExprKind::RowQuery { query: query.clone(), place, count }.at(at);
+            let column =
+                |place| ExprKind::RowQuery { query: query.clone(), place, count, compared: false }.at(at);
             (0..count).map(column).collect()
         }
         _ => {

@@ -12,6 +12,7 @@ use super::super::option::{boolean, option_value};
 use super::alter::cascade;
 use super::definition::{reset_parameters, tablespace, unaudited_parameters};
 use super::expression::expression;
+use super::function::function_name;
 use super::persistence::on_commit;
 use super::query::query;
 use super::types::type_name;
@@ -213,6 +214,8 @@ pub(in super::super) fn comment(cursor: &mut Cursor<'_>) -> Result<Body> {
             return Err(cursor.unsupported("COMMENT ON CONSTRAINT of a domain"));
         }
         CommentTarget::Constraint { name, table: cursor.qualified_name()? }
+    } else if cursor.accept("function") {
+        CommentTarget::Function(function_name(cursor)?)
     } else if cursor.accept("database") {
         CommentTarget::Database(cursor.name()?)
     } else if cursor.keyword().is_empty() {

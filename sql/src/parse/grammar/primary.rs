@@ -7,7 +7,7 @@ use super::super::lexer::{Kind, Token};
 use super::call;
 use super::expression::{continued, expression, expressions, opens_query};
 use super::query::{Opened, continued_query, query, starts_query};
-use super::types::{is_constant_type, type_name};
+use super::types::{interval_fields, interval_modifiers, is_constant_type, type_name};
 use crate::error::{Error, Result};
 
 /// What stands between parentheses.
@@ -203,8 +203,9 @@ fn word(cursor: &mut Cursor<'_>, token: &Token<'_>) -> Result<Expr> {
 /// Whether a type with a keyword of its own begins a literal: `double precision '1'`, `numeric(3) '1'`.
 fn is_typed_constant(cursor: &Cursor<'_>) -> bool {
     let next = cursor.peek_at(1);
+    // `double` alone is no type, and may be a function.
     next.kind == Kind::String
-        || next.is_symbol("(")
+        || next.is_symbol("(") && !cursor.is("double")
         || matches!(next.keyword, "precision" | "varying" | "with" | "without" | "character" | "char")
 }
 
@@ -344,31 +345,21 @@ fn is_interval(cursor: &Cursor<'_>) -> bool {
     next.kind == Kind::String || next.is_symbol("(") && cursor.peek_at(2).kind == Kind::Number
 }
 
-/// `INTERVAL '1 day'`, `INTERVAL '1' DAY`
+/// `INTERVAL '1 day'`, `INTERVAL (2) '1 day'`, `INTERVAL '1' DAY`, `INTERVAL '1:02' MINUTE TO SECOND`
 fn interval(cursor: &mut Cursor<'_>) -> Result<Expr> {
     let at = cursor.advance().at;
+    let mut modifiers = Vec::new();
     if cursor.is_symbol("(") {
-        return Err(cursor.unsupported("a precision of INTERVAL"));
+        modifiers = interval_modifiers(cursor)?;
     }
     let value_at = cursor.at();
-    let mut text = cursor.string()?.unwrap_or_default();
-    if let Some(field) = cursor.accept_one_of(&["year", "month", "day", "hour", "minute", "second"]) {
-        if cursor.is("to") {
-            return Err(cursor.unsupported("INTERVAL TO"));
-        }
-        if cursor.is_symbol("(") {
-            return Err(cursor.unsupported("a precision of INTERVAL"));
-        }
-        if text.trim().parse::<i64>().is_ok() {
-            text = format!("{} {field}", text.trim());
-        } else if text.contains(|letter: char| letter.is_ascii_digit()) {
-            let what = "INTERVAL with a field and more than a number";
-            return Err(Error::unsupported(what).at(value_at));
-        }
-        // A text without any digit is no interval: its cast says so.
+    let text = cursor.string()?.ok_or_else(|| cursor.error())?;
+    if modifiers.is_empty() {
+        modifiers = interval_fields(cursor)?;
     }
     let operand = Box::new(ExprKind::String(text).at(value_at));
-    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(plain_type("interval", at)) }.at(at))
+    let ty = TypeName { modifiers, ..plain_type("interval", at) };
+    Ok(ExprKind::Cast { operator_at: at, operand, ty: Box::new(ty) }.at(at))
 }
 
 /// Whether a query between parentheses is next; for FROM and INSERT.

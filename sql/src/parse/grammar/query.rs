@@ -1,8 +1,8 @@
 //! Queries.
 
 use super::super::ast::{
-    Body, CommonTable, Distinct, Expr, ExprKind, LockStrength, LockWait, Locking, OrderBy, Query, QueryBody,
-    Select, SelectItem, SetBranch, SetOperationKind, TableExpr,
+    Body, CommonTable, Cycle, Distinct, Expr, ExprKind, LockStrength, LockWait, Locking, OrderBy, Query,
+    QueryBody, Search, Select, SelectItem, SetBranch, SetOperationKind, TableExpr,
 };
 use super::super::cursor::{Cursor, Destination};
 use super::super::keyword::{Category, is_bare_label};
@@ -10,6 +10,7 @@ use super::super::lexer::{Kind, Token};
 use super::expression::{expression, expressions};
 use super::from::table_expr;
 use super::group::group_by;
+use super::past::as_of;
 use super::persistence::persistence;
 use super::primary::{Parenthesised, is_query_between, parenthesised, primary};
 use super::window::windows;
@@ -131,9 +132,64 @@ fn common_table(cursor: &mut Cursor<'_>, recursive: bool) -> Result<CommonTable>
     } else {
         common_query(cursor, name.at)?
     };
-    cursor.refuse(&["search"])?;
-    cursor.refuse(&["cycle"])?;
-    Ok(CommonTable { name, columns, materialized, query, recursive })
+    let search = if cursor.is("search") { Some(search(cursor)?) } else { None };
+    let cycle = if cursor.is("cycle") { Some(cycle(cursor)?) } else { None };
+    Ok(CommonTable { name, columns, materialized, query, recursive, search, cycle })
+}
+
+/// `SEARCH DEPTH FIRST BY a, b SET s`
+fn search(cursor: &mut Cursor<'_>) -> Result<Search> {
+    let at = cursor.at();
+    cursor.expect("search")?;
+    let breadth_first = cursor.accept("breadth");
+    if !breadth_first {
+        cursor.expect("depth")?;
+    }
+    cursor.expect("first")?;
+    cursor.expect("by")?;
+    let by = cursor.list(|cursor| cursor.name())?;
+    cursor.expect("set")?;
+    Ok(Search { at, breadth_first, by, sequence: cursor.name()? })
+}
+
+/// `CYCLE a, b SET m TO 'Y' DEFAULT 'N' USING p`
+fn cycle(cursor: &mut Cursor<'_>) -> Result<Cycle> {
+    let at = cursor.at();
+    cursor.expect("cycle")?;
+    let by = cursor.list(|cursor| cursor.name())?;
+    cursor.expect("set")?;
+    let mark = cursor.name()?;
+    let values = match cursor.accept("to") {
+        true => {
+            let repeated = constant(cursor)?;
+            cursor.expect("default")?;
+            Some((repeated, constant(cursor)?))
+        }
+        false => None,
+    };
+    cursor.expect("using")?;
+    Ok(Cycle { at, by, mark, values, path: cursor.name()? })
+}
+
+/// A literal, of whatever type.
+fn constant(cursor: &mut Cursor<'_>) -> Result<Expr> {
+    let token = *cursor.peek();
+    let constant = primary(cursor)?;
+    let is_literal = |kind: &ExprKind| {
+        matches!(
+            kind,
+            ExprKind::Number(_)
+                | ExprKind::String(_)
+                | ExprKind::Bits(_)
+                | ExprKind::Bool(_)
+                | ExprKind::Null
+        )
+    };
+    match &constant.kind {
+        ExprKind::Cast { operand, .. } if is_literal(&operand.kind) => Ok(constant),
+        kind if is_literal(kind) => Ok(constant),
+        _ => Err(cursor.error_at(&token)),
+    }
 }
 
 /// `(query)`, or `(INSERT …)` and its like, behind AS: only what follows its own WITH tells which.
@@ -217,11 +273,12 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<QueryBody> {
                 cursor.accept_symbol("*");
             }
             let items = vec![SelectItem::Wildcard { at: token.at }];
-            let from = vec![TableExpr::Table { name, alias: None, sample: None }];
+            let from = vec![TableExpr::Table { name, system_time: None, alias: None, sample: None }];
             Ok(QueryBody::Select(Box::new(Select {
                 distinct: Distinct::No,
                 items,
                 from,
+                as_of: None,
                 filter: None,
                 group_by: None,
                 having: None,
@@ -280,6 +337,7 @@ fn select(cursor: &mut Cursor<'_>) -> Result<Select> {
         }
     }
     let from = if cursor.accept("from") { cursor.list(table_expr)? } else { Vec::new() };
+    let as_of = if from.is_empty() { None } else { as_of(cursor)? };
     let filter = condition(cursor)?;
     let group_by = group_by(cursor)?;
     let having = if cursor.accept("having") { Some(expression(cursor)?) } else { None };
@@ -287,7 +345,7 @@ fn select(cursor: &mut Cursor<'_>) -> Result<Select> {
     if into != Destination::Refused {
         cursor.into = into;
     }
-    Ok(Select { distinct, items, from, filter, group_by, having, windows })
+    Ok(Select { distinct, items, from, as_of, filter, group_by, having, windows })
 }
 
 /// Whether what is next ends a list of columns that has none.

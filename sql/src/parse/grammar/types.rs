@@ -1,5 +1,7 @@
 //! Names of types.
 
+use expr::types::{ALL_FIELDS, IntervalFields};
+
 use super::super::ast::TypeName;
 use super::super::cursor::Cursor;
 use super::super::keyword::Category;
@@ -7,31 +9,24 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 28] = [
+const UNSUPPORTED: [&str; 21] = [
     "box",
     "circle",
     "cstring",
     "datemultirange",
-    "daterange",
     "hstore",
     "int4multirange",
-    "int4range",
     "int8multirange",
-    "int8range",
     "line",
     "lseg",
-    "numrange",
     "nummultirange",
     "path",
-    "pg_lsn",
     "pg_snapshot",
     "point",
     "polygon",
     "tsmultirange",
     "tsquery",
-    "tsrange",
     "tstzmultirange",
-    "tstzrange",
     "tsvector",
     "txid_snapshot",
     "void",
@@ -157,11 +152,8 @@ fn element(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
         }
         "interval" => {
             cursor.advance();
-            let precision = modifiers(cursor)?;
-            if matches!(cursor.keyword(), "year" | "month" | "day" | "hour" | "minute" | "second") {
-                return Err(cursor.unsupported("a type INTERVAL with fields"));
-            }
-            Ok(plain("interval", precision))
+            let modifiers = interval_modifiers(cursor)?;
+            Ok(plain("interval", modifiers))
         }
         "bit" => {
             cursor.advance();
@@ -201,6 +193,35 @@ fn by_name(cursor: &mut Cursor<'_>, at: usize) -> Result<TypeName> {
     let name = if quoted_char || last.value == "char" { "\"char\"".to_owned() } else { last.value };
     let modifiers = modifiers(cursor)?;
     Ok(TypeName { schema, name, modifiers, array: false, at })
+}
+
+/// `(2)`, `DAY`, `DAY TO SECOND(2)` or nothing behind INTERVAL: the bits of the fields, and a precision.
+pub(super) fn interval_modifiers(cursor: &mut Cursor<'_>) -> Result<Vec<i64>> {
+    match precision(cursor)?.first() {
+        Some(digits) => Ok(vec![ALL_FIELDS, *digits]),
+        None => interval_fields(cursor),
+    }
+}
+
+/// `DAY`, `DAY TO SECOND(2)` or nothing, as modifiers of an interval.
+pub(super) fn interval_fields(cursor: &mut Cursor<'_>) -> Result<Vec<i64>> {
+    let first = cursor.accept_one_of(&["year", "month", "day", "hour", "minute", "second"]);
+    let Some(first) = first else { return Ok(Vec::new()) };
+    let lasts: &[&str] = match first {
+        "year" => &["month"],
+        "day" => &["hour", "minute", "second"],
+        "hour" => &["minute", "second"],
+        "minute" => &["second"],
+        _ => &[],
+    };
+    let mut last = first;
+    if !lasts.is_empty() && cursor.accept("to") {
+        last = cursor.accept_one_of(lasts).ok_or_else(|| cursor.error())?;
+    }
+    let name = if last == first { first.to_owned() } else { format!("{first} to {last}") };
+    let bits = IntervalFields::named(&name).map_or(ALL_FIELDS, |fields| i64::from(fields.bits()));
+    let digits = if last == "second" { precision(cursor)? } else { Vec::new() };
+    Ok(std::iter::once(bits).chain(digits).collect())
 }
 
 /// `(3)`, or nothing.

@@ -260,9 +260,10 @@ impl Bank {
     pub(in super::super) async fn auditor(self: Arc<Self>, gateway: Gateway, signals: Signals) {
         let client = gateway.connect().await;
         while signals.may_read(self.pause_ms_max).await {
-            let audited = match random::below(4) {
+            let audited = match random::below(5) {
                 0 => self.audit_sum(&client).await,
                 1 => self.audit_index(&client).await,
+                2 => self.audit_past(&client).await,
                 _ => self.audit_acknowledged(&client).await,
             };
             match audited {
@@ -331,6 +332,36 @@ impl Bank {
         .await?;
         if by.of(&by_table) != by_index {
             self.tally.violation(format!("the table holds {by_table:?}, {} {by_index:?}", by.index));
+        }
+        Ok(())
+    }
+
+    /// At any moment of the past the balances were what the transfers up to then had made them, and the versions of accounts
+    /// that were current say the same.
+    async fn audit_past(&self, client: &Client) -> Result<(), Error> {
+        let starts = "SELECT DISTINCT system_start::text FROM accounts FOR SYSTEM_TIME ALL ORDER BY 1";
+        let starts = client.query(starts, &[]).await?;
+        if starts.is_empty() {
+            self.tally.violation("accounts without versions".to_owned());
+            return Ok(());
+        }
+        let at: &str = starts[random::below(starts.len() as u64) as usize].get(0);
+        let then = pairs(client, &format!("{BY_TABLE} FOR SYSTEM_TIME AS OF {at}")).await?;
+        let versions = format!(
+            "{BY_TABLE} FOR SYSTEM_TIME ALL WHERE system_start <= {at} AND (system_end > {at} OR system_end IS NULL)"
+        );
+        let versions = pairs(client, &versions).await?;
+        let transfers = format!("SELECT source, target, amount FROM transfers FOR SYSTEM_TIME AS OF {at}");
+        let mut expected: BTreeMap<i32, i64> = (0..self.accounts).map(|id| (id, INITIAL)).collect();
+        for row in client.query(&transfers, &[]).await? {
+            let amount: i64 = row.get(2);
+            *expected.entry(row.get(0)).or_default() -= amount;
+            *expected.entry(row.get(1)).or_default() += amount;
+        }
+        if then != expected || versions != expected {
+            self.tally.violation(format!(
+                "at {at} balances were {then:?}, by versions {versions:?}, their transfers make them {expected:?}"
+            ));
         }
         Ok(())
     }
@@ -408,6 +439,6 @@ async fn changed(
 }
 
 /// Rows of an id and a balance.
-async fn pairs(client: &Client, query: &str) -> Result<BTreeMap<i32, i64>, Error> {
+pub(super) async fn pairs(client: &Client, query: &str) -> Result<BTreeMap<i32, i64>, Error> {
     Ok(client.query(query, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -2,6 +2,8 @@
 //! memory, so that everything behind the socket is in the simulation.
 
 pub(super) mod bank;
+pub(super) mod branches;
+pub(super) mod doors;
 pub(super) mod lists;
 
 use std::future::Future;

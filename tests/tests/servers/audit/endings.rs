@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::raw::Raw;
-use super::{Audited, run};
+use super::{Audited, objects, run};
 
 /// More than any buffer between the two takes.
 const MUCH: &str = "select repeat('x', 1000) from generate_series(1, 1000000)";
@@ -112,4 +112,20 @@ async fn sessions_that_are_ended_leave_no_transaction_without_its_end() {
     assert!(ending.elapsed() < Duration::from_secs(20), "{:?}", ending.elapsed());
     let told = audited.told_of("auditor", before);
     assert_eq!(told, ["SELECT started", "SELECT unknown", "ROLLBACK ok", "LOGOUT ok"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_statement_does_in_several_steps_is_recorded_step_by_step() {
+    let Some(audited) = Audited::start(&[]) else { return };
+    let admin = audited.connect("postgres", "").await;
+    run(&admin, "create role auditor login").await;
+    run(&admin, "set dialect = driftql; CREATE TABLE t (pk=id); INSERT INTO t {\"id\": 1}").await;
+    run(&admin, "grant select, insert, update on t, t_drift to auditor; alter table t set (audit = 'write')")
+        .await;
+    let user = audited.connect("auditor", "").await;
+    run(&user, "set dialect = driftql").await;
+    run(&user, "ALTER TABLE t ADD COLUMN c DEFAULT \"hunter2\"").await;
+    assert_eq!(audited.told_of("auditor", 0), ["INSERT ok 1"]);
+    assert!(objects(&audited.last_of("auditor")).iter().any(|object| object.starts_with("public.t ")));
+    assert!(!std::fs::read_to_string(&audited.log).expect("the log").contains("hunter2"));
 }

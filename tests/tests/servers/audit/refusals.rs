@@ -134,3 +134,19 @@ async fn what_a_table_is_audited_for_is_not_ended_by_mistake() {
     let rows = admin.query("select reloptions is null from pg_class where relname = 't'", &[]).await;
     assert!(rows.expect("a row").first().is_some_and(|row| row.get::<_, bool>(0)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_recorded_though_nothing_is_audited() {
+    let Some(audited) = Audited::start(&[]) else { return };
+    let admin = audited.connect("postgres", "").await;
+    run(&admin, "create table t (a int primary key)").await;
+    let before = audited.count_of("postgres");
+    for statement in [
+        "backup table t into 'file:///nowhere' with (encryption_key_file = '/nowhere/key')",
+        "restore table t from 'file:///nowhere'",
+        "show backups in 'file:///nowhere'",
+    ] {
+        assert_eq!(code(&admin, statement).await, SqlState::INSUFFICIENT_PRIVILEGE, "{statement}");
+    }
+    assert_eq!(audited.told_of("postgres", before), ["BACKUP 42501", "RESTORE 42501"]);
+}

@@ -1,9 +1,11 @@
 //! Types that users have made. Each brings the type of its arrays along, whose oid is the one behind its own.
 
+mod composite;
 mod domain;
 mod enumerated;
 mod kinds;
 
+pub use composite::CompositeDescriptor;
 pub use domain::{DomainCheck, DomainDescriptor};
 pub use enumerated::{EnumDescriptor, EnumLabel, EnumPlace};
 pub use kinds::Kinds;
@@ -20,6 +22,8 @@ pub enum TypeDescriptor {
     Enum(EnumDescriptor),
     /// A domain.
     Domain(DomainDescriptor),
+    /// A composite type.
+    Composite(CompositeDescriptor),
 }
 
 impl TypeDescriptor {
@@ -28,6 +32,7 @@ impl TypeDescriptor {
         match self {
             Self::Enum(_) => TypeKind::Enum,
             Self::Domain(own) => own.like(),
+            Self::Composite(_) => TypeKind::Record,
         }
     }
 
@@ -40,6 +45,7 @@ impl TypeDescriptor {
         match self {
             Self::Enum(own) => own.check(),
             Self::Domain(own) => own.check(),
+            Self::Composite(own) => own.check(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! CREATE, ALTER and DROP DATABASE, with PostgreSQL 15's rules of who may.
+//! CREATE, ALTER, DROP and FLASHBACK DATABASE, with PostgreSQL 15's rules of who may.
 //!
 //! What is dropped with a database loses its index ids, as dropped tables do, and the rows of its catalog go with it.
 
@@ -15,8 +15,12 @@ use crate::catalog::access::{Object, ObjectRights};
 use crate::catalog::comment::Commented;
 use crate::catalog::database::{self, Database, Databases};
 use crate::catalog::home::Home;
+use crate::catalog::kept;
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{DatabaseOption, DatabaseStatement, Name, RoleReference};
+
+/// Names of databases have no more bytes.
+const NAME_BYTES_MAX: usize = 63;
 
 /// How long the sessions of a database have to end that is dropped by force.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -39,17 +43,19 @@ impl Change<'_, '_> {
             DatabaseStatement::Drop { name, if_exists, force } => {
                 self.drop_database(&name.value, *if_exists, *force).await
             }
+            DatabaseStatement::Flashback { name, to } => self.flash_back_database(name, to).await,
         }
     }
 
     async fn create_database(&mut self, name: &Name, options: &[DatabaseOption]) -> Result<()> {
         let acting = self.acting()?;
         let mut owner = acting.role;
-        let mut template = None;
+        let (mut template, mut clone) = (None, None);
         for option in options {
             match option {
                 DatabaseOption::Owner(role) => owner = self.role_of(role)?.oid,
                 DatabaseOption::Template(name) => template = Some(name.as_str()),
+                DatabaseOption::Clone { of, moment } => clone = Some((of.as_str(), moment.as_deref())),
                 _ => {}
             }
         }
@@ -60,10 +66,11 @@ impl Change<'_, '_> {
             let name = self.catalog.access().role(owner).map(|role| role.name.clone()).unwrap_or_default();
             return Err(forbidden(format!("must be member of role \"{name}\"")));
         }
-        let template = template.unwrap_or("template1");
+        let template = clone.map(|(of, _)| of).or(template).unwrap_or("template1");
+        let word = if clone.is_some() { "" } else { "template " };
         let copied =
             self.catalog.databases().named(template).cloned().ok_or_else(|| {
-                Error::new("3D000", format!("template database \"{template}\" does not exist"))
+                Error::new("3D000", format!("{word}database \"{template}\" does not exist"))
             })?;
         if !copied.is_template
             && !acting.has(self.catalog.access().object(Object::Database(copied.oid)).owner)
@@ -71,9 +78,20 @@ impl Change<'_, '_> {
             return Err(forbidden(format!("permission denied to copy database \"{template}\"")));
         }
         self.check_database_free(&name.value)?;
-        self.check_unused(&copied, "source database").await?;
-        let oid = self.oid().await?;
-        self.copy_database(Home::of(copied.oid), Home::of(oid)).await?;
+        let oid = match clone {
+            None => {
+                self.check_unused(&copied, "source database").await?;
+                let oid = self.oid().await?;
+                self.copy_database(Home::of(copied.oid), Home::of(oid)).await?;
+                oid
+            }
+            Some((_, moment)) => {
+                let oid = self.oid().await?;
+                // Boxed: few statements do.
+                Box::pin(self.clone_database(&copied, Home::of(oid), moment)).await?;
+                oid
+            }
+        };
         let mut database = Database::new(oid, &name.value);
         set(&mut database, options);
         self.put_database(database);
@@ -140,6 +158,53 @@ impl Change<'_, '_> {
         }
         self.check_unused(&database, "database").await?;
         self.remove_database(&database).await
+    }
+
+    /// What a database was at a moment is cloned and takes its name, and all that is said of it; what it was until now is put aside
+    /// under another name, so that nothing is lost.
+    async fn flash_back_database(&mut self, name: &Name, to: &str) -> Result<()> {
+        let mut database = self.owned_database(&name.value)?;
+        if !self.may_create_databases() {
+            return Err(forbidden("permission denied to create database"));
+        }
+        if database.oid == self.catalog.database_oid() {
+            return Err(Error::new("55006", "cannot flash back the currently open database"));
+        }
+        if database.oid == FIRST_DATABASE_OID || database.oid == database::TEMPLATE1_OID {
+            let what = format!("FLASHBACK of database \"{}\", which every cluster has,", name.value);
+            return Err(Error::unsupported(what).at(name.at));
+        }
+        self.check_unused(&database, "database").await?;
+        let (from, oid) = (database.oid, self.oid().await?);
+        // Boxed: few statements do.
+        Box::pin(self.clone_database(&database, Home::of(oid), Some(to))).await?;
+        for (_, row) in store::scan(self.cx.transaction, kept::span(Home::of(from))).await? {
+            let (table, said) = kept::decode(&row)?;
+            self.put(kept::key(Home::of(oid), table), kept::encode(table, said));
+        }
+        self.copy_defaults(from, oid);
+        let rights = ObjectRights::clone(&self.catalog.access().object(Object::Database(from)));
+        let aside = self.name_aside(&database.name);
+        let message = format!("what database \"{}\" was until now is database \"{aside}\"", database.name);
+        self.notice(Notice::notice("00000", message));
+        let before = Database { name: aside, ..database.clone() };
+        self.put_database(before);
+        database.oid = oid;
+        self.put_database(database);
+        self.put_rights(Object::Database(oid), rights);
+        Ok(())
+    }
+
+    /// A free name that says what was before.
+    fn name_aside(&self, name: &str) -> String {
+        let named = |number: u32| {
+            let ending = if number == 1 { "_before".to_owned() } else { format!("_before_{number}") };
+            let mut aside = name.to_owned();
+            aside.truncate(aside.floor_char_boundary(NAME_BYTES_MAX.saturating_sub(ending.len())));
+            aside + &ending
+        };
+        let is_free = |name: &String| self.catalog.databases().named(name).is_none();
+        (1..u32::MAX).map(named).find(is_free).unwrap_or_default()
     }
 
     async fn remove_database(&mut self, database: &Database) -> Result<()> {
@@ -248,7 +313,7 @@ fn set(database: &mut Database, options: &[DatabaseOption]) {
             DatabaseOption::IsTemplate(is_template) => database.is_template = *is_template,
             DatabaseOption::AllowConnections(allows) => database.allows_connections = *allows,
             DatabaseOption::ConnectionLimit(limit) => database.connection_limit = *limit,
-            DatabaseOption::Owner(_) | DatabaseOption::Template(_) => {}
+            DatabaseOption::Owner(_) | DatabaseOption::Template(_) | DatabaseOption::Clone { .. } => {}
         }
     }
 }

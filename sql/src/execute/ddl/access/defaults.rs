@@ -84,6 +84,14 @@ impl Change<'_, '_> {
         }
     }
 
+    /// What is said for sessions of a database is said for those of another, too.
+    pub(super) fn copy_defaults(&mut self, from: Oid, to: Oid) {
+        let all = self.catalog.defaults().clone();
+        for (scope, said) in all.iter().filter(|(scope, _)| scope.database == from) {
+            self.put_defaults(Scope { database: to, ..scope }, said.clone());
+        }
+    }
+
     fn put_defaults(&mut self, scope: Scope, said: Said) {
         match said.is_empty() {
             true => self.delete(defaults::key(scope)),

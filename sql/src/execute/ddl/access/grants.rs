@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::super::Change;
 use super::forbidden;
 use crate::catalog::access::{Acl, Object, ObjectRights, PUBLIC_ROLE, Powers, Right, Rights};
+use crate::catalog::object::ObjectDescriptor;
 use crate::catalog::{ColumnId, Oid, TableDescriptor, TableKind, schema};
 use crate::error::{Error, Notice, Result};
 use crate::execute::rights::{check_schema, denied};
 use crate::parse::ast::{Grant, GrantObjects, Name, NamedRight, RoleReference};
+use crate::plan::AccessChange;
 
 /// Something that rights are granted on: its name in messages, and its table if it is one.
 struct Target {
@@ -21,7 +23,7 @@ struct Target {
 }
 
 impl Change<'_, '_> {
-    pub(super) fn grant_rights(&mut self, grant: &Grant, tables: &[Arc<TableDescriptor>]) -> Result<()> {
+    pub(super) fn grant_rights(&mut self, grant: &Grant, change: &AccessChange) -> Result<()> {
         let acting = self.acting()?;
         if let Some(grantor) = &grant.grantor
             && self.role_of(grantor)?.oid != acting.role
@@ -35,7 +37,7 @@ impl Change<'_, '_> {
         if grant.option && !grant.revoke && grantees.contains(&PUBLIC_ROLE) {
             return Err(Error::new("0LP01", "grant options can only be granted to roles"));
         }
-        for target in self.targets(&grant.objects, tables)? {
+        for target in self.targets(&grant.objects, change)? {
             let (object, table) = (target.object, target.table.as_deref());
             let of = OfObject { object, table, word: word(object) };
             let (whole, columns) = wanted(of, &grant.rights)?;
@@ -50,7 +52,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    fn targets(&self, objects: &GrantObjects, tables: &[Arc<TableDescriptor>]) -> Result<Vec<Target>> {
+    fn targets(&self, objects: &GrantObjects, change: &AccessChange) -> Result<Vec<Target>> {
         let of_table = |table: &Arc<TableDescriptor>| Target {
             object: Object::of(table),
             name: table.name.clone(),
@@ -59,7 +61,19 @@ impl Change<'_, '_> {
         let schema_of =
             |name: &Name| self.catalog.objects().schema_oid(&name.value).ok_or_else(|| no_schema(name));
         match objects {
-            GrantObjects::Tables(_) | GrantObjects::Sequences(_) => Ok(tables.iter().map(of_table).collect()),
+            GrantObjects::Tables(_) | GrantObjects::Sequences(_) => {
+                Ok(change.tables.iter().map(of_table).collect())
+            }
+            GrantObjects::Functions(_) => {
+                let found = change.functions.iter().filter_map(|oid| self.catalog.objects().get(*oid));
+                Ok(found.map(|object| of_function(object)).collect())
+            }
+            GrantObjects::FunctionsIn(schemas) => {
+                schemas.iter().try_for_each(|name| schema_of(name).map(drop))?;
+                let functions = self.catalog.objects().functions();
+                let within = functions.filter(|(own, _)| schemas.iter().any(|name| name.value == own.schema));
+                Ok(within.map(|(object, _)| of_function(object)).collect())
+            }
             GrantObjects::TablesIn(schemas) | GrantObjects::SequencesIn(schemas) => {
                 let sequences = matches!(objects, GrantObjects::SequencesIn(_));
                 schemas.iter().try_for_each(|name| schema_of(name).map(drop))?;
@@ -248,6 +262,29 @@ impl Change<'_, '_> {
         Ok(())
     }
 
+    pub(super) fn change_function_owner(&mut self, oid: Oid, owner: &RoleReference) -> Result<()> {
+        let known = self.catalog.objects().get(oid).cloned();
+        let known = known.ok_or_else(|| Error::internal("a function is gone"))?;
+        let acting = self.acting()?;
+        let object = Object::Function(oid);
+        let access = self.catalog.access().clone();
+        let mut rights = ObjectRights::clone(&access.object(object));
+        if !acting.has(rights.owner) {
+            return Err(forbidden(format!("must be owner of function {}", known.name)));
+        }
+        let owner = self.owner_to_be(owner)?;
+        if rights.owner == owner.oid {
+            return Ok(());
+        }
+        if !acting.is_superuser {
+            check_schema(&self.catalog, &access.powers(owner.oid), &known.schema, Right::Create)?;
+        }
+        let from = std::mem::replace(&mut rights.owner, owner.oid);
+        rights.acl.iter_mut().for_each(|acl| acl.change_owner(from, owner.oid));
+        self.put_rights(object, rights);
+        Ok(())
+    }
+
     pub(super) fn change_type_owner(&mut self, oid: Oid, owner: &RoleReference) -> Result<()> {
         let known = self.catalog.objects().get(oid).cloned();
         let (Some(known), Some(kind)) = (known, self.catalog.objects().kind(oid)) else {
@@ -305,6 +342,10 @@ impl Change<'_, '_> {
     }
 }
 
+fn of_function(object: &ObjectDescriptor) -> Target {
+    Target { object: Object::Function(object.oid), name: object.name.clone(), table: None }
+}
+
 fn no_schema(name: &Name) -> Error {
     Error::new("3F000", format!("schema \"{}\" does not exist", name.value))
 }
@@ -323,6 +364,7 @@ fn word(object: Object) -> &'static str {
         Object::Schema(_) => "schema",
         Object::Type(_) => "type",
         Object::Extension(_) => "extension",
+        Object::Function(_) => "function",
         Object::Database(_) => "database",
     }
 }

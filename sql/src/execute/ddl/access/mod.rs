@@ -48,7 +48,7 @@ impl Change<'_, '_> {
                 self.set_cluster(&name.value, value.as_deref())?;
             }
             AccessStatement::Membership(grant) => self.grant_roles(grant)?,
-            AccessStatement::Rights(grant) => self.grant_rights(grant, &change.tables)?,
+            AccessStatement::Rights(grant) => self.grant_rights(grant, change)?,
             AccessStatement::DefaultPrivileges(change) => self.alter_default_privileges(change).await?,
             AccessStatement::Owner { object, owner } => {
                 for table in &change.tables {
@@ -61,6 +61,9 @@ impl Change<'_, '_> {
                 if object.kind == ObjectKind::Schema {
                     self.change_schema_owner(&object.name.name, owner)?;
                 }
+            }
+            AccessStatement::FunctionOwner { owner, .. } => {
+                change.functions.iter().try_for_each(|oid| self.change_function_owner(*oid, owner))?;
             }
         }
         Ok(change.command())
@@ -85,7 +88,11 @@ impl Change<'_, '_> {
     fn schema_of(&self, object: Object) -> Option<Oid> {
         let schema = match object {
             Object::Table(oid) | Object::Sequence(oid) => &self.catalog.table_by_oid(oid)?.schema,
-            Object::Type(_) | Object::Schema(_) | Object::Extension(_) | Object::Database(_) => return None,
+            Object::Type(_)
+            | Object::Schema(_)
+            | Object::Extension(_)
+            | Object::Function(_)
+            | Object::Database(_) => return None,
         };
         self.catalog.objects().schema_oid(schema)
     }
@@ -168,7 +175,7 @@ impl Change<'_, '_> {
     }
 
     /// The role that acts, and what it may do.
-    fn acting(&self) -> Result<Powers> {
+    pub(super) fn acting(&self) -> Result<Powers> {
         let role = self.role_named(&self.cx.session.current_user)?;
         Ok(self.catalog.access().powers(role.oid))
     }

@@ -8,7 +8,7 @@ use super::super::{Change, store};
 use super::{check_new_name, forbidden, no_such_role};
 use crate::catalog::access::{BOOTSTRAP_OID, Object, Powers, RoleDescriptor};
 use crate::catalog::home::Home;
-use crate::catalog::{ColumnId, Oid, Policy, TableDescriptor};
+use crate::catalog::{ColumnId, Oid, Policy, SearchPath, TableDescriptor, called};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{Name, Password, RoleOption, RoleReference};
 
@@ -265,6 +265,13 @@ impl Change<'_, '_> {
                 let found = self.catalog.objects().get(oid);
                 format!("extension {}", found.map_or("?", |found| found.name.as_str()))
             }
+            Object::Function(oid) => match self.catalog.objects().get(oid) {
+                Some(found) => {
+                    let path = SearchPath::default();
+                    format!("function {}", called::signature(&self.catalog, &path, found))
+                }
+                None => format!("function {oid}"),
+            },
             Object::Database(oid) => {
                 let database = self.catalog.databases().get(oid);
                 format!("database {}", database.map_or_else(|| oid.to_string(), |found| found.name.clone()))

@@ -1,9 +1,12 @@
 //! Types: made, altered, renamed, dropped; and the texts that name them.
 
-use expr::{Datum, SessionContext, TypeKind};
+use std::sync::Arc;
+
+use expr::{Datum, SessionContext, Shape, TypeKind};
 
 use super::Change;
 use crate::catalog::access::Object;
+use crate::catalog::depend::is_used;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, TypeDescriptor};
 use crate::catalog::spelled::{self, Spelled};
 use crate::catalog::{IndexDescriptor, Oid, TableDescriptor};
@@ -72,6 +75,8 @@ impl Change<'_, '_> {
                     check.oid = self.oid().await?;
                 }
             }
+            TypeDescriptor::Composite(own) if own.relation == NO_OID => own.relation = self.oid().await?,
+            TypeDescriptor::Composite(_) => {}
         }
         Ok(made)
     }
@@ -134,7 +139,46 @@ impl Change<'_, '_> {
             is_changed.then_some(table)
         };
         let tables: Vec<TableDescriptor> = self.catalog.tables().filter_map(|table| of(table)).collect();
-        tables.into_iter().try_for_each(|table| self.put_table(changed(table)))
+        tables.into_iter().try_for_each(|table| self.put_table(changed(table)))?;
+        // So are the defaults of functions' parameters.
+        let of_function = |object: &ObjectDescriptor| {
+            let mut object = object.clone();
+            let ObjectBody::Function(function) = &mut object.body else { return None };
+            let mut is_changed = false;
+            for text in function.parameters.iter_mut().filter_map(|own| own.default.as_mut()) {
+                if spelled::names(text, name) {
+                    *text = spelled::changed(text, name, &change);
+                    is_changed = true;
+                }
+            }
+            is_changed.then_some(object)
+        };
+        let functions: Vec<ObjectDescriptor> =
+            self.catalog.objects().functions().filter_map(|(object, _)| of_function(object)).collect();
+        functions.into_iter().try_for_each(|object| self.put_object(object))
+    }
+
+    /// Drops an attribute of a composite type, as what its type is goes.
+    ///
+    /// # Errors
+    /// 0A000: there may be values of the composite type, which have a field for it.
+    pub(super) fn drop_attribute(&mut self, oid: Oid, number: u32) -> Result<()> {
+        let kind = self.catalog.objects().kind(oid).ok_or_else(|| Error::internal("a type is gone"))?;
+        if is_used(&self.catalog, oid) {
+            let what = format!(
+                "a type that goes with an attribute of type {}, which is in use,",
+                kind.display_name()
+            );
+            return Err(Error::unsupported(what));
+        }
+        self.put_type(oid, |object| {
+            if let ObjectBody::Type(TypeDescriptor::Composite(own)) = &mut object.body {
+                let numbered = (1_u32..).zip(own.attributes.fields());
+                let left =
+                    numbered.filter(|(own, _)| *own != number).map(|(_, (name, ty))| (name.to_owned(), ty));
+                own.attributes = Arc::new(Shape::new(left.collect::<Vec<_>>()));
+            }
+        })
     }
 
     pub(super) fn drop_type(&mut self, oid: Oid) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Changes of schemas and sequences, and of what tables have in common with them.
 
+mod function;
 mod made_type;
 mod removal;
 mod sequence;
@@ -42,6 +43,7 @@ impl Change<'_, '_> {
                 self.own(Object::Extension(oid), None)?;
             }
             ObjectChange::Type(change) => self.change_type(change).await?,
+            ObjectChange::Function(change) => self.change_function(change).await?,
             ObjectChange::Comment { on, text, .. } => self.put_comment(*on, text.as_deref()),
             ObjectChange::Rename { object, to, .. } => match object {
                 Target::Schema { oid, name } => self.rename_schema(*oid, name, to)?,
@@ -49,7 +51,9 @@ impl Change<'_, '_> {
                     self.place_relation(relation.oid, &relation.schema, Some(to))?
                 }
                 Target::Index { table, oid, .. } => self.rename_index(table, *oid, to)?,
-                Target::Extension { .. } => return Err(Error::internal("an extension cannot be renamed")),
+                Target::Extension { .. } | Target::Function { .. } => {
+                    return Err(Error::internal("what cannot be renamed so"));
+                }
                 Target::Type { kind } => {
                     let object = self.catalog.objects().get(kind.oid()).cloned();
                     let object = object.ok_or_else(|| Error::internal("a type is gone"))?;
@@ -63,6 +67,11 @@ impl Change<'_, '_> {
                     self.place_relation(sequence.oid, schema, None)?;
                 }
             }
+            ObjectChange::Clone { schema, name, of, moment } => {
+                // Boxed: few statements do.
+                Box::pin(self.clone_table((schema.as_str(), name.as_str()), of, moment.as_deref())).await?;
+            }
+            ObjectChange::Undrop { schema, name } => self.undrop(schema, name).await?,
             ObjectChange::Drop { targets, cascade, path, .. } => {
                 self.drop_objects(targets, *cascade, path)?
             }
@@ -191,7 +200,11 @@ impl Change<'_, '_> {
         for oid in types {
             self.place_type(oid, to, None)?;
         }
-        Ok(())
+        let functions: Vec<Oid> = {
+            let functions = self.catalog.objects().functions().filter(|(object, _)| object.schema == from);
+            functions.map(|(object, _)| object.oid).collect()
+        };
+        functions.into_iter().try_for_each(|oid| self.place_function(oid, to))
     }
 
     fn rename_index(&mut self, table: &TableDescriptor, oid: Oid, to: &str) -> Result<()> {

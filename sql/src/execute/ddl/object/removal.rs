@@ -1,5 +1,7 @@
 //! DROP: what goes is taken out of the catalog.
 
+use std::collections::BTreeSet;
+
 use super::Change;
 use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
@@ -31,16 +33,24 @@ impl Change<'_, '_> {
                 Address::Schema(oid) => self.drop_schema(oid)?,
                 Address::Relation(oid) => self.drop_relation(oid)?,
                 Address::Type(oid) => self.drop_type(oid)?,
+                // Below: the numbers of those behind it change.
+                Address::Attribute(..) => {}
                 Address::Extension(oid) => {
                     self.remove_object(oid);
                     self.disown(Object::Extension(oid));
                 }
+                Address::Function(oid) => self.drop_function(oid),
                 // Parts go with their tables.
                 part if part.table().is_some_and(goes) => {}
                 part => self.drop_part(part)?,
             }
         }
-        Ok(())
+        let attributes = order.iter().filter_map(|address| match *address {
+            Address::Attribute(own, number) if !order.contains(&Address::Type(own)) => Some((own, number)),
+            _ => None,
+        });
+        let attributes: BTreeSet<(Oid, u32)> = attributes.collect();
+        attributes.into_iter().rev().try_for_each(|(own, number)| self.drop_attribute(own, number))
     }
 
     fn drop_schema(&mut self, oid: Oid) -> Result<()> {
@@ -62,7 +72,11 @@ impl Change<'_, '_> {
             return self.drop_table(&relation);
         };
         if let Some(sequence) = object.sequence() {
-            self.give_up(relation.is_temporary(), sequence.state);
+            // What goes with a table's column may be wanted back with the table.
+            match sequence.owner {
+                Some(owner) => self.give_up_of(relation.is_temporary(), owner.table, sequence.state),
+                None => self.give_up(relation.is_temporary(), sequence.state),
+            }
         }
         self.remove_object(oid);
         self.disown(Object::of(&relation));
@@ -83,7 +97,7 @@ impl Change<'_, '_> {
             }
             Address::Index(_, oid) => {
                 if let Some(index) = table.indexes.iter().find(|index| index.oid == oid) {
-                    self.give_up(table.is_temporary(), index.id);
+                    self.give_up_of(table.is_temporary(), table.oid, index.id);
                 }
                 self.forget_comments(Commented::RELATION, oid);
                 table.indexes.retain(|index| index.oid != oid);
@@ -105,7 +119,12 @@ impl Change<'_, '_> {
                 self.forget_comment(Commented { class: Commented::RELATION, oid: table.oid, column });
                 self.disown_columns(&table);
             }
-            Address::Relation(_) | Address::Schema(_) | Address::Type(_) | Address::Extension(_) => {
+            Address::Relation(_)
+            | Address::Schema(_)
+            | Address::Type(_)
+            | Address::Extension(_)
+            | Address::Function(_)
+            | Address::Attribute(..) => {
                 return Ok(());
             }
         }

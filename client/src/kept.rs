@@ -1,0 +1,66 @@
+//! How long history is kept: all of it, and that of spans which are to be kept for longer.
+
+use keys::Span;
+use proto::v1::{KeepHistoryRequest, KeepHistoryResponse};
+
+use crate::{Client, CommitTimestamp, Result};
+
+/// A span of keys whose history is kept for longer than all other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptHistory {
+    /// The span.
+    pub span: Span,
+    /// For how long; 0: for ever.
+    pub history_ms: u64,
+    /// Until this Unix time nothing of it is forgotten; 0: it may be.
+    pub held_until_ms: u64,
+}
+
+/// What the cluster keeps of history that nobody wants to be kept for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// For how long; 0: for ever.
+    pub history_ms: u64,
+    /// About where it begins; 0: nothing is forgotten yet.
+    pub safe_point: CommitTimestamp,
+    /// The newest timestamp that was handed out.
+    pub newest: CommitTimestamp,
+}
+
+impl Client {
+    /// How long history is kept.
+    pub async fn history(&self) -> Result<History> {
+        self.ask_history(0, &[], None).await
+    }
+
+    /// From now on all history that nobody wants to be kept for longer is kept for so long; 0: for ever.
+    pub async fn set_history(&self, history_ms: u64) -> Result<History> {
+        self.ask_history(0, &[], Some(history_ms)).await
+    }
+
+    /// From now on these spans' history is kept for longer, and no others' any more. They ascend, and none overlaps another. What was
+    /// said with a larger version, a timestamp, stays in force.
+    pub async fn keep_history(&self, version: CommitTimestamp, kept: &[KeptHistory]) -> Result<History> {
+        self.ask_history(version, kept, None).await
+    }
+
+    async fn ask_history(&self, version: u64, kept: &[KeptHistory], set_ms: Option<u64>) -> Result<History> {
+        let tell = |node: std::sync::Arc<dyn proto::NodeService>, cluster_id: bytes::Bytes, forward: bool| {
+            let kept = kept.iter().map(to_wire).collect();
+            let request = KeepHistoryRequest { cluster_id, forward, version, kept, set_ms };
+            async move { node.keep_history(request).await }
+        };
+        let answer = self.sender.ask_root(self.options().timeout, tell).await?;
+        let KeepHistoryResponse { history_ms, safe_point, newest } = answer;
+        Ok(History { history_ms, safe_point, newest })
+    }
+}
+
+fn to_wire(kept: &KeptHistory) -> proto::v1::KeptHistory {
+    let span = proto::v1::Span { start: kept.span.start.clone(), end: kept.span.end.clone() };
+    proto::v1::KeptHistory {
+        span: Some(span),
+        history_ms: kept.history_ms,
+        held_until_ms: kept.held_until_ms,
+    }
+}

@@ -1,0 +1,30 @@
+//! Values that are equal though they look unlike ([`Keyed`](crate::datum::keyed::Keyed)), read back from what is stored of
+//! them: the first byte says which kind of value it is.
+
+use bytes::Bytes;
+
+use crate::citext;
+use crate::datum::Datum;
+use crate::datum::keyed::OF_TEXTS;
+use crate::extent::{self, Extent};
+use crate::vector;
+
+/// The value that looks like this; None if there is none.
+pub(crate) fn of_image(image: Bytes) -> Option<Datum> {
+    match *image.first()? {
+        extent::OF_NUMBERS => Extent::of_numbers(image),
+        vector::OF_VECTORS => vector::of_held(image),
+        OF_TEXTS => citext::of_held(image),
+        _ => None,
+    }
+}
+
+/// A value that has this key; None if there is none.
+pub(crate) fn of_key(key: Bytes) -> Option<Datum> {
+    match *key.first()? {
+        extent::OF_NUMBERS => Extent::of_numbers(key),
+        vector::OF_VECTORS => vector::of_held(key),
+        OF_TEXTS => citext::of_held(key),
+        _ => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! GraphQL over HTTP: the tables of the database `postgres`, as the role sees them that asks.
+//!
+//! ```text
+//! serve (connections, pace, origin) ──▶ operation: request, document (lexer) ──▶ select, under the schema of the role ──▶ run
+//!     schema: catalog ──▶ model (naming) ──▶ build (table_types, describe)                                     │
+//!     run ──▶ load: one statement for each level (statement, cursor, scalar) ──▶ tell (answer) ──────────────◀─┘
+//!     socket (frames, messages): operations, and subscriptions ──▶ feed: a table that is followed ──▶ load, for what has changed
+//! ```
+//!
+//! What may be asked, and how it is answered, stands in `docs/doors.md`. A request is one session's work, and one transaction, whatever it
+//! selects; the schema follows the catalog.
+
+mod answer;
+mod build;
+mod catalog;
+mod cursor;
+mod describe;
+mod document;
+mod feed;
+mod frames;
+mod holdings;
+mod lexer;
+mod load;
+mod messages;
+mod model;
+mod naming;
+mod operation;
+mod origin;
+mod pace;
+mod refusal;
+mod request;
+mod run;
+mod scalar;
+mod schema;
+mod select;
+mod serve;
+mod socket;
+mod statement;
+mod table_types;
+mod tell;
+
+pub(crate) use holdings::GraphQl;
+pub(crate) use serve::serve;

@@ -1,0 +1,105 @@
+//! Why a request is not answered, and what its client is told of that.
+
+use expr::json::quoted;
+
+/// Where something stands in a document: line and column, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// It makes no sense, or asks for what is not there, or for too much.
+    #[error("{message}")]
+    Request { message: String, at: Option<Place> },
+    /// A statement has failed.
+    #[error("{} ({})", .0.message, .0.sqlstate)]
+    Sql(#[from] sql::Error),
+}
+
+impl From<expr::Error> for Refused {
+    fn from(error: expr::Error) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl Refused {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self::Request { message: message.into(), at: None }
+    }
+
+    pub(super) fn at(place: Place, message: impl Into<String>) -> Self {
+        Self::Request { message: message.into(), at: Some(place) }
+    }
+
+    /// The same, said to be about something.
+    pub(super) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Request { message, at } => Self::Request { message: format!("{what}: {message}"), at },
+            sql => sql,
+        }
+    }
+
+    /// The same, there, unless it is known where.
+    pub(super) fn or_at(self, place: Place) -> Self {
+        match self {
+            Self::Request { message, at: None } => Self::at(place, message),
+            placed => placed,
+        }
+    }
+
+    /// The answer that says so.
+    pub(super) fn answer(&self) -> String {
+        let data = match self {
+            Self::Request { .. } => "",
+            Self::Sql(_) => ",\"data\":null",
+        };
+        format!("{{\"errors\":{}{data}}}", self.errors())
+    }
+
+    /// What is wrong, as a list of errors.
+    pub(super) fn errors(&self) -> String {
+        let mut out = String::from("[{\"message\":");
+        match self {
+            Self::Request { message, at } => {
+                out.push_str(&quoted(message));
+                if let Some(Place { line, column }) = at {
+                    out.push_str(&format!(",\"locations\":[{{\"line\":{line},\"column\":{column}}}]"));
+                }
+                out.push_str(",\"extensions\":{\"code\":\"BAD_REQUEST\"}}]");
+            }
+            Self::Sql(error) => {
+                out.push_str(&quoted(&error.message));
+                out.push_str(&format!(",\"extensions\":{{\"code\":{}", quoted(error.sqlstate)));
+                let more = [("detail", &error.detail), ("hint", &error.hint)];
+                for (name, text) in more.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+                    out.push_str(&format!(",\"{name}\":{}", quoted(text)));
+                }
+                out.push_str("}}]");
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_json_that_says_why() {
+        let at = Refused::at(Place { line: 2, column: 3 }, "no \"x\"");
+        assert_eq!(
+            at.answer(),
+            r#"{"errors":[{"message":"no \"x\"","locations":[{"line":2,"column":3}],"extensions":{"code":"BAD_REQUEST"}}]}"#
+        );
+        let failed = Refused::from(sql::Error::new("42501", "permission denied").hint("Ask."));
+        assert_eq!(
+            failed.answer(),
+            r#"{"errors":[{"message":"permission denied","extensions":{"code":"42501","hint":"Ask."}}],"data":null}"#
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What a client sends: a document, the name of its operation, and the values of variables, as a JSON object.
+
+use std::borrow::Cow;
+
+use expr::datum::json::Json;
+use expr::numeric;
+
+use super::document::Value;
+use super::refusal::Refused;
+
+/// Values of variables nest no deeper.
+const NESTING_MAX: usize = 64;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) query: String,
+    pub(super) operation: Option<String>,
+    pub(super) variables: Vec<(String, Value<'static>)>,
+}
+
+impl Request {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
+        let text = std::str::from_utf8(body).map_err(|_| Refused::new("the request is not UTF-8"))?;
+        let json = expr::json::parse(text);
+        let json =
+            json.map_err(|error| Refused::new(format!("the request is no JSON: {}", error.message)))?;
+        Self::of(json)
+    }
+
+    /// A request that has been read as JSON.
+    pub(super) fn of(json: Json) -> Result<Self, Refused> {
+        let Json::Object(members) = json else {
+            return Err(Refused::new("the request is no JSON object; one request holds one operation"));
+        };
+        let mut request = Self { query: String::new(), operation: None, variables: Vec::new() };
+        for (name, value) in members {
+            match (&*name, value) {
+                ("query", Json::String(text)) => request.query = text.into_string(),
+                ("operationName", Json::String(text)) => request.operation = Some(text.into_string()),
+                ("variables", Json::Object(members)) => {
+                    let values = members.into_iter().map(|(name, value)| -> Result<_, Refused> {
+                        Ok((name.into_string(), value_of(value, 0)?))
+                    });
+                    request.variables = values.collect::<Result<_, Refused>>()?;
+                }
+                ("operationName" | "variables", Json::Null) => {}
+                ("query" | "operationName" | "variables", _) => {
+                    return Err(Refused::new(format!("{name} is of the wrong type")));
+                }
+                // What others call extensions.
+                _ => {}
+            }
+        }
+        if request.query.is_empty() {
+            return Err(Refused::new("the request has no query"));
+        }
+        Ok(request)
+    }
+}
+
+fn value_of(json: Json, depth: usize) -> Result<Value<'static>, Refused> {
+    if depth > NESTING_MAX {
+        return Err(Refused::new(format!("values of variables nest at most {NESTING_MAX} deep")));
+    }
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(value),
+        Json::String(text) => Value::Text(text.into_string()),
+        Json::Number(number) => {
+            let mut text = String::new();
+            numeric::write(&number, &mut text);
+            let text: Cow<'_, str> = Cow::Owned(text);
+            if text.contains('.') { Value::Float(text) } else { Value::Int(text) }
+        }
+        Json::Array(items) => {
+            let items = items.into_iter().map(|item| value_of(item, depth + 1));
+            Value::List(items.collect::<Result<_, _>>()?)
+        }
+        Json::Object(members) => {
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| -> Result<_, Refused> {
+                Ok((Cow::Owned(name.into_string()), value_of(value, depth + 1)?))
+            });
+            Value::Object(members.collect::<Result<_, Refused>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_an_object_with_a_query() {
+        let body = br#"{"query": "{a}", "operationName": null, "variables": {"x": [1, 1.5, "t", null, {"y": true}]}, "extensions": {}}"#;
+        let request = Request::read(body).unwrap();
+        let int = Value::Int(Cow::Borrowed("1"));
+        let float = Value::Float(Cow::Borrowed("1.5"));
+        let object = Value::Object(vec![(Cow::Borrowed("y"), Value::Bool(true))]);
+        let list = Value::List(vec![int, float, Value::Text("t".to_owned()), Value::Null, object]);
+        assert_eq!((request.query.as_str(), request.operation), ("{a}", None));
+        assert_eq!(request.variables, [("x".to_owned(), list)]);
+        for body in [
+            "",
+            "[]",
+            "{",
+            "{}",
+            r#"{"query": 1}"#,
+            r#"[{"query": "{a}"}]"#,
+            r#"{"query": "{a}", "variables": []}"#,
+        ] {
+            assert!(Request::read(body.as_bytes()).is_err(), "{body}");
+        }
+        let deep =
+            format!(r#"{{"query": "{{a}}", "variables": {{"x": {}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
+        assert!(Request::read(deep.as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::read(&bytes);
+        }
+    }
+}

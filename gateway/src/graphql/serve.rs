@@ -1,0 +1,365 @@
+//! The door on a port: connections of HTTP/1.1, and their requests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use env::trace::Parent;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request as HttpRequest, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tonic::metadata::MetadataMap;
+
+use super::holdings::GraphQl;
+use super::operation::{Asked, Asker};
+use super::origin;
+use super::pace::{Pace, Paced};
+use super::refusal::Refused;
+use super::socket::{self, Handshake};
+use crate::door::{Accepted, Caller, Share, Wire, stopping};
+
+/// Where requests go.
+const PATH: &str = "/graphql";
+
+/// The page that asks.
+const PAGE: &str = include_str!("page.html");
+
+/// What the page may do: ask this server, and nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// A longer request is refused.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// How long a request may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much of a request that is too long is thrown away, and for how long: a socket that is closed with unread input is reset, and
+/// what was sent last is lost with it.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 16 << 20;
+
+/// Headers of a request, and what is read of it at once.
+const HEADERS_MAX: usize = 64;
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How often a connection is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Serves one client until it or the gateway ends.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, graphql: &Arc<GraphQl>) {
+    let door = &graphql.door;
+    let patience = door.shared.patience();
+    let received = door.receive((stream, peer), |tls| &tls.http_1, Some(patience)).await;
+    let Some((Accepted { stream, channel }, counted)) = received else { return };
+    let is_near = peer.ip().to_canonical().is_loopback();
+    let (caller, pace) = (Caller::new(peer, channel), Pace::new());
+    let (watched, mut phase) = (caller.watched(), door.registry.phase());
+    let wire = Paced::new(Wire::new(stream, caller.clone(), counted), pace.clone());
+    let (serving, keeping) = (graphql.clone(), pace.clone());
+    // Where a connection waits that goes on as a socket.
+    let turned: Turned = Arc::default();
+    let (asking, turning) = (caller.clone(), turned.clone());
+    let service = service_fn(move |request| {
+        let turned = turning.clone();
+        let exchange = Exchange { graphql: serving.clone(), caller: asking.clone(), is_near, turned };
+        let pace = keeping.clone();
+        async move {
+            pace.begin();
+            // What it takes to answer is not kept by those who rest: a connection has room for all of this.
+            let (response, share) = Box::pin(exchange.respond(request)).await;
+            pace.answer(share);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.max_headers(HEADERS_MAX).max_buf_size(BUFFER_BYTES).preserve_header_case(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "connection lost");
+                    return;
+                }
+                break;
+            }
+            () = stopping(&mut phase), if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = env::clock::sleep(LOOK) => {
+                if pace.is_late() || watched.is_strange(patience) {
+                    tracing::debug!(%peer, "closing a connection: its client has taken too long");
+                    return;
+                }
+                watched.sweep().await;
+            }
+        }
+    }
+    let handshake = turned.lock().take();
+    if let Some(handshake) = handshake {
+        Box::pin(socket::serve(handshake, graphql, caller, is_near)).await;
+    }
+}
+
+type Turned = Arc<Mutex<Option<Handshake>>>;
+type Answer = Response<Full<Bytes>>;
+
+/// A request of a client.
+struct Exchange {
+    graphql: Arc<GraphQl>,
+    caller: Caller,
+    is_near: bool,
+    turned: Turned,
+}
+
+impl Exchange {
+    async fn respond(self, request: HttpRequest<Incoming>) -> (Answer, Share) {
+        if request.uri().path() != PATH {
+            return (plain(StatusCode::NOT_FOUND, "there is nothing but /graphql\n"), None);
+        }
+        match *request.method() {
+            Method::GET if socket::is_asked_for(request.headers()) => (self.turn(request), None),
+            Method::GET | Method::HEAD => (page(), None),
+            Method::POST => {
+                let started = env::clock::now();
+                let (response, share) = self.post(request).await;
+                let metrics = &self.graphql.door.metrics;
+                metrics.requests.increment(1);
+                metrics.request_seconds.record(started.elapsed().as_secs_f64());
+                (response, share)
+            }
+            _ => {
+                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET or POST\n");
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+                (response, None)
+            }
+        }
+    }
+
+    /// Lets a connection go on as a socket.
+    fn turn(&self, request: HttpRequest<Incoming>) -> Answer {
+        match Handshake::take(request) {
+            Ok((handshake, accepted)) => {
+                *self.turned.lock() = Some(handshake);
+                accepted
+            }
+            Err((status, why)) => {
+                let mut response = plain(status, why);
+                if status == StatusCode::UPGRADE_REQUIRED {
+                    let version = HeaderValue::from_static(socket::VERSION);
+                    response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, version);
+                }
+                response
+            }
+        }
+    }
+
+    async fn post(&self, request: HttpRequest<Incoming>) -> (Answer, Share) {
+        match self.carried_out(request).await {
+            Ok((text, share)) => (json(StatusCode::OK, text), share),
+            Err((status, refused)) => {
+                self.graphql.door.metrics.errors.increment(1);
+                tracing::debug!(%status, %refused, "answering an error");
+                (refusal(status, &refused), None)
+            }
+        }
+    }
+
+    async fn carried_out(
+        &self,
+        request: HttpRequest<Incoming>,
+    ) -> Result<(String, Share), (StatusCode, Refused)> {
+        let headers = request.headers();
+        check(headers, self.is_near).map_err(|(status, why)| (status, Refused::new(why)))?;
+        let parent = header_text(headers, "traceparent").and_then(Parent::parse);
+        let metadata = MetadataMap::from_headers(headers.clone());
+        let door = &self.graphql.door;
+        let guest = self.caller.guest(door, &self.graphql.scope, &metadata).await.map_err(told)?;
+        let (body, _share) = self.body(request).await?;
+        let asker = Asker { graphql: self.graphql.clone(), caller: self.caller.clone(), guest, parent };
+        asker.answer(Asked::Bytes(&body)).await.map_err(|refused| match refused {
+            Refused::Request { .. } => (StatusCode::BAD_REQUEST, refused),
+            Refused::Sql(error) => told(error),
+        })
+    }
+
+    /// What a request says, and its share of the room.
+    async fn body(&self, request: HttpRequest<Incoming>) -> Result<(Bytes, Share), (StatusCode, Refused)> {
+        let length = header_text(request.headers(), "content-length").and_then(|length| length.parse().ok());
+        let length: usize = length.unwrap_or(REQUEST_BYTES_MAX);
+        let mut body = request.into_body();
+        let mut is_too_long = length > REQUEST_BYTES_MAX;
+        let (mut bytes, mut share) = (BytesMut::new(), None);
+        if !is_too_long {
+            let taken = self.graphql.requests.share(length).await;
+            share = taken.map_err(|full| told(sql::Error::new("53200", full.to_string())))?;
+            let reading = read(&mut body, &mut bytes, REQUEST_BYTES_MAX);
+            is_too_long = match env::clock::timeout(PATIENCE, reading).await {
+                Ok(Ok(is_whole)) => !is_whole,
+                Ok(Err(error)) => return Err((StatusCode::BAD_REQUEST, Refused::new(error.to_string()))),
+                Err(_elapsed) => {
+                    return Err((
+                        StatusCode::REQUEST_TIMEOUT,
+                        Refused::new("the request was not sent in time"),
+                    ));
+                }
+            };
+        }
+        if is_too_long {
+            let discarding = discard(&mut body, LINGER_BYTES_MAX);
+            // Either way it is refused.
+            let _ = env::clock::timeout(LINGER, discarding).await;
+            let message = format!("a request has at most {REQUEST_BYTES_MAX} bytes");
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, Refused::new(message)));
+        }
+        Ok((bytes.freeze(), share))
+    }
+}
+
+/// Reads a body to its end; false: it has more bytes than this.
+async fn read(body: &mut Incoming, bytes: &mut BytesMut, bytes_max: usize) -> hyper::Result<bool> {
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len().saturating_add(data.len()) > bytes_max {
+            return Ok(false);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(true)
+}
+
+/// Reads what is left of a body, up to so many bytes, and throws it away.
+async fn discard(body: &mut Incoming, bytes_max: usize) {
+    let mut left = bytes_max;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// Refuses what no client of this door sends, and what a page of somebody else's may.
+fn check(headers: &HeaderMap, is_near: bool) -> Result<(), (StatusCode, &'static str)> {
+    let content = header_text(headers, "content-type").and_then(|content| content.split(';').next());
+    if !content.is_some_and(|content| content.trim().eq_ignore_ascii_case("application/json")) {
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "a request is application/json"));
+    }
+    if !origin::is_own(headers) {
+        return Err((StatusCode::FORBIDDEN, "pages of other servers may not ask"));
+    }
+    let is_unsaid = !headers.contains_key(header::AUTHORIZATION);
+    if is_unsaid && is_near && !origin::is_meant_for_this_machine(headers) {
+        return Err((StatusCode::FORBIDDEN, "who says nothing of itself asks for localhost, or an address"));
+    }
+    Ok(())
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// An error of SQL, and the status that says it.
+fn told(error: sql::Error) -> (StatusCode, Refused) {
+    let status = match error.sqlstate {
+        state if state.starts_with("28") => StatusCode::UNAUTHORIZED,
+        "53400" => StatusCode::TOO_MANY_REQUESTS,
+        "53300" | "57P01" | "57P03" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    (status, Refused::Sql(error))
+}
+
+fn refusal(status: StatusCode, refused: &Refused) -> Answer {
+    let mut response = json(status, refused.answer());
+    let headers = response.headers_mut();
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"nunatak\", charset=\"UTF-8\""),
+            );
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}
+
+fn json(status: StatusCode, text: String) -> Answer {
+    response(status, "application/json; charset=utf-8", Bytes::from(text))
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    response(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+}
+
+fn page() -> Answer {
+    let mut response =
+        response(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()));
+    let policy = HeaderValue::from_static(PAGE_POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn response(status: StatusCode, content: &'static str, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(list: &[(&str, &str)], is_near: bool) -> Result<(), StatusCode> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.insert(name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        check(&headers, is_near).map_err(|(status, _)| status)
+    }
+
+    #[test]
+    fn no_page_of_others_asks() {
+        let json = ("content-type", "application/json; charset=utf-8");
+        let (here, there) = (("host", "localhost:1"), ("host", "evil.example"));
+        assert_eq!(checked(&[json, here], true), Ok(()));
+        assert_eq!(
+            checked(&[here, ("content-type", "text/plain")], true),
+            Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        );
+        assert_eq!(checked(&[here], true), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        assert_eq!(
+            checked(&[json, here, ("origin", "http://evil.example")], true),
+            Err(StatusCode::FORBIDDEN)
+        );
+        assert_eq!(checked(&[json, there], true), Err(StatusCode::FORBIDDEN));
+        assert_eq!(checked(&[json, there, ("authorization", "Basic YTpi")], true), Ok(()));
+        assert_eq!(checked(&[json, there], false), Ok(()));
+    }
+
+    #[test]
+    fn the_page_needs_nothing_of_others() {
+        assert!(!PAGE.contains("http://") && !PAGE.contains("https://") && !PAGE.contains(" src="));
+    }
+}

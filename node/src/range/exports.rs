@@ -1,0 +1,103 @@
+//! Files of backups: how many a node writes at a time, and how fast.
+//!
+//! Whoever wants one waits for a turn. Each file that was written is paid for by the time that its bytes may take: the next begins no
+//! sooner. So a backup takes no more of a node's disk, and of its network, than is said here, however many ranges it leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backup::{Place, Places};
+use env::clock::{self, Instant};
+use env::disk::Disk;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::refusal::Refusal;
+
+/// So many files are read for, and written, at a time.
+const UNDER_WAY_MAX: usize = 2;
+
+/// So many bytes of files a node writes in a second.
+const BYTES_PER_SECOND: u64 = 32 << 20;
+
+/// Lets files of backups be written.
+pub(crate) struct Exports {
+    disk: Arc<dyn Disk>,
+    /// Where they may lie.
+    allowed: Places,
+    /// The place that was written to last.
+    last: Mutex<Option<Place>>,
+    turns: Arc<Semaphore>,
+    /// When what was written is paid for.
+    paid: Mutex<Option<Instant>>,
+}
+
+impl Exports {
+    /// To places that are allowed, directories of a disk among them.
+    pub(crate) fn new(disk: Arc<dyn Disk>, allowed: Places) -> Self {
+        let turns = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+        Self { disk, allowed, last: Mutex::new(None), turns, paid: Mutex::new(None) }
+    }
+
+    /// The place that a URL names, if files may be written there.
+    pub(crate) fn place(&self, url: &str) -> backup::Result<Place> {
+        let mut last = self.last.lock();
+        if let Some(place) = last.as_ref().filter(|place| place.url() == url) {
+            return Ok(place.clone());
+        }
+        let place = self.allowed.place(self.disk.clone(), url)?;
+        *last = Some(place.clone());
+        Ok(place)
+    }
+
+    /// Waits for a turn, which ends when it is dropped: by whoever writes the file, be it that nobody waits for that any more. So a
+    /// place that does not answer takes no more threads than there are turns.
+    pub(crate) async fn turn(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = async {
+            let turn = self.turns.clone().acquire_owned().await;
+            let paid = *self.paid.lock();
+            if let Some(paid) = paid {
+                clock::sleep_until(paid).await;
+            }
+            turn
+        };
+        let busy = || Refusal::Unavailable("the node writes other files of backups now".to_owned());
+        let turn = match deadline {
+            None => turn.await,
+            Some(deadline) => {
+                let patience = deadline.saturating_duration_since(clock::now());
+                clock::timeout(patience, turn).await.map_err(|_| busy())?
+            }
+        };
+        turn.map_err(|_| busy())
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn pay(&self, bytes: u64) {
+        let takes = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_SECOND);
+        let now = clock::now();
+        let mut paid = self.paid.lock();
+        *paid = Some(paid.map_or(now, |paid| paid.max(now)) + takes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use env::disk::MemoryDisk;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_written_no_faster_than_is_said() {
+        let exports = Exports::new(Arc::new(MemoryDisk::new()), Places::default());
+        let began = clock::now();
+        for _ in 0..8 {
+            let _turn = exports.turn(None).await.unwrap();
+            exports.pay(BYTES_PER_SECOND / 4);
+        }
+        assert!(clock::now() - began >= Duration::from_millis(1_700));
+        let _both = (exports.turn(None).await.unwrap(), exports.turn(None).await.unwrap());
+        let refused = exports.turn(Some(clock::now() + Duration::from_secs(1))).await;
+        assert!(matches!(refused, Err(Refusal::Unavailable(_))));
+    }
+}

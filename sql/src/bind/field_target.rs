@@ -1,0 +1,124 @@
+//! `INSERT INTO t (c.f, c.g) VALUES …`: what is given to fields of one column is given to the column, as a row.
+
+use std::borrow::Cow;
+
+use super::Binder;
+use super::modify::{check_count, is_bare};
+use crate::catalog::TableDescriptor;
+use crate::error::{Error, Result};
+use crate::parse::ast::{self, AssignmentTarget, ExprKind, Query, QueryBody};
+
+/// What a column is given.
+struct Given {
+    column: AssignmentTarget,
+    values: Values,
+}
+
+/// Where the value of a column stands in the rows.
+enum Values {
+    /// There.
+    Whole(usize),
+    /// That of each of its fields; NULL where there is none.
+    Fields(Vec<Option<usize>>),
+}
+
+impl Binder<'_> {
+    /// The same INSERT with columns as targets, and no fields of any.
+    pub(super) fn whole_targets<'i>(
+        &self,
+        table: &TableDescriptor,
+        insert: &'i ast::Insert,
+    ) -> Result<Cow<'i, ast::Insert>> {
+        let targets = insert.columns.as_deref().unwrap_or_default();
+        let Some(first) = targets.iter().find(|target| target.field.is_some()) else {
+            return Ok(Cow::Borrowed(insert));
+        };
+        let query = insert.source.as_ref().filter(|query| is_bare(query));
+        let Some((query, QueryBody::Values(rows))) = query.map(|query| (query, &query.body)) else {
+            return Err(
+                Error::unsupported("an INSERT of a query into fields of a column").at(first.column.at)
+            );
+        };
+        let given = self.given(table, targets)?;
+        let width = rows.first().map_or(0, Vec::len);
+        let mut whole = Vec::with_capacity(rows.len());
+        for row in rows {
+            let at = || row.get(targets.len()).or(row.last()).map_or(0, |cell| cell.at);
+            if row.len() != width {
+                let at = row.first().map_or(0, |cell| cell.at);
+                return Err(Error::new("42601", "VALUES lists must all be the same length").at(at));
+            }
+            check_count(row.len(), targets.len(), Some(targets), at)?;
+            whole.push(given.iter().map(|given| given.cell(row)).collect::<Result<Vec<_>>>()?);
+        }
+        let columns = given.into_iter().map(|given| given.column).collect();
+        let source = Query { body: QueryBody::Values(whole), ..query.clone() };
+        Ok(Cow::Owned(ast::Insert { columns: Some(columns), source: Some(source), ..insert.clone() }))
+    }
+
+    fn given(&self, table: &TableDescriptor, targets: &[AssignmentTarget]) -> Result<Vec<Given>> {
+        let mut given: Vec<Given> = Vec::with_capacity(targets.len());
+        for (place, target) in targets.iter().enumerate() {
+            let Some(field) = &target.field else {
+                given.push(Given { column: target.clone(), values: Values::Whole(place) });
+                continue;
+            };
+            let at = target.column.at;
+            let is_given = |given: &Given| {
+                matches!(given.values, Values::Whole(_)) && given.column.column.value == target.column.value
+            };
+            if given.iter().any(is_given) {
+                let message = format!("column \"{}\" specified more than once", target.column.value);
+                return Err(Error::new("42701", message).at(at));
+            }
+            if !target.subscripts.is_empty() {
+                return Err(Error::unsupported("an INSERT of a part of a field").at(at));
+            }
+            let column = self.place(table, &target.column)?;
+            let column =
+                table.columns.get(column).ok_or_else(|| Error::internal("a target that is no column"))?;
+            let field = self.field_target(column, field, at)?;
+            let width = self.shape_of(column.ty).map_or(0, |attributes| attributes.len());
+            let is_own = |given: &Given| {
+                matches!(given.values, Values::Fields(_)) && given.column.column.value == target.column.value
+            };
+            if !given.iter().any(is_own) {
+                let column = AssignmentTarget { field: None, ..target.clone() };
+                given.push(Given { column, values: Values::Fields(vec![None; width]) });
+            }
+            let own = given.iter_mut().find(|given| is_own(given));
+            if let Some(Given { values: Values::Fields(fields), .. }) = own
+                && let Some(slot) = fields.get_mut(field)
+            {
+                *slot = Some(place);
+            }
+        }
+        Ok(given)
+    }
+}
+
+impl Given {
+    /// The column's value of a row.
+    fn cell(&self, row: &[ast::Expr]) -> Result<ast::Expr> {
+        let at = self.column.column.at;
+        let stands = |place: usize| {
+            row.get(place).cloned().ok_or_else(|| Error::internal("a row without a value for each target"))
+        };
+        let fields = match &self.values {
+            Values::Whole(place) => return stands(*place),
+            Values::Fields(fields) => fields,
+        };
+        let mut items = Vec::with_capacity(fields.len());
+        for field in fields {
+            let item = match field {
+                Some(place) => stands(*place)?,
+                None => ast::Expr { kind: ExprKind::Null, at },
+            };
+            if matches!(item.kind, ExprKind::Default) {
+                return Err(Error::new("0A000", "cannot set a subfield to DEFAULT").at(at));
+            }
+            items.push(item);
+        }
+        Ok(ast::Expr { kind: ExprKind::Row(items), at })
+    }
+}

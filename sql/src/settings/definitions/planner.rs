@@ -1,0 +1,213 @@
+//! Settings by which PostgreSQL's planner chooses among its own plans, and of what its plans are run with. Plans are others
+//! here, so that nothing depends on them: they are kept and shown.
+
+use super::{Definition, Kind, user};
+
+const COST: Kind = Kind::Real { min: 0.0, max: f64::MAX };
+const COST_OR_NEVER: Kind = Kind::Real { min: -1.0, max: f64::MAX };
+const WORKERS: Kind = Kind::Integer { min: 0, max: 1024 };
+
+pub(super) const DEFINITIONS: &[Definition] = &[
+    user(
+        "constraint_exclusion",
+        "partition",
+        Kind::Enum(&["partition", "on", "off"]),
+        "Enables the planner to use constraints to optimize queries.",
+    ),
+    user(
+        "cpu_index_tuple_cost",
+        "0.005",
+        COST,
+        "Sets the planner's estimate of the cost of processing each index entry during an index scan.",
+    ),
+    user(
+        "cpu_operator_cost",
+        "0.0025",
+        COST,
+        "Sets the planner's estimate of the cost of processing each operator or function call.",
+    ),
+    user(
+        "cpu_tuple_cost",
+        "0.01",
+        COST,
+        "Sets the planner's estimate of the cost of processing each tuple (row).",
+    ),
+    user(
+        "cursor_tuple_fraction",
+        "0.1",
+        Kind::Real { min: 0.0, max: 1.0 },
+        "Sets the planner's estimate of the fraction of a cursor's rows that will be retrieved.",
+    ),
+    user(
+        "default_statistics_target",
+        "100",
+        Kind::Integer { min: 1, max: 10000 },
+        "Sets the default statistics target.",
+    ),
+    user("enable_async_append", "on", Kind::Bool, "Enables the planner's use of async append plans."),
+    user("enable_bitmapscan", "on", Kind::Bool, "Enables the planner's use of bitmap-scan plans."),
+    user("enable_gathermerge", "on", Kind::Bool, "Enables the planner's use of gather merge plans."),
+    user("enable_hashagg", "on", Kind::Bool, "Enables the planner's use of hashed aggregation plans."),
+    user("enable_hashjoin", "on", Kind::Bool, "Enables the planner's use of hash join plans."),
+    user("enable_incremental_sort", "on", Kind::Bool, "Enables the planner's use of incremental sort steps."),
+    user("enable_indexonlyscan", "on", Kind::Bool, "Enables the planner's use of index-only-scan plans."),
+    user("enable_indexscan", "on", Kind::Bool, "Enables the planner's use of index-scan plans."),
+    user("enable_material", "on", Kind::Bool, "Enables the planner's use of materialization."),
+    user("enable_memoize", "on", Kind::Bool, "Enables the planner's use of memoization."),
+    user("enable_mergejoin", "on", Kind::Bool, "Enables the planner's use of merge join plans."),
+    user("enable_nestloop", "on", Kind::Bool, "Enables the planner's use of nested-loop join plans."),
+    user("enable_parallel_append", "on", Kind::Bool, "Enables the planner's use of parallel append plans."),
+    user("enable_parallel_hash", "on", Kind::Bool, "Enables the planner's use of parallel hash plans."),
+    user(
+        "enable_partition_pruning",
+        "on",
+        Kind::Bool,
+        "Enables plan-time and execution-time partition pruning.",
+    ),
+    user(
+        "enable_partitionwise_aggregate",
+        "off",
+        Kind::Bool,
+        "Enables partitionwise aggregation and grouping.",
+    ),
+    user("enable_partitionwise_join", "off", Kind::Bool, "Enables partitionwise join."),
+    user("enable_seqscan", "on", Kind::Bool, "Enables the planner's use of sequential-scan plans."),
+    user("enable_sort", "on", Kind::Bool, "Enables the planner's use of explicit sort steps."),
+    user("enable_tidscan", "on", Kind::Bool, "Enables the planner's use of TID scan plans."),
+    user(
+        "force_parallel_mode",
+        "off",
+        Kind::Enum(&["off", "on", "regress"]),
+        "Forces use of parallel query facilities.",
+    ),
+    user(
+        "from_collapse_limit",
+        "8",
+        Kind::Integer { min: 1, max: i32::MAX as i64 },
+        "Sets the FROM-list size beyond which subqueries are not collapsed.",
+    ),
+    user("geqo", "on", Kind::Bool, "Enables genetic query optimization."),
+    user(
+        "geqo_effort",
+        "5",
+        Kind::Integer { min: 1, max: 10 },
+        "GEQO: effort is used to set the default for other GEQO parameters.",
+    ),
+    user(
+        "geqo_generations",
+        "0",
+        Kind::Integer { min: 0, max: i32::MAX as i64 },
+        "GEQO: number of iterations of the algorithm.",
+    ),
+    user(
+        "geqo_pool_size",
+        "0",
+        Kind::Integer { min: 0, max: i32::MAX as i64 },
+        "GEQO: number of individuals in the population.",
+    ),
+    user("geqo_seed", "0", Kind::Real { min: 0.0, max: 1.0 }, "GEQO: seed for random path selection."),
+    user(
+        "geqo_selection_bias",
+        "2",
+        Kind::Real { min: 1.5, max: 2.0 },
+        "GEQO: selective pressure within the population.",
+    ),
+    user(
+        "geqo_threshold",
+        "12",
+        Kind::Integer { min: 2, max: i32::MAX as i64 },
+        "Sets the threshold of FROM items beyond which GEQO is used.",
+    ),
+    user(
+        "hash_mem_multiplier",
+        "2",
+        Kind::Real { min: 1.0, max: 1000.0 },
+        "Multiple of work_mem to use for hash tables.",
+    ),
+    user("jit", "on", Kind::Bool, "Allow JIT compilation."),
+    user("jit_above_cost", "100000", COST_OR_NEVER, "Perform JIT compilation if query is more expensive."),
+    user(
+        "jit_inline_above_cost",
+        "500000",
+        COST_OR_NEVER,
+        "Perform JIT inlining if query is more expensive.",
+    ),
+    user(
+        "jit_optimize_above_cost",
+        "500000",
+        COST_OR_NEVER,
+        "Optimize JIT-compiled functions if query is more expensive.",
+    ),
+    user(
+        "join_collapse_limit",
+        "8",
+        Kind::Integer { min: 1, max: i32::MAX as i64 },
+        "Sets the FROM-list size beyond which JOIN constructs are not flattened.",
+    ),
+    user(
+        "maintenance_work_mem",
+        "64MB",
+        Kind::Kilobytes { min: 1024 },
+        "Sets the maximum memory to be used for maintenance operations.",
+    ),
+    user(
+        "max_parallel_maintenance_workers",
+        "2",
+        WORKERS,
+        "Sets the maximum number of parallel processes per maintenance operation.",
+    ),
+    user(
+        "max_parallel_workers",
+        "8",
+        WORKERS,
+        "Sets the maximum number of parallel workers that can be active at one time.",
+    ),
+    user(
+        "max_parallel_workers_per_gather",
+        "2",
+        WORKERS,
+        "Sets the maximum number of parallel processes per executor node.",
+    ),
+    user(
+        "parallel_leader_participation",
+        "on",
+        Kind::Bool,
+        "Controls whether Gather and Gather Merge also run subplans.",
+    ),
+    user(
+        "parallel_setup_cost",
+        "1000",
+        COST,
+        "Sets the planner's estimate of the cost of starting up worker processes for parallel query.",
+    ),
+    user(
+        "parallel_tuple_cost",
+        "0.1",
+        COST,
+        "Sets the planner's estimate of the cost of passing each tuple (row) from worker to leader backend.",
+    ),
+    user(
+        "plan_cache_mode",
+        "auto",
+        Kind::Enum(&["auto", "force_generic_plan", "force_custom_plan"]),
+        "Controls the planner's selection of custom or generic plan.",
+    ),
+    user(
+        "random_page_cost",
+        "4",
+        COST,
+        "Sets the planner's estimate of the cost of a nonsequentially fetched disk page.",
+    ),
+    user(
+        "recursive_worktable_factor",
+        "10",
+        Kind::Real { min: 0.001, max: 1e6 },
+        "Sets the planner's estimate of the average size of a recursive query's working table.",
+    ),
+    user(
+        "seq_page_cost",
+        "1",
+        COST,
+        "Sets the planner's estimate of the cost of a sequentially fetched disk page.",
+    ),
+];

@@ -1,0 +1,24 @@
+-- @seq:N in SQL: what a table of documents was after its N-th change.
+set dialect = driftql;
+CREATE TABLE IF NOT EXISTS t (pk=id);
+CREATE TABLE IF NOT EXISTS t (pk=id);
+INSERT INTO t {"id": "a", "n": 1};
+INSERT INTO t {"id": "b", "n": 2};
+PATCH t KEY "a" SET {"n": 10};
+SOFT DELETE FROM t KEY "b";
+SELECT * FROM t FOR SYSTEM_TIME AS OF @SEQ:2;
+SELECT * FROM t FOR SYSTEM_TIME AS OF '@seq:3' WHERE n = 10;
+CREATE TABLE wrong (pk=document);
+set dialect = sql;
+select * from t for system_time as of '@seq:3' order by id;
+select * from t for system_time as of '@seq:3' order by id;
+select * from t for system_time as of '@seq:4' as back order by id;
+select now.id, old.document -> 'n' as n from t now left join t for system_time as of '@SEQ:2' old using (id) order by id;
+select count(*) from t for system_time as of '@seq:0';
+select id from t for system_time as of '@seq:99' where not deleted;
+select * from t for system_time as of '@seq:-1';
+select * from t for system_time as of '@seq:x';
+select * from t for system_time as of '@now';
+create table plain (a int primary key);
+select * from plain for system_time as of '@seq:1';
+select * from t as of system time '@seq:1';

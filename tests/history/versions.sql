@@ -1,0 +1,58 @@
+-- Versions of rows: FOR SYSTEM_TIME of several moments.
+create table t (id int primary key, a text not null);
+insert into t values (1, 'one'), (2, 'two');
+select set_config('h.a', clock_timestamp()::text, false) is not null as kept, pg_sleep(0.02);
+update t set a = 'uno' where id = 1;
+insert into t values (3, 'short');
+select set_config('h.b', clock_timestamp()::text, false) is not null as kept, pg_sleep(0.02);
+delete from t where id in (2, 3);
+select pg_sleep(0.02);
+insert into t values (2, 'zwei');
+select pg_sleep(0.02);
+select set_config('h.c', clock_timestamp()::text, false) is not null as kept, pg_sleep(0.02);
+select * from t for system_time all order by id, system_time_start;
+select id, a, system_time_end = 'infinity' as is_current, system_time_start < system_time_end as lived, system_txn > 0 as known
+  from t for system_time all order by id, system_time_start;
+select id, a, system_time_start = lag(system_time_end) over (partition by id order by system_time_start) as follows
+  from t for system_time all order by id, system_time_start;
+select id, a from t for system_time between current_setting('h.a') and current_setting('h.b') order by id, system_time_start;
+select id, a from t for system_time from current_setting('h.b') to current_setting('h.c') v order by id, v.system_time_start;
+select id, a from t for system_time contained in (current_setting('h.a'), current_setting('h.c')) order by id;
+select a from t for system_time all where id = 1 order by system_time_start desc;
+select a from t for system_time all where id in (1, 1, 3) and system_time_end < 'infinity' order by a;
+select count(*), count(distinct id), max(a) from t for system_time all;
+select v.a from t for system_time all v join t on t.id = v.id and t.a = v.a order by 1;
+select x.a, y.a from t for system_time all x left join t for system_time all y
+  on x.id = y.id and y.system_time_start = x.system_time_end order by 1;
+select a from t for system_time as of (select 1);
+select count(distinct system_txn) as transactions from t for system_time all;
+prepare life(int) as select a from t for system_time all where id = $1 order by system_time_start;
+execute life(2);
+alter table t add column n int default 7;
+update t set n = 8 where id = 1;
+select id, a, n, system_time_end = 'infinity' as is_current from t for system_time all where id = 1 order by system_time_start;
+truncate t;
+insert into t values (1, 'again', 1);
+select a, system_time_end = 'infinity' as is_current from t for system_time all where id = 1 order by system_time_start;
+select count(*) from t for system_time between current_setting('h.c') and now();
+create table heap (a text);
+insert into heap values ('x'), ('y');
+update heap set a = 'z' where a = 'x';
+select a, system_time_end = 'infinity' as is_current from heap for system_time all order by 1;
+create table plain (system_time_end int);
+insert into plain values (5);
+select system_time_end, system_time_start < 'infinity' as known from plain for system_time all;
+explain (costs off) select a from t for system_time all where id = 1;
+select system_time_start from t;
+select a from t for system_time all group by id;
+select x.a from t for system_time all x, t for system_time all y where system_txn = 1;
+select * from t for system_time all for update;
+select * from t for system_time all tablesample system (10);
+create view v as select * from t;
+select * from v for system_time all;
+create table grown (id int primary key, v text);
+insert into grown values (1, 'x');
+select pg_history_size('grown') < 100 as little;
+update grown set v = repeat('y', 2000);
+update grown set v = 'z';
+select pg_history_size('grown') > 1000 as more, pg_history_size('v') as of_a_view, pg_history_size(424242) as unknown;

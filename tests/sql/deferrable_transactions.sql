@@ -1,0 +1,42 @@
+-- DEFERRABLE is kept and shown, and may be said before the first query alone.
+show transaction_deferrable;
+begin transaction isolation level serializable read only deferrable;
+show transaction_deferrable;
+select current_setting('transaction_deferrable');
+set transaction not deferrable;
+show transaction_deferrable;
+commit;
+show transaction_deferrable;
+begin;
+set transaction deferrable;
+show transaction_deferrable;
+savepoint s;
+set transaction not deferrable;
+rollback;
+begin;
+select 1;
+set transaction deferrable;
+rollback;
+begin;
+set transaction_deferrable = on;
+show transaction_deferrable;
+rollback;
+set session characteristics as transaction deferrable;
+show default_transaction_deferrable;
+show transaction_deferrable;
+begin;
+show transaction_deferrable;
+commit and chain;
+show transaction_deferrable;
+rollback;
+reset default_transaction_deferrable;
+show transaction_deferrable;
+-- Drivers turn compiling off while they look at types.
+begin;
+select current_setting('jit') as was, set_config('jit', 'off', false) as is_now;
+show jit;
+rollback;
+show jit;
+-- Clients ask whether transactions can be prepared.
+show max_prepared_transactions;
+select setting from pg_settings where name = 'max_prepared_transactions';

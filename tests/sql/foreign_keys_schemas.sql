@@ -1,0 +1,20 @@
+-- A table that is referenced by its name alone is the first along the search path, not the one that is being made.
+create schema other;
+create table t (id int primary key);
+create table other.t (id int primary key, up int, foreign key (up) references t (id));
+select conrelid::regclass, confrelid::regclass from pg_constraint where contype = 'f' and conrelid = 'other.t'::regclass;
+insert into other.t values (1, 1);
+insert into t values (7);
+insert into other.t values (1, 7);
+alter table other.t add foreign key (id) references other.t;
+alter table other.t add constraint outwards foreign key (id) references t not valid;
+select conname, confrelid::regclass from pg_constraint where contype = 'f' and conrelid = 'other.t'::regclass order by conname;
+create table other.single (id int primary key, up int references single);
+create table other.single (id int primary key, up int references other.single);
+set search_path = other, public;
+create table pair (id int primary key, up int references pair);
+create table public.pair (id int primary key, up int references pair);
+select conrelid::regclass, confrelid::regclass from pg_constraint where contype = 'f' and conrelid::regclass::text like '%pair' order by 1;
+create temporary table t (id int primary key, up int references t);
+insert into t values (1, 1);
+insert into t values (2, 3);

@@ -1,0 +1,37 @@
+-- What a zone is called once it is set.
+set time zone 2;
+show time zone;
+set time zone -1.5;
+show timezone;
+select '2020-01-01 00:00+00'::timestamptz, current_setting('timezone');
+set timezone to '-7.25';
+select '2020-01-01 00:00+00'::timestamptz, current_setting('timezone');
+set timezone to '<-07:15>+07:15';
+select '2020-01-01 00:00+00'::timestamptz, current_setting('timezone');
+select '2020-01-01 00:00+00'::timestamptz at time zone '<+05:45>-05:45';
+set timezone to '0';
+show timezone;
+set timezone to 'utc';
+show timezone;
+set timezone to 'america/new_york';
+show timezone;
+set timezone to 'utc-3';
+show timezone;
+select set_config('timezone', '-3.5', false), '2020-01-01 00:00+00'::timestamptz;
+begin;
+set local timezone to 'europe/zurich';
+show timezone;
+savepoint s;
+set timezone to 5.75;
+show timezone;
+rollback to s;
+show timezone;
+rollback;
+show timezone;
+select '2020-01-01 00:00+00'::timestamptz;
+reset timezone;
+-- Domains over arrays are no arrays of domains.
+create domain whole_row as int[];
+select pg_typeof('{1,2}'::whole_row), format_type('whole_row'::regtype, -1), 'whole_row'::regtype;
+select '{a}'::whole_row;
+drop domain whole_row;
