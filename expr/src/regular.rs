@@ -1,12 +1,21 @@
-//! Regular expressions: PostgreSQL's advanced ones rewritten for the regex crate, which matches in linear time and so has no
-//! back references and no lookaround. Expressions with those are read into a tree ([`read`]), become steps ([`program`]), and are
-//! matched one way after the other ([`walk`]). Where alternatives of unlike length match, the first wins and not the longest.
+//! Regular expressions: PostgreSQL's advanced ones, which prefer the longest match of the whole, and then that of each part from
+//! the left.
+//!
+//! An expression is read into a tree ([`read`]). The regex crate, which matches in linear time and prefers the first way that
+//! matches, gets it in its own spelling ([`spell`]): it tells whether and where there is a match, and where its preferences are as good
+//! as PostgreSQL's all of it. Of other expressions it tells the beginning; where the match ends is found by following all ways at once
+//! ([`reach`]), and the places of groups by dividing it ([`piece`], [`dissect`]). With lookaround and back references, which
+//! the crate has not, each beginning is tried.
 
+mod class;
 mod code;
+mod dissect;
 mod found;
+mod piece;
 mod program;
+mod reach;
 mod read;
-mod walk;
+mod spell;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,24 +24,31 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
-use program::Program;
-use walk::Walk;
+use dissect::{Dissection, Span};
+use piece::Piece;
+use program::{Maker, Program};
+use reach::Reach;
+use read::Tree;
 
 pub(crate) use found::{Found, Groups};
 
 /// A compiled expression.
 #[derive(Debug)]
 pub(crate) enum Regular {
-    /// In linear time.
+    /// The crate finds what PostgreSQL does.
     Linear(Regex),
-    /// One way after the other.
-    Walked(Box<WalkedProgram>),
+    /// A match is divided by us.
+    Divided(Box<Divided>),
 }
 
-/// An expression with back references or lookaround.
+/// An expression whose matches are divided.
 #[derive(Debug)]
-pub(crate) struct WalkedProgram {
+pub(crate) struct Divided {
+    /// Tells where a match may begin; `None`: anywhere.
+    linear: Option<Regex>,
     program: Program,
+    root: Piece,
+    groups: usize,
     flags: Flags,
 }
 
@@ -44,7 +60,10 @@ impl Regular {
     pub(crate) fn is_match(&self, text: &str) -> Result<bool> {
         match self {
             Self::Linear(regex) => Ok(regex.is_match(text)),
-            Self::Walked(_) => Ok(self.groups(text, 0)?.is_some()),
+            Self::Divided(divided) => match &divided.linear {
+                Some(regex) => Ok(regex.is_match(text)),
+                None => Ok(divided.find(text, 0)?.is_some()),
+            },
         }
     }
 
@@ -58,11 +77,57 @@ impl Regular {
                 let span = |group: Option<regex::Match<'_>>| group.map(|group| (group.start(), group.end()));
                 Groups::new(text, captures.iter().map(span).collect())
             }),
-            Self::Walked(walked) => {
-                let spans = Walk::new(&walked.program, walked.flags, text).find(from)?;
-                spans.map(|spans| Groups::new(text, spans))
-            }
+            Self::Divided(divided) => divided.find(text, from)?.map(|spans| Groups::new(text, spans)),
         })
+    }
+}
+
+impl Divided {
+    fn find(&self, text: &str, from: usize) -> Result<Option<Vec<Span>>> {
+        let reach = Reach::new(&self.program, self.flags, text);
+        let mut dissection = Dissection { reach, spans: Vec::new() };
+        let mut begin = from;
+        loop {
+            if let Some(regex) = &self.linear {
+                let Some(found) = regex.find_at(text, begin) else { return Ok(None) };
+                begin = found.start();
+            }
+            if self.matches_at(&mut dissection, begin)? {
+                return Ok(Some(dissection.spans));
+            }
+            match dissection.reach.after(begin) {
+                Some(after) => begin = after,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether there is a match that begins at a place. The ends that it may have are tried as the expression prefers them: only back
+    /// references let one fail.
+    fn matches_at(&self, dissection: &mut Dissection<'_, '_>, begin: usize) -> Result<bool> {
+        let few = self.root.traits.few;
+        let (mut least, mut stop) = (begin, dissection.reach.text.len());
+        loop {
+            let end = match few {
+                true => dissection.reach.shortest(self.root.from, begin, least, stop)?,
+                false => dissection.reach.longest(self.root.from, begin, stop)?,
+            };
+            let Some(end) = end else { return Ok(false) };
+            dissection.spans.clear();
+            dissection.spans.resize(self.groups + 1, None);
+            if dissection.divide(&self.root, begin, end)? {
+                if let Some(whole) = dissection.spans.first_mut() {
+                    *whole = Some((begin, end));
+                }
+                return Ok(true);
+            }
+            let next = if few { dissection.reach.after(end) } else { dissection.reach.before(end) };
+            match next {
+                Some(next) if few => least = next,
+                Some(next) if next >= begin => stop = next,
+                _ => return Ok(false),
+            }
+        }
     }
 }
 
@@ -89,18 +154,24 @@ impl Flags {
     /// From the letters that functions take.
     pub(crate) fn parse(letters: &str) -> Result<Self> {
         let mut flags = Flags::default();
+        flags.add(letters)?;
+        Ok(flags)
+    }
+
+    /// What letters say, which outweighs what was said before.
+    fn add(&mut self, letters: &str) -> Result<()> {
         for letter in letters.chars() {
             match letter {
-                'i' => flags.fold = true,
-                'c' => flags.fold = false,
-                'n' | 'm' => (flags.anchors, flags.stops) = (true, true),
-                'p' => (flags.anchors, flags.stops) = (false, true),
-                'w' => (flags.anchors, flags.stops) = (true, false),
-                's' => (flags.anchors, flags.stops) = (false, false),
-                'x' => flags.extended = true,
-                't' => flags.extended = false,
-                'g' => flags.global = true,
-                'q' => flags.literal = true,
+                'i' => self.fold = true,
+                'c' => self.fold = false,
+                'n' | 'm' => (self.anchors, self.stops) = (true, true),
+                'p' => (self.anchors, self.stops) = (false, true),
+                'w' => (self.anchors, self.stops) = (true, false),
+                's' => (self.anchors, self.stops) = (false, false),
+                'x' => self.extended = true,
+                't' => self.extended = false,
+                'g' => self.global = true,
+                'q' => self.literal = true,
                 'e' | 'b' => {}
                 other => {
                     return Err(Error::new(
@@ -110,12 +181,16 @@ impl Flags {
                 }
             }
         }
-        Ok(flags)
+        Ok(())
     }
 }
 
 /// Compiled expressions that a thread keeps.
 const CACHED_MAX: usize = 64;
+
+/// How large the regex crate may make an expression, and how deep what we spell for it nests.
+const LINEAR_BYTES_MAX: usize = 4 << 20;
+const NESTED_MAX: u32 = 1_000;
 
 thread_local! {
     static CACHE: RefCell<HashMap<(String, Flags), Arc<Regular>>> = RefCell::new(HashMap::new());
@@ -128,22 +203,7 @@ pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regular>> {
         if let Some(regex) = cache.get(&key) {
             return Ok(regex.clone());
         }
-        let (rewritten, flags) = rewrite(pattern, flags)?;
-        let built = RegexBuilder::new(&rewritten)
-            .case_insensitive(flags.fold)
-            .multi_line(flags.anchors)
-            .dot_matches_new_line(!flags.stops)
-            .ignore_whitespace(flags.extended)
-            .size_limit(4 << 20)
-            .build();
-        let regular = match built {
-            Ok(regex) => Regular::Linear(regex),
-            Err(error) if looks_around_or_back(&error) => {
-                let program = Program::of(read::read(&rewritten, flags)?)?;
-                Regular::Walked(Box::new(WalkedProgram { program, flags }))
-            }
-            Err(error) => return Err(refused(pattern, &error)),
-        };
+        let regular = build(pattern, flags)?;
         if cache.len() >= CACHED_MAX {
             cache.clear();
         }
@@ -153,154 +213,35 @@ pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regular>> {
     })
 }
 
-/// Whether an expression was refused for what takes more than linear time.
-fn looks_around_or_back(error: &regex::Error) -> bool {
-    let message = error.to_string();
-    message.contains("look-around") || message.contains("backreferences")
+fn build(pattern: &str, mut flags: Flags) -> Result<Regular> {
+    let tree = read::read(pattern, &mut flags)?;
+    let linear = if tree.looks { None } else { Some(linear(&tree, flags)?) };
+    let alike = spell::finds_alike(&tree.root);
+    let linear = match linear {
+        Some(regex) if alike => return Ok(Regular::Linear(regex)),
+        linear => linear,
+    };
+    let Tree { root, classes, groups, .. } = tree;
+    let mut maker = Maker::new(classes, &root);
+    let root = piece::divide(&root, &mut maker)?;
+    let program = maker.finish();
+    Ok(Regular::Divided(Box::new(Divided { linear, program, root, groups, flags })))
 }
 
-fn refused(pattern: &str, error: &regex::Error) -> Error {
-    let message = error.to_string();
-    if matches!(error, regex::Error::CompiledTooBig(_)) {
-        return Error::new("2201B", "invalid regular expression: regular expression is too complex");
-    }
-    let last = message.lines().last().unwrap_or_default();
-    let reason = last.strip_prefix("error: ").unwrap_or(last).to_owned();
-    let reason =
-        match pattern.matches('(').count() != pattern.matches(')').count() && reason.contains("group") {
-            true => "parentheses () not balanced".to_owned(),
-            false if reason.contains("character class") => "brackets [] not balanced".to_owned(),
-            false if reason.contains("repetition") => "quantifier operand invalid".to_owned(),
-            false => reason,
-        };
-    Error::new("2201B", format!("invalid regular expression: {reason}"))
-}
-
-/// PostgreSQL's escapes and embedded options in the crate's spelling.
-fn rewrite(pattern: &str, mut flags: Flags) -> Result<(String, Flags)> {
-    let mut pattern = pattern;
-    if let Some(literal) = pattern.strip_prefix("***=") {
-        return Ok((regex::escape(literal), flags));
-    }
-    if flags.literal {
-        return Ok((regex::escape(pattern), flags));
-    }
-    pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
-    if let Some((letters, rest)) = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'))
-        && !letters.is_empty()
-        && letters.bytes().all(|byte| byte.is_ascii_lowercase())
-    {
-        let embedded = Flags::parse(letters)?;
-        flags.fold |= embedded.fold;
-        flags.anchors |= embedded.anchors;
-        flags.stops |= embedded.stops;
-        flags.extended |= embedded.extended;
-        pattern = rest;
-    }
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut in_brackets = false;
-    let mut groups = 0;
-    let mut characters = pattern.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '\\' => {
-                let escaped = characters.next().ok_or_else(wrong_escape)?;
-                match escaped {
-                    'x' => code::push(code::digits(&mut characters, 16, 1..=255)?, &mut out)?,
-                    'u' => code::push(code::digits(&mut characters, 16, 4..=4)?, &mut out)?,
-                    'U' => code::push(code::digits(&mut characters, 16, 8..=8)?, &mut out)?,
-                    '0'..='9' => match code::back_reference(escaped, &mut characters, groups) {
-                        Some(_) if in_brackets => return Err(wrong_escape()),
-                        Some(number) => {
-                            out.push('\\');
-                            out.push_str(&number);
-                        }
-                        None => code::push(code::octal(escaped, &mut characters)?, &mut out)?,
-                    },
-                    escaped => push_escape(escaped, in_brackets, &mut out),
-                }
-            }
-            '(' if !in_brackets => {
-                groups += usize::from(characters.peek() != Some(&'?'));
-                out.push(c);
-            }
-            '[' if in_brackets => match characters.peek() {
-                Some(':') => {
-                    // A class by name, up to its `:]`.
-                    out.push('[');
-                    while let Some(c) = characters.next() {
-                        out.push(c);
-                        if c == ':' && characters.peek() == Some(&']') {
-                            out.extend(characters.next());
-                            break;
-                        }
-                    }
-                }
-                _ => out.push_str("\\["),
-            },
-            '[' => {
-                in_brackets = true;
-                out.push('[');
-                out.extend(characters.next_if_eq(&'^'));
-                // A bracket right at the front is meant literally.
-                if characters.next_if_eq(&']').is_some() {
-                    out.push_str("\\]");
-                }
-            }
-            ']' if in_brackets => {
-                in_brackets = false;
-                out.push(']');
-            }
-            '&' | '~' if in_brackets => {
-                out.push('\\');
-                out.push(c);
-            }
-            '-' if in_brackets && characters.peek() == Some(&'-') => out.push_str("\\-"),
-            '{' if !in_brackets && !characters.peek().is_some_and(char::is_ascii_digit) => {
-                out.push_str("\\{")
-            }
-            c => out.push(c),
-        }
-    }
-    Ok((out, flags))
+/// The expression as the regex crate has it.
+fn linear(tree: &Tree, flags: Flags) -> Result<Regex> {
+    RegexBuilder::new(&spell::spell(tree)?)
+        .case_insensitive(flags.fold)
+        .multi_line(flags.anchors)
+        .dot_matches_new_line(!flags.stops)
+        .nest_limit(NESTED_MAX)
+        .size_limit(LINEAR_BYTES_MAX)
+        .build()
+        .map_err(|_| invalid("regular expression is too complex"))
 }
 
 fn wrong_escape() -> Error {
     invalid("invalid escape \\ sequence")
-}
-
-fn push_escape(escaped: char, in_brackets: bool, out: &mut String) {
-    let class = match escaped {
-        'd' => "0-9",
-        'w' => "0-9A-Za-z_",
-        's' => " \\t\\n\\r\\f\\v",
-        _ => "",
-    };
-    match escaped {
-        'd' | 'w' | 's' if in_brackets => out.push_str(class),
-        'd' | 'w' | 's' => {
-            out.push('[');
-            out.push_str(class);
-            out.push(']');
-        }
-        'D' => out.push_str("[^0-9]"),
-        'W' => out.push_str("[^0-9A-Za-z_]"),
-        'S' => out.push_str("[^ \\t\\n\\r\\f\\v]"),
-        'y' => out.push_str("\\b"),
-        'Y' => out.push_str("\\B"),
-        'm' => out.push_str("\\b{start}"),
-        'M' => out.push_str("\\b{end}"),
-        'Z' => out.push_str("\\z"),
-        'e' => out.push_str("\\x1b"),
-        'b' => out.push_str("\\x08"),
-        'B' => out.push_str("\\\\"),
-        c if c.is_ascii_alphanumeric() => {
-            out.push('\\');
-            out.push(c);
-        }
-        c if c.is_ascii() => out.push_str(&regex::escape(&c.to_string())),
-        c => out.push(c),
-    }
 }
 
 /// The expression of `like_regex` in a jsonpath, with the letters of its flags.

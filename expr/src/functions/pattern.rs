@@ -37,42 +37,34 @@ pub(super) fn substring_similar(args: &[Datum]) -> Result<Datum> {
     substring_matching(value, &Datum::from(expression))
 }
 
-/// `A#"B#"C` asks for the shortest A, and B is what is wanted.
+/// `A#"B#"C` asks for the shortest A, and B is what is wanted: each is a part that is there once, and prefers few or many.
 fn similar(pattern: &str, escape: Option<char>) -> Result<String> {
-    let separators = {
-        let mut characters = pattern.chars();
-        let mut count = 0;
-        while let Some(c) = characters.next() {
-            count += usize::from(Some(c) == escape && characters.next() == Some('"'));
-        }
-        count
-    };
-    if separators > 2 {
-        let message = "SQL regular expression may not contain more than two escape-double-quote separators";
-        return Err(Error::new("2200C", message));
-    }
     let mut expression = String::from("^(?:");
-    let (mut in_brackets, mut after_escape, mut seen) = (false, false, 0);
+    let (mut in_brackets, mut after_escape, mut separators) = (false, false, 0);
     for c in pattern.chars() {
-        // Before the first separator whatever repeats takes as little as it can.
-        let lazy = if seen == 0 && separators > 0 { "?" } else { "" };
         if after_escape {
-            match c {
-                '"' => {
-                    seen += 1;
-                    expression.push_str(if seen == 1 { ")(" } else { ")(?:" });
+            after_escape = false;
+            match (c, separators) {
+                ('"', 0) if !in_brackets => expression.push_str("){1,1}?("),
+                ('"', 1) if !in_brackets => expression.push_str("){1,1}(?:"),
+                ('"', _) if !in_brackets => {
+                    let message =
+                        "SQL regular expression may not contain more than two escape-double-quote separators";
+                    return Err(Error::new("2200C", message));
                 }
-                c => {
-                    if !c.is_ascii_alphanumeric() {
-                        expression.push('\\');
-                    }
+                (c, _) => {
+                    expression.push('\\');
                     expression.push(c);
+                    continue;
                 }
             }
-            after_escape = false;
+            separators += 1;
         } else if Some(c) == escape {
             after_escape = true;
         } else if in_brackets {
+            if c == '\\' {
+                expression.push('\\');
+            }
             expression.push(c);
             in_brackets = c != ']';
         } else {
@@ -81,19 +73,12 @@ fn similar(pattern: &str, escape: Option<char>) -> Result<String> {
                     expression.push('[');
                     in_brackets = true;
                 }
-                '%' => {
-                    expression.push_str(".*");
-                    expression.push_str(lazy);
-                }
+                '%' => expression.push_str(".*"),
                 '_' => expression.push('.'),
                 '(' => expression.push_str("(?:"),
                 '\\' | '.' | '^' | '$' => {
                     expression.push('\\');
                     expression.push(c);
-                }
-                '*' | '+' | '?' | '}' => {
-                    expression.push(c);
-                    expression.push_str(lazy);
                 }
                 c => expression.push(c),
             }

@@ -1,13 +1,12 @@
-//! Regular expressions with back references or lookaround, as a tree. What is read is already in the regex crate's spelling; that
-//! crate is asked what a bracket expression matches.
+//! A regular expression as a tree: PostgreSQL's advanced ones, with their options, comments and escapes.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use regex::{Regex, RegexBuilder};
-
+use super::class::{self, Class};
+use super::code::{self, Edge, Escaped};
 use super::{Flags, invalid};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How deep groups nest.
 const DEPTH_MAX: usize = 100;
@@ -40,70 +39,132 @@ pub(super) enum Node {
         least: u32,
         /// `None`: any number.
         most: Option<u32>,
-        lazy: bool,
+        /// Whether many are preferred to few; `None`: it is as its part prefers.
+        many: Option<bool>,
     },
-}
-
-/// A place between characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
-    /// `^`
-    Start,
-    /// `$`
-    End,
-    /// `\A`
-    TextStart,
-    /// `\z`
-    TextEnd,
-    /// `\b`
-    Word,
-    /// `\B`
-    NoWord,
-    /// `\b{start}`
-    WordStart,
-    /// `\b{end}`
-    WordEnd,
 }
 
 /// An expression.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) root: Node,
-    pub(super) classes: Vec<Regex>,
+    pub(super) classes: Vec<Class>,
     /// How many numbered groups there are.
     pub(super) groups: usize,
+    /// Whether it looks around, or refers back.
+    pub(super) looks: bool,
 }
 
 struct Reader<'p> {
     rest: Peekable<Chars<'p>>,
     flags: Flags,
-    classes: Vec<Regex>,
+    classes: Vec<Class>,
     groups: usize,
     /// The numbers of those that are not closed yet.
     open: Vec<usize>,
     /// Within lookaround, whose groups have no numbers.
-    looks: usize,
+    inside: usize,
+    looks: bool,
     depth: usize,
 }
 
-/// Reads an expression.
+/// Reads an expression; what it says of its own flags is added to them.
 ///
 /// # Errors
 /// 2201B
-pub(super) fn read(pattern: &str, flags: Flags) -> Result<Tree> {
+pub(super) fn read(pattern: &str, flags: &mut Flags) -> Result<Tree> {
+    let pattern = match pattern.strip_prefix("***") {
+        Some(rest) => match rest.split_at_checked(1) {
+            Some(("=", literal)) => return Ok(literally(literal)),
+            Some((":", advanced)) => advanced,
+            _ => return Err(wrong_operand()),
+        },
+        None if flags.literal => return Ok(literally(pattern)),
+        None => pattern,
+    };
+    let pattern = options(pattern, flags)?;
+    if flags.literal {
+        return Ok(literally(pattern));
+    }
     let rest = pattern.chars().peekable();
+    let (classes, open) = (Vec::new(), Vec::new());
     let mut reader =
-        Reader { rest, flags, classes: Vec::new(), groups: 0, open: Vec::new(), looks: 0, depth: 0 };
+        Reader { rest, flags: *flags, classes, groups: 0, open, inside: 0, looks: false, depth: 0 };
     let root = reader.alternatives()?;
     match reader.rest.next() {
-        None => Ok(Tree { root, classes: reader.classes, groups: reader.groups }),
-        Some(_) => Err(invalid("parentheses () not balanced")),
+        None => {
+            let Reader { classes, groups, looks, .. } = reader;
+            Ok(Tree { root, classes, groups, looks })
+        }
+        Some(_) => Err(unbalanced()),
     }
+}
+
+fn literally(text: &str) -> Tree {
+    let root = Node::Sequence(text.chars().map(Node::Character).collect());
+    Tree { root, classes: Vec::new(), groups: 0, looks: false }
+}
+
+/// Reads `(?letters)`; what follows is left.
+fn options<'p>(pattern: &'p str, flags: &mut Flags) -> Result<&'p str> {
+    let Some(inside) = pattern.strip_prefix("(?") else { return Ok(pattern) };
+    let letters = inside.bytes().take_while(u8::is_ascii_alphabetic).count();
+    if letters == 0 {
+        return Ok(pattern);
+    }
+    let wrong = || invalid("invalid embedded option");
+    let (letters, rest) = inside.split_at_checked(letters).ok_or_else(wrong)?;
+    let rest = rest.strip_prefix(')').ok_or_else(wrong)?;
+    // What is no option here is one of functions alone.
+    if letters.contains('g') {
+        return Err(wrong());
+    }
+    flags.add(letters).map_err(|_| wrong())?;
+    Ok(rest)
+}
+
+fn wrong_operand() -> Error {
+    invalid("quantifier operand invalid")
+}
+
+fn wrong_count() -> Error {
+    invalid("invalid repetition count(s)")
+}
+
+fn unbalanced() -> Error {
+    invalid("parentheses () not balanced")
 }
 
 impl Reader<'_> {
     fn accept(&mut self, wanted: char) -> bool {
         self.rest.next_if_eq(&wanted).is_some()
+    }
+
+    /// Whether this stands here. It is read then.
+    fn accept_all(&mut self, wanted: &str) -> bool {
+        let mut ahead = self.rest.clone();
+        let stands = wanted.chars().all(|c| ahead.next() == Some(c));
+        if stands {
+            self.rest = ahead;
+        }
+        stands
+    }
+
+    /// Passes over comments, and over blanks where they mean nothing.
+    fn skip(&mut self) {
+        loop {
+            if self.accept_all("(?#") {
+                while self.rest.next().is_some_and(|c| c != ')') {}
+                continue;
+            }
+            match self.rest.peek() {
+                Some(c) if self.flags.extended && c.is_whitespace() => {
+                    self.rest.next();
+                }
+                Some('#') if self.flags.extended => while self.rest.next_if(|c| *c != '\n').is_some() {},
+                _ => return,
+            }
+        }
     }
 
     /// What stands up to a closing parenthesis, or the end.
@@ -125,20 +186,17 @@ impl Reader<'_> {
 
     fn sequence(&mut self) -> Result<Node> {
         let mut items = Vec::new();
-        while let Some(next) = self.rest.peek().copied() {
-            match next {
-                '|' | ')' => break,
-                c if self.flags.extended && c.is_whitespace() => {
-                    self.rest.next();
-                }
-                '#' if self.flags.extended => while self.rest.next_if(|c| *c != '\n').is_some() {},
-                _ => {
+        loop {
+            self.skip();
+            match self.rest.peek() {
+                None | Some('|' | ')') => return Ok(Node::Sequence(items)),
+                Some(_) => {
                     let item = self.item()?;
+                    self.skip();
                     items.push(self.repeated(item)?);
                 }
             }
         }
-        Ok(Node::Sequence(items))
     }
 
     fn item(&mut self) -> Result<Node> {
@@ -146,18 +204,29 @@ impl Reader<'_> {
             Some('.') => Node::Any,
             Some('^') => Node::Edge(Edge::Start),
             Some('$') => Node::Edge(Edge::End),
-            Some('[') => self.class()?,
+            Some('[') if self.accept_all("[:<:]]") => Node::Edge(Edge::WordStart),
+            Some('[') if self.accept_all("[:>:]]") => Node::Edge(Edge::WordEnd),
+            Some('[') => {
+                let class = class::read(&mut self.rest, self.flags, self.groups)?;
+                self.class(class)
+            }
             Some('(') => self.group()?,
             Some('\\') => self.escape()?,
-            Some('*' | '+' | '?' | '{') | None => return Err(invalid("quantifier operand invalid")),
+            Some('*' | '+' | '?') | None => return Err(wrong_operand()),
+            Some('{') if self.begins_bounds() => return Err(wrong_operand()),
             Some(c) => Node::Character(c),
         })
+    }
+
+    fn class(&mut self, class: Class) -> Node {
+        self.classes.push(class);
+        Node::Class(self.classes.len() - 1)
     }
 
     /// What follows `(`.
     fn group(&mut self) -> Result<Node> {
         let mut look = None;
-        let mut has_number = self.looks == 0;
+        let mut has_number = self.inside == 0;
         if self.accept('?') {
             has_number = false;
             let behind = self.accept('<');
@@ -165,7 +234,7 @@ impl Reader<'_> {
                 Some(':') if !behind => {}
                 Some('=') => look = Some((behind, false)),
                 Some('!') => look = Some((behind, true)),
-                _ => return Err(invalid("quantifier operand invalid")),
+                _ => return Err(wrong_operand()),
             }
         }
         let number = has_number.then(|| {
@@ -173,156 +242,112 @@ impl Reader<'_> {
             self.groups
         });
         self.open.extend(number);
-        self.looks += usize::from(look.is_some());
+        self.inside += usize::from(look.is_some());
         let node = Box::new(self.alternatives()?);
-        self.looks -= usize::from(look.is_some());
+        self.inside -= usize::from(look.is_some());
         if number.is_some() {
             self.open.pop();
         }
         if !self.accept(')') {
-            return Err(invalid("parentheses () not balanced"));
+            return Err(unbalanced());
         }
         Ok(match look {
-            Some((behind, negated)) => Node::Look { node, behind, negated },
+            Some((behind, negated)) => {
+                self.looks = true;
+                Node::Look { node, behind, negated }
+            }
             None => Node::Group(node, number),
         })
     }
 
-    /// What follows `[`, whose brackets within are escaped, but for those of named classes.
-    fn class(&mut self) -> Result<Node> {
-        let mut text = String::from("[");
-        let mut is_first = true;
-        loop {
-            let c = self.rest.next().ok_or_else(|| invalid("brackets [] not balanced"))?;
-            text.push(c);
-            match c {
-                '\\' => text.extend(self.rest.next()),
-                '[' => {
-                    for c in self.rest.by_ref() {
-                        text.push(c);
-                        if c == ']' {
-                            break;
-                        }
-                    }
-                }
-                ']' if !is_first => break,
-                _ => {}
-            }
-            is_first = is_first && c == '^';
-        }
-        let class = RegexBuilder::new(&format!("^(?:{text})$"))
-            .case_insensitive(self.flags.fold)
-            .dot_matches_new_line(true)
-            .build()
-            .map_err(|_| invalid("invalid character range"))?;
-        self.classes.push(class);
-        Ok(Node::Class(self.classes.len() - 1))
-    }
-
     /// What follows a backslash.
     fn escape(&mut self) -> Result<Node> {
-        let wrong = || invalid("invalid escape \\ sequence");
-        let c = self.rest.next().ok_or_else(wrong)?;
-        Ok(match c {
-            '1'..='9' => {
-                let mut number = c.to_digit(10).unwrap_or(0) as usize;
-                // A second digit counts if there are so many groups.
-                if let Some(digit) = self.rest.peek().and_then(|c| c.to_digit(10))
-                    && number * 10 + digit as usize <= self.groups
-                {
-                    self.rest.next();
-                    number = number * 10 + digit as usize;
-                }
-                if number > self.groups || self.open.contains(&number) || self.looks > 0 {
-                    return Err(invalid("invalid backreference number"));
-                }
-                Node::Back(number)
+        Ok(match code::escape(&mut self.rest)? {
+            Escaped::Character(c) => Node::Character(c),
+            Escaped::Edge(edge) => Node::Edge(edge),
+            Escaped::Class { letter, negated } => {
+                let class = Class { negated, ..Class::of_escape(letter) };
+                self.class(class)
             }
-            'A' => Node::Edge(Edge::TextStart),
-            'z' => Node::Edge(Edge::TextEnd),
-            'B' => Node::Edge(Edge::NoWord),
-            'b' if self.accept('{') => {
-                let mut name = String::new();
-                while let Some(c) = self.rest.next_if(|c| *c != '}') {
-                    name.push(c);
+            Escaped::Digit(digit) => match code::back_reference(digit, &mut self.rest, self.groups) {
+                Some(number) => {
+                    if number > self.groups || self.open.contains(&number) || self.inside > 0 {
+                        return Err(invalid("invalid backreference number"));
+                    }
+                    self.looks = true;
+                    Node::Back(number)
                 }
-                self.rest.next();
-                Node::Edge(if name == "start" { Edge::WordStart } else { Edge::WordEnd })
-            }
-            'b' => Node::Edge(Edge::Word),
-            'n' => Node::Character('\n'),
-            't' => Node::Character('\t'),
-            'r' => Node::Character('\r'),
-            'f' => Node::Character('\u{c}'),
-            'v' => Node::Character('\u{b}'),
-            'a' => Node::Character('\u{7}'),
-            'x' => Node::Character(self.code(2).ok_or_else(wrong)?),
-            'u' => Node::Character(self.code(4).ok_or_else(wrong)?),
-            'U' => Node::Character(self.code(8).ok_or_else(wrong)?),
-            c if c.is_ascii_alphanumeric() => return Err(wrong()),
-            c => Node::Character(c),
+                None => Node::Character(code::character(code::octal(digit, &mut self.rest)?)?),
+            },
         })
     }
 
-    fn code(&mut self, digits: usize) -> Option<char> {
-        let mut code = 0;
-        for _ in 0..digits {
-            code = code * 16 + self.rest.next().and_then(|c| c.to_digit(16))?;
-        }
-        char::from_u32(code)
+    /// Whether a `{` that was read begins `{m,n}`: a digit follows, where blanks mean nothing behind them.
+    fn begins_bounds(&mut self) -> bool {
+        let mut ahead = self.rest.clone();
+        while self.flags.extended && ahead.next_if(|c| c.is_whitespace()).is_some() {}
+        ahead.peek().is_some_and(char::is_ascii_digit)
     }
 
     /// An item with the quantifier behind it.
     fn repeated(&mut self, item: Node) -> Result<Node> {
-        let is_quantified = matches!(self.rest.peek(), Some('*' | '+' | '?' | '{'));
-        if is_quantified && matches!(item, Node::Look { .. } | Node::Edge(_)) {
-            return Err(invalid("quantifier operand invalid"));
-        }
-        let (least, most) = match self.rest.peek() {
-            Some('*') => (0, None),
-            Some('+') => (1, None),
-            Some('?') => (0, Some(1)),
-            Some('{') => {
-                self.rest.next();
-                let bounds = self.bounds()?;
-                return self.quantified(item, bounds);
-            }
+        let bounds = match self.rest.peek() {
+            Some('*') => Some((0, None)),
+            Some('+') => Some((1, None)),
+            Some('?') => Some((0, Some(1))),
+            Some('{') => None,
             _ => return Ok(item),
         };
+        let before = self.rest.clone();
         self.rest.next();
-        self.quantified(item, (least, most))
-    }
-
-    fn quantified(&mut self, item: Node, (least, most): (u32, Option<u32>)) -> Result<Node> {
-        let lazy = self.accept('?');
-        if matches!(self.rest.peek(), Some('*' | '+' | '?')) {
-            return Err(invalid("quantifier operand invalid"));
+        if bounds.is_none() && !self.begins_bounds() {
+            // A brace like any other character.
+            self.rest = before;
+            return Ok(item);
         }
-        Ok(Node::Repeat { node: Box::new(item), least, most, lazy })
-    }
-
-    /// What follows `{`.
-    fn bounds(&mut self) -> Result<(u32, Option<u32>)> {
-        let wrong = || invalid("invalid repetition count(s)");
-        let least = self.count().ok_or_else(wrong)?;
-        let most = match self.accept(',') {
-            false => Some(least),
-            true if self.rest.peek() == Some(&'}') => None,
-            true => Some(self.count().ok_or_else(wrong)?),
+        if matches!(item, Node::Look { .. } | Node::Edge(_)) {
+            return Err(wrong_operand());
+        }
+        let (least, most, exactly) = match bounds {
+            Some((least, most)) => (least, most, false),
+            None => self.bounds()?,
         };
-        let fits = least <= REPEATS_MAX && most.is_none_or(|most| most <= REPEATS_MAX && least <= most);
-        match self.accept('}') && fits {
-            true => Ok((least, most)),
-            false => Err(wrong()),
+        let few = self.accept('?');
+        Ok(Node::Repeat { node: Box::new(item), least, most, many: (!exactly).then_some(!few) })
+    }
+
+    /// What follows `{`; and whether it is a single number.
+    fn bounds(&mut self) -> Result<(u32, Option<u32>, bool)> {
+        let least = self.count()?;
+        let mut mark = self.mark()?;
+        let exactly = mark == '}';
+        let mut most = Some(least);
+        if mark == ',' {
+            most = if self.begins_bounds() { Some(self.count()?) } else { None };
+            mark = self.mark()?;
+        }
+        match mark == '}' && most.is_none_or(|most| least <= most) {
+            true => Ok((least, most, exactly)),
+            false => Err(wrong_count()),
         }
     }
 
-    fn count(&mut self) -> Option<u32> {
-        let mut count = None;
-        while let Some(digit) = self.rest.peek().and_then(|c| c.to_digit(10)) {
-            self.rest.next();
-            count = Some(count.unwrap_or(0_u32).saturating_mul(10).saturating_add(digit));
+    /// The next character within braces.
+    fn mark(&mut self) -> Result<char> {
+        while self.flags.extended && self.rest.next_if(|c| c.is_whitespace()).is_some() {}
+        self.rest.next().ok_or_else(|| invalid("braces {} not balanced"))
+    }
+
+    fn count(&mut self) -> Result<u32> {
+        let mut count = 0_u32;
+        let mut digit = self.mark()?;
+        loop {
+            count = count.saturating_mul(10).saturating_add(digit.to_digit(10).ok_or_else(wrong_count)?);
+            match self.rest.next_if(char::is_ascii_digit) {
+                Some(next) => digit = next,
+                None if count > REPEATS_MAX => return Err(wrong_count()),
+                None => return Ok(count),
+            }
         }
-        count
     }
 }
