@@ -106,6 +106,10 @@ impl Series {
     ) -> Result<Self> {
         let items = |items: Arc<[Datum]>, numbered| Self::of(Source::Items { items, next: 0, numbered });
         let empty = || items(Arc::from([]), false);
+        let made_at_once = |made: Vec<Datum>| {
+            let bytes = made.iter().map(Datum::size_bytes).sum();
+            Self { bytes, ..items(made.into(), false) }
+        };
         let rows = |rows: Vec<Row>| {
             let bytes = rows.iter().flatten().map(Datum::size_bytes).sum::<usize>();
             let bytes = bytes.saturating_add(rows.len().saturating_mul(size_of::<Row>()));
@@ -119,11 +123,8 @@ impl Series {
             };
         }
         match function.body {
-            Body::Rows(made) => {
-                let made = made(args)?;
-                let bytes = made.iter().map(Datum::size_bytes).sum();
-                return Ok(Self { bytes, ..items(made.into(), false) });
-            }
+            Body::Rows(made) => return Ok(made_at_once(made(args)?)),
+            Body::SessionRows(made) => return Ok(made_at_once(made(args, session)?)),
             Body::Table(table) => return rows(table(args, shape, session)?),
             Body::Catalog => {
                 let Datum::Array(records) = session.catalog.call(function.name, args)? else {

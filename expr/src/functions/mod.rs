@@ -14,6 +14,7 @@ mod float;
 mod identifier;
 mod integer;
 mod json_make;
+mod json_moment;
 mod json_path;
 mod json_text;
 mod jsonb;
@@ -186,6 +187,8 @@ pub enum Body {
     Set,
     /// Returns rows, made at once.
     Rows(fn(&[Datum]) -> Result<Vec<Datum>>),
+    /// The same, of values and the session.
+    SessionRows(fn(&[Datum], &SessionContext) -> Result<Vec<Datum>>),
     /// Returns rows of several columns, of the shape that the call says, made at once.
     Table(fn(&[Datum], &Shape, &SessionContext) -> Result<Vec<Row>>),
     /// Of the rows of a window.
@@ -203,7 +206,7 @@ impl fmt::Debug for Body {
             | Body::Typed(_) => "computed",
             Body::Catalog => "catalog",
             Body::Aggregate(_) | Body::OrderedSet(_) => "aggregate",
-            Body::Set | Body::Rows(_) | Body::Table(_) => "set",
+            Body::Set | Body::Rows(_) | Body::SessionRows(_) | Body::Table(_) => "set",
             Body::Window(_) => "window",
         })
     }

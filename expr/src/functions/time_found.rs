@@ -95,6 +95,17 @@ impl Found {
         Ok(digits.map_or(instant, |digits| calendar::round_micros(instant, digits)))
     }
 
+    /// Days since 2000-01-01, microseconds since midnight, and seconds east of Greenwich, if a zone was read.
+    pub(super) fn parts(&self, source: &str) -> Result<(i64, i64, Option<i64>)> {
+        let (days, time) = self.checked(source)?;
+        Ok((days, time, self.zone_offset(source)?))
+    }
+
+    /// To so many digits seconds are rounded.
+    pub(super) fn digits(&self) -> i32 {
+        self.fraction_digits.and_then(|digits| i32::try_from(digits).ok()).unwrap_or(6)
+    }
+
     /// Days, and microseconds since midnight.
     fn checked(&self, source: &str) -> Result<(i64, i64)> {
         let time = self.time()?;

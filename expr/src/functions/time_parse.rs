@@ -24,22 +24,26 @@ const TRY_TIGHT: &str = "If your source string is not fixed-width, try using the
 
 pub(super) fn to_date(source: &Datum, template: &Datum) -> Result<Datum> {
     let source = text(source)?;
-    read(source, text(template)?)?.date(source).map(Datum::Date)
+    read(source, text(template)?, false)?.date(source).map(Datum::Date)
 }
 
 pub(super) fn to_timestamp(args: &[Datum], session: &SessionContext) -> Result<Datum> {
     let [source, template] = exactly(args)?;
     let source = text(source)?;
-    read(source, text(template)?)?.instant(source, &session.time_zone).map(Datum::Timestamptz)
+    read(source, text(template)?, false)?.instant(source, &session.time_zone).map(Datum::Timestamptz)
 }
 
-fn read(source: &str, template: &str) -> Result<Found> {
+/// Reads a text by a template. `strictly`, as SQL/JSON wants it: what stands between fields has to be the same, and both end together.
+pub(super) fn read(source: &str, template: &str, strictly: bool) -> Result<Found> {
     work::spend(source.len().saturating_add(template.len()))?;
     let mut nodes = nodes(template).peekable();
-    let mut reader = Reader { source, at: 0, is_exact: false, extra: 0, found: Found::default() };
+    let mut reader = Reader { source, at: 0, is_exact: strictly, extra: 0, found: Found::default() };
     let mut is_first = true;
     while let Some(node) = nodes.next() {
         if reader.rest().is_empty() {
+            if strictly {
+                return Err(Error::new("22007", "input string is too short for datetime format"));
+            }
             break;
         }
         let skips = match node {
@@ -50,10 +54,15 @@ fn read(source: &str, template: &str) -> Result<Found> {
             reader.skip_blanks();
         }
         match node {
+            Node::Character { character, role } if strictly => reader.same_character(character, role)?,
             Node::Character { role, .. } => reader.character(role),
             Node::Pattern(pattern) => reader.field(&pattern, nodes.peek())?,
         }
         is_first = false;
+    }
+    if strictly && blanks_before(reader.rest()) < reader.rest().len() {
+        let message = "trailing characters remain in input string after datetime format";
+        return Err(Error::new("22007", message));
     }
     Ok(reader.found)
 }
@@ -107,6 +116,17 @@ impl<'s> Reader<'s> {
                 false => self.extra = self.extra.saturating_sub(1),
             }
         }
+    }
+
+    /// Takes a character of the template, which has to be there.
+    fn same_character(&mut self, wanted: char, role: Role) -> Result<()> {
+        let next = self.source.get(self.at..).and_then(|rest| rest.chars().next());
+        if next != Some(wanted) {
+            let kind = if role == Role::Text { "character" } else { "separator" };
+            return Err(Error::new("22007", format!("unmatched format {kind} \"{wanted}\"")));
+        }
+        self.skip(wanted.len_utf8());
+        Ok(())
     }
 
     /// Takes a field; `next` is what follows it in the template.

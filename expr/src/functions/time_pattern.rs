@@ -83,6 +83,14 @@ pub(super) enum Convention {
     IsoWeek,
 }
 
+/// A part of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimePart {
+    Date,
+    Clock,
+    Zone,
+}
+
 impl Field {
     /// Whether it is digits that it reads: where such a field follows, a number before it ends at its width.
     pub(super) fn is_number(self) -> bool {
@@ -104,6 +112,24 @@ impl Field {
                 | ZoneHour
                 | ZoneName
         )
+    }
+
+    /// The part of a time that it is of, if it shows or reads any.
+    pub(super) fn part(self) -> Option<TimePart> {
+        match self {
+            Self::Exact => None,
+            Self::Meridiem { .. }
+            | Self::Fraction(_)
+            | Self::Hour24
+            | Self::Hour12
+            | Self::Minute
+            | Self::Millis
+            | Self::Second
+            | Self::SecondOfDay
+            | Self::Micros => Some(TimePart::Clock),
+            Self::Offset | Self::ZoneName | Self::ZoneHour | Self::ZoneMinute => Some(TimePart::Zone),
+            _ => Some(TimePart::Date),
+        }
     }
 
     /// The calendar that it belongs to, if it does not belong to both.
@@ -286,6 +312,11 @@ impl<'t> Iterator for Nodes<'t> {
 }
 
 impl<'t> Nodes<'t> {
+    /// Whether the character that came last stands in quotes.
+    pub(super) fn is_quoted(&self) -> bool {
+        self.is_quoted
+    }
+
     fn character(&mut self) -> Option<char> {
         let mut characters = self.rest.chars();
         let character = characters.next();

@@ -2,14 +2,27 @@
 //! found. [`parse`](mod@parse) reads a path, [`run`](mod@run) walks along it.
 
 mod lex;
+pub(crate) mod moment;
 pub(crate) mod parse;
 pub(crate) mod run;
+pub(crate) mod value;
 
 use super::write::string;
 use crate::datum::Numeric;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::numeric;
 use crate::work;
+
+/// Why a walk along a path ends.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The document is not as the path wants it: an error, or none at all where errors are to be silent.
+    Misfit(Error),
+    /// The statement is to end, or takes too much, or the path is no good.
+    Fatal(Error),
+}
+
+pub(crate) type Walked<T = ()> = std::result::Result<T, Failure>;
 
 /// A path as it is kept: as PostgreSQL writes it.
 ///
@@ -91,6 +104,8 @@ pub(crate) enum Step {
     Filter(Condition),
     /// `.method()`
     Method(Method),
+    /// `.datetime()`, `.datetime("template")`
+    Datetime(Option<Box<str>>),
 }
 
 /// A method.
@@ -286,6 +301,13 @@ impl Step {
                 out.push_str(method.name());
                 out.push_str("()");
             }
+            Self::Datetime(template) => {
+                out.push_str(".datetime(");
+                if let Some(template) = template {
+                    string(template, out);
+                }
+                out.push(')');
+            }
         }
     }
 }
@@ -391,6 +413,7 @@ mod tests {
             ("$ ? (@ like_regex \"^a.*b\" flag \"i\")", "$?(@ like_regex \"^a.*b\" flag \"i\")"),
             ("$ ? (!(@.a == 1) || (@.b > 2) is unknown)", "$?(!(@.\"a\" == 1) || (@.\"b\" > 2) is unknown)"),
             ("$.\"a b\".keyvalue().key", "$.\"a b\".keyvalue().\"key\""),
+            ("$.a.DateTime().datetime(\"y\\\"x\")", "$.\"a\".datetime().datetime(\"y\\\"x\")"),
             ("$.to.type.exists.last", "$.\"to\".\"type\".\"exists\".\"last\""),
         ] {
             let mut out = String::new();

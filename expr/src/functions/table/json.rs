@@ -3,7 +3,7 @@
 use super::super::{json_make, json_path, json_text, jsonb, table_json};
 use super::function;
 use crate::compare::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
-use crate::functions::Body::{Many, One, Ordered, Rows, Table, Two, Typed};
+use crate::functions::Body::{Many, One, Ordered, Rows, Session, SessionRows, Table, Two, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
     Any, AnyArray, AnyElement, Bool, Int4, Json, Jsonb, Jsonpath, Record, Text, TextArray,
@@ -15,7 +15,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "jsonb_path_exists_tz",
         &[Jsonb, Jsonpath, Jsonb, Bool],
         Bool,
-        Many(json_path::path_exists),
+        Session(json_path::path_exists_tz),
     )
     .with_defaults(2)
     .stable(),
@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "jsonb_path_query_tz",
         &[Jsonb, Jsonpath, Jsonb, Bool],
         Jsonb,
-        Rows(json_path::path_query),
+        SessionRows(json_path::path_query_tz),
     )
     .with_defaults(2)
     .stable(),
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "jsonb_path_query_array_tz",
         &[Jsonb, Jsonpath, Jsonb, Bool],
         Jsonb,
-        Many(json_path::path_query_array),
+        Session(json_path::path_query_array_tz),
     )
     .with_defaults(2)
     .stable(),
@@ -42,13 +42,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "jsonb_path_query_first_tz",
         &[Jsonb, Jsonpath, Jsonb, Bool],
         Jsonb,
-        Many(json_path::path_query_first),
+        Session(json_path::path_query_first_tz),
     )
     .with_defaults(2)
     .stable(),
-    function(2030, "jsonb_path_match_tz", &[Jsonb, Jsonpath, Jsonb, Bool], Bool, Many(json_path::path_match))
-        .with_defaults(2)
-        .stable(),
+    function(
+        2030,
+        "jsonb_path_match_tz",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Bool,
+        Session(json_path::path_match_tz),
+    )
+    .with_defaults(2)
+    .stable(),
     function(4005, "jsonb_path_exists", &[Jsonb, Jsonpath, Jsonb, Bool], Bool, Many(json_path::path_exists))
         .with_defaults(2),
     function(4006, "jsonb_path_query", &[Jsonb, Jsonpath, Jsonb, Bool], Jsonb, Rows(json_path::path_query))

@@ -66,7 +66,7 @@ const fn function(
 ) -> Function {
     let (kind, strict) = match body {
         Body::Aggregate(_) | Body::OrderedSet(_) => (FunctionKind::Aggregate, false),
-        Body::Set | Body::Rows(_) | Body::Table(_) => (FunctionKind::Set, true),
+        Body::Set | Body::Rows(_) | Body::SessionRows(_) | Body::Table(_) => (FunctionKind::Set, true),
         Body::Window(_) => (FunctionKind::Window, false),
         _ => (FunctionKind::Scalar, true),
     };

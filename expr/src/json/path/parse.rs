@@ -433,7 +433,10 @@ impl Parser {
         }
         let name = key.to_ascii_lowercase();
         if name == "datetime" {
-            return Err(Error::unsupported("the method .datetime() of jsonpath"));
+            self.at += 1;
+            let template = if self.is(")") { None } else { Some(self.string()?) };
+            self.expect(")")?;
+            return Ok(Step::Datetime(template));
         }
         let method = Method::named(&name).ok_or_else(|| self.error())?;
         self.at += 1;

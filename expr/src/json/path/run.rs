@@ -1,9 +1,11 @@
 //! Walks along SQL/JSON paths, as PostgreSQL's `jsonpath_exec.c` does it: what is found is a list; in lax mode arrays are
 //! opened, and single values taken for arrays of one, where a step needs that.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use super::{Arithmetic, Comparison, Condition, Head, Item, Method, Path, Step};
+use super::moment::Moments;
+use super::value::Value;
+use super::{Arithmetic, Comparison, Condition, Failure, Head, Item, Method, Path, Step, Walked};
 use crate::datum::Numeric;
 use crate::datum::json::Json;
 use crate::error::{Error, Result};
@@ -12,17 +14,7 @@ use crate::regular::like_regex;
 use crate::work;
 
 /// What is found.
-type Found<'a> = Vec<Cow<'a, Json>>;
-
-/// Why a walk ends.
-enum Failure {
-    /// The document is not as the path wants it: an error, or none at all where errors are to be silent.
-    Misfit(Error),
-    /// The statement is to end, or takes too much.
-    Fatal(Error),
-}
-
-type Walked<T = ()> = std::result::Result<T, Failure>;
+type Found<'a> = Vec<Value<'a>>;
 
 /// True, false, or `None`: unknown.
 type Truth = Option<bool>;
@@ -35,10 +27,11 @@ pub(crate) fn find<'a>(
     path: &'a Path,
     document: &'a Json,
     variables: &'a Json,
+    moments: &'a dyn Moments,
     silent: bool,
 ) -> Result<Option<Found<'a>>> {
     let mut found = Vec::new();
-    match Walk::along(path, document, variables, &mut found) {
+    match Walk::along(path, document, variables, moments, &mut found) {
         Ok(()) => Ok(Some(found)),
         Err(Failure::Misfit(_)) if silent => Ok(None),
         Err(Failure::Misfit(error) | Failure::Fatal(error)) => Err(error),
@@ -49,9 +42,15 @@ pub(crate) fn find<'a>(
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) fn exists(path: &Path, document: &Json, variables: &Json, silent: bool) -> Result<Option<bool>> {
+pub(crate) fn exists(
+    path: &Path,
+    document: &Json,
+    variables: &Json,
+    moments: &dyn Moments,
+    silent: bool,
+) -> Result<Option<bool>> {
     let mut found = Vec::new();
-    match Walk::along(path, document, variables, &mut found) {
+    match Walk::along(path, document, variables, moments, &mut found) {
         Ok(()) => Ok(Some(!found.is_empty())),
         // What came first is enough.
         Err(Failure::Misfit(_)) if path.lax && !found.is_empty() => Ok(Some(true)),
@@ -66,8 +65,9 @@ struct Walk<'a> {
     ignores: bool,
     root: &'a Json,
     /// What a filter looks at.
-    current: Option<Cow<'a, Json>>,
+    current: Option<Value<'a>>,
     variables: &'a Json,
+    moments: &'a dyn Moments,
     /// The size of the innermost array that a subscript is taken of.
     size: Option<usize>,
     /// What `.keyvalue()` has made.
@@ -82,29 +82,36 @@ fn counted() -> Walked {
     work::part().map_err(Failure::Fatal)
 }
 
-fn number(value: Numeric) -> Cow<'static, Json> {
-    Cow::Owned(Json::Number(value))
+fn number(value: Numeric) -> Value<'static> {
+    Value::made(Json::Number(value))
 }
 
 impl<'a> Walk<'a> {
-    fn along(path: &'a Path, root: &'a Json, variables: &'a Json, found: &mut Found<'a>) -> Walked {
+    fn along(
+        path: &'a Path,
+        root: &'a Json,
+        variables: &'a Json,
+        moments: &'a dyn Moments,
+        found: &mut Found<'a>,
+    ) -> Walked {
         let mut walk = Self {
             lax: path.lax,
             ignores: path.lax,
             root,
             current: None,
             variables,
+            moments,
             size: None,
             made_bytes: 0,
         };
-        walk.item(&path.item, Cow::Borrowed(root), found)
+        walk.item(&path.item, Value::part(root), found)
     }
 
     /// Finds what an item stands for.
-    fn item(&mut self, item: &'a Item, here: Cow<'a, Json>, found: &mut Found<'a>) -> Walked {
+    fn item(&mut self, item: &'a Item, here: Value<'a>, found: &mut Found<'a>) -> Walked {
         counted()?;
         let value = match &item.head {
-            Head::Root => Cow::Borrowed(self.root),
+            Head::Root => Value::part(self.root),
             Head::Current => self.current.clone().unwrap_or(here),
             Head::Last => {
                 let size = self
@@ -116,26 +123,26 @@ impl<'a> Walk<'a> {
             Head::Variable(name) => {
                 let value = self.variables.field(name);
                 let missing = || Error::new("42704", format!("could not find jsonpath variable \"{name}\""));
-                Cow::Borrowed(value.ok_or_else(missing).map_err(Failure::Fatal)?)
+                Value::part(value.ok_or_else(missing).map_err(Failure::Fatal)?)
             }
-            Head::Null => Cow::Owned(Json::Null),
-            Head::Bool(value) => Cow::Owned(Json::Bool(*value)),
+            Head::Null => Value::made(Json::Null),
+            Head::Bool(value) => Value::made(Json::Bool(*value)),
             Head::Number(value) => number(value.clone()),
-            Head::String(text) => Cow::Owned(Json::String(text.clone())),
+            Head::String(text) => Value::made(Json::String(text.clone())),
             Head::Sign { minus, operand } => return self.signed(*minus, operand, &item.steps, here, found),
             Head::Arithmetic(operator, left, right) => self.arithmetic(*operator, left, right, here)?,
             Head::Condition(condition) => {
-                Cow::Owned(self.truth(condition, here)?.map_or(Json::Null, Json::Bool))
+                Value::made(self.truth(condition, here)?.map_or(Json::Null, Json::Bool))
             }
         };
         self.steps(&item.steps, value, found)
     }
 
     /// Goes on from a value.
-    fn steps(&mut self, steps: &'a [Step], value: Cow<'a, Json>, found: &mut Found<'a>) -> Walked {
+    fn steps(&mut self, steps: &'a [Step], value: Value<'a>, found: &mut Found<'a>) -> Walked {
         let Some((step, rest)) = steps.split_first() else {
             // Steps below steps find many times what there is.
-            let bytes = found.len().saturating_mul(size_of::<Cow<'a, Json>>());
+            let bytes = found.len().saturating_mul(size_of::<Value<'a>>());
             work::fits(bytes).map_err(Failure::Fatal)?;
             found.push(value);
             return Ok(());
@@ -148,10 +155,10 @@ impl<'a> Walk<'a> {
         &mut self,
         step: &'a Step,
         rest: &'a [Step],
-        items: Cow<'a, Json>,
+        items: Value<'a>,
         found: &mut Found<'a>,
     ) -> Walked {
-        for item in members(items) {
+        for item in items.members() {
             self.step(step, rest, item, found, false)?;
         }
         Ok(())
@@ -162,14 +169,14 @@ impl<'a> Walk<'a> {
         &mut self,
         step: &'a Step,
         rest: &'a [Step],
-        value: Cow<'a, Json>,
+        value: Value<'a>,
         found: &mut Found<'a>,
         opens: bool,
     ) -> Walked {
         counted()?;
         let is_array = matches!(*value, Json::Array(_));
         match step {
-            Step::Key(key) => match field(&value, key) {
+            Step::Key(key) => match value.member(key) {
                 Some(part) => self.steps(rest, part, found),
                 None if matches!(*value, Json::Object(_)) => match self.ignores {
                     true => Ok(()),
@@ -223,12 +230,23 @@ impl<'a> Walk<'a> {
                 }
                 self.method(*method, rest, value, found)
             }
+            Step::Datetime(template) => {
+                if opens && is_array {
+                    return self.opened(step, rest, value, found);
+                }
+                let Some(text) = value.string() else {
+                    let message = "jsonpath item method .datetime() can only be applied to a string";
+                    return Err(misfit("22031", message));
+                };
+                let moment = self.moments.read(text, template.as_deref())?;
+                self.steps(rest, Value::of_moment(moment), found)
+            }
         }
     }
 
     /// Goes on from each member or element.
-    fn each(&mut self, rest: &'a [Step], value: Cow<'a, Json>, found: &mut Found<'a>) -> Walked {
-        for member in members(value) {
+    fn each(&mut self, rest: &'a [Step], value: Value<'a>, found: &mut Found<'a>) -> Walked {
+        for member in value.members() {
             counted()?;
             self.steps(rest, member, found)?;
         }
@@ -239,7 +257,7 @@ impl<'a> Walk<'a> {
     fn below(
         &mut self,
         rest: &'a [Step],
-        value: Cow<'a, Json>,
+        value: Value<'a>,
         found: &mut Found<'a>,
         level: u32,
         (first, last): (u32, u32),
@@ -247,7 +265,7 @@ impl<'a> Walk<'a> {
         if level > last {
             return Ok(());
         }
-        for member in members(value) {
+        for member in value.members() {
             counted()?;
             let holds = matches!(*member, Json::Array(_) | Json::Object(_));
             // `last` alone: what holds nothing more.
@@ -268,7 +286,7 @@ impl<'a> Walk<'a> {
         &mut self,
         ranges: &'a [(Item, Option<Item>)],
         rest: &'a [Step],
-        value: Cow<'a, Json>,
+        value: Value<'a>,
         found: &mut Found<'a>,
     ) -> Walked {
         let size = if let Json::Array(items) = &*value { items.len() } else { 1 };
@@ -287,12 +305,7 @@ impl<'a> Walk<'a> {
             for place in from.max(0)..=to.min(end.saturating_sub(1)) {
                 counted()?;
                 let Ok(place) = usize::try_from(place) else { continue };
-                let element = match &value {
-                    Cow::Borrowed(Json::Array(items)) => items.get(place).map(Cow::Borrowed),
-                    Cow::Owned(Json::Array(items)) => items.get(place).cloned().map(Cow::Owned),
-                    single => Some(single.clone()),
-                };
-                if let Some(element) = element {
+                if let Some(element) = value.item(place) {
                     self.steps(rest, element, found)?;
                 }
             }
@@ -302,7 +315,7 @@ impl<'a> Walk<'a> {
         walked
     }
 
-    fn subscript(&mut self, item: &'a Item, here: Cow<'a, Json>) -> Walked<i64> {
+    fn subscript(&mut self, item: &'a Item, here: Value<'a>) -> Walked<i64> {
         let mut found = Vec::new();
         self.item(item, here, &mut found)?;
         let wrong = || misfit("22033", "jsonpath array subscript is not a single numeric value");
@@ -315,7 +328,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What an item finds, arrays opened in lax mode.
-    fn operands(&mut self, item: &'a Item, here: Cow<'a, Json>, opens: bool) -> Walked<Found<'a>> {
+    fn operands(&mut self, item: &'a Item, here: Value<'a>, opens: bool) -> Walked<Found<'a>> {
         let mut found = Vec::new();
         self.item(item, here, &mut found)?;
         if !opens || !self.lax || !found.iter().any(|value| matches!(**value, Json::Array(_))) {
@@ -324,7 +337,7 @@ impl<'a> Walk<'a> {
         let mut all = Vec::with_capacity(found.len());
         for value in found {
             match matches!(*value, Json::Array(_)) {
-                true => all.extend(members(value)),
+                true => all.extend(value.members()),
                 false => all.push(value),
             }
         }
@@ -336,7 +349,7 @@ impl<'a> Walk<'a> {
         minus: bool,
         operand: &'a Item,
         rest: &'a [Step],
-        here: Cow<'a, Json>,
+        here: Value<'a>,
         found: &mut Found<'a>,
     ) -> Walked {
         for value in self.operands(operand, here, true)? {
@@ -356,8 +369,8 @@ impl<'a> Walk<'a> {
         operator: Arithmetic,
         left: &'a Item,
         right: &'a Item,
-        here: Cow<'a, Json>,
-    ) -> Walked<Cow<'a, Json>> {
+        here: Value<'a>,
+    ) -> Walked<Value<'a>> {
         // Both are looked up before either is judged.
         let left = self.operands(left, here.clone(), true)?;
         let right = self.operands(right, here, true)?;
@@ -377,12 +390,12 @@ impl<'a> Walk<'a> {
         &mut self,
         method: Method,
         rest: &'a [Step],
-        value: Cow<'a, Json>,
+        value: Value<'a>,
         found: &mut Found<'a>,
     ) -> Walked {
         let name = method.name();
         let made = match method {
-            Method::Type => Json::String(value.type_name().into()),
+            Method::Type => Json::String(value.kind_name().into()),
             Method::Size => match &*value {
                 Json::Array(items) => Json::Number(Numeric::finite(items.len() as u64, 0)),
                 _ if self.lax => Json::Number(Numeric::finite(1, 0)),
@@ -412,7 +425,7 @@ impl<'a> Walk<'a> {
                         numeric::write(value, &mut text);
                         (text, "numeric")
                     }
-                    Json::String(text) => (text.to_string(), "string"),
+                    Json::String(text) if value.moment().is_none() => (text.to_string(), "string"),
                     _ => {
                         let message =
                             "jsonpath item method .double() can only be applied to a string or numeric value";
@@ -444,12 +457,12 @@ impl<'a> Walk<'a> {
                     let bytes = pair.size_bytes();
                     self.made_bytes = self.made_bytes.saturating_add(bytes);
                     work::spend(bytes).and_then(|()| work::fits(self.made_bytes)).map_err(Failure::Fatal)?;
-                    self.steps(rest, Cow::Owned(pair), found)?;
+                    self.steps(rest, Value::made(pair), found)?;
                 }
                 return Ok(());
             }
         };
-        self.steps(rest, Cow::Owned(made), found)
+        self.steps(rest, Value::made(made), found)
     }
 
     /// The number of an object among those of its document: 0 the document itself. PostgreSQL tells how far it is from the
@@ -472,14 +485,14 @@ impl<'a> Walk<'a> {
     }
 
     /// A filter's condition of a value.
-    fn nested(&mut self, condition: &'a Condition, value: Cow<'a, Json>) -> Walked<Truth> {
+    fn nested(&mut self, condition: &'a Condition, value: Value<'a>) -> Walked<Truth> {
         let outer = self.current.replace(value.clone());
         let truth = self.truth(condition, value);
         self.current = outer;
         truth
     }
 
-    fn truth(&mut self, condition: &'a Condition, here: Cow<'a, Json>) -> Walked<Truth> {
+    fn truth(&mut self, condition: &'a Condition, here: Value<'a>) -> Walked<Truth> {
         counted()?;
         Ok(match condition {
             Condition::And(left, right) => match self.truth(left, here.clone())? {
@@ -501,24 +514,21 @@ impl<'a> Walk<'a> {
             Condition::Compare(operator, left, right) => {
                 let lists = (self.quietly(left, here.clone(), true)?, self.quietly(right, here, true)?);
                 let (Some(left), Some(right)) = lists else { return Ok(None) };
-                self.any_pair(&left, &right, |left, right| Ok(compare(*operator, left, right)))?
+                self.any_pair(&left, &right, |left, right| self.compare(*operator, left, right))?
             }
             Condition::StartsWith(value, start) => {
                 let lists = (self.quietly(value, here.clone(), true)?, self.quietly(start, here, false)?);
                 let (Some(values), Some(starts)) = lists else { return Ok(None) };
                 self.any_pair(&values, &starts, |value, start| {
-                    Ok(match (value, start) {
-                        (Json::String(value), Json::String(start)) => Some(value.starts_with(&**start)),
-                        _ => None,
-                    })
+                    Ok(value.string().zip(start.string()).map(|(value, start)| value.starts_with(start)))
                 })?
             }
             Condition::LikeRegex { value, pattern, flags } => {
                 let Some(values) = self.quietly(value, here, true)? else { return Ok(None) };
                 let regex = like_regex(pattern, flags).map_err(Failure::Fatal)?;
-                let nothing = [Cow::Owned(Json::Null)];
+                let nothing = [Value::made(Json::Null)];
                 self.any_pair(&values, &nothing, |value, _| {
-                    let Json::String(text) = value else { return Ok(None) };
+                    let Some(text) = value.string() else { return Ok(None) };
                     work::spend(text.len()).map_err(Failure::Fatal)?;
                     regex.is_match(text).map(Some).map_err(Failure::Fatal)
                 })?
@@ -537,7 +547,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What an item finds; `None` where the document does not fit.
-    fn quietly(&mut self, item: &'a Item, here: Cow<'a, Json>, opens: bool) -> Walked<Option<Found<'a>>> {
+    fn quietly(&mut self, item: &'a Item, here: Value<'a>, opens: bool) -> Walked<Option<Found<'a>>> {
         match self.operands(item, here, opens) {
             Ok(found) => Ok(Some(found)),
             Err(Failure::Misfit(_)) => Ok(None),
@@ -545,13 +555,33 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn compare(&self, operator: Comparison, left: &Value<'a>, right: &Value<'a>) -> Walked<Truth> {
+        let order = match (left.moment(), right.moment()) {
+            (Some(left), Some(right)) => self.moments.compare(left, right)?,
+            (None, None) => order(left, right),
+            _ => None,
+        };
+        let Some(order) = order else {
+            let is_one_null = matches!(**left, Json::Null) || matches!(**right, Json::Null);
+            return Ok(is_one_null.then_some(operator == Comparison::NotEqual));
+        };
+        Ok(Some(match operator {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }))
+    }
+
     /// Whether the condition holds of some pair: in lax mode of the first that it can be told of, in strict mode it has to be known
     /// of all.
     fn any_pair(
         &self,
-        left: &[Cow<'a, Json>],
-        right: &[Cow<'a, Json>],
-        holds: impl Fn(&Json, &Json) -> Walked<Truth>,
+        left: &[Value<'a>],
+        right: &[Value<'a>],
+        holds: impl Fn(&Value<'a>, &Value<'a>) -> Walked<Truth>,
     ) -> Walked<Truth> {
         let (mut is_found, mut is_unknown) = (false, false);
         for left in left {
@@ -582,7 +612,7 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-fn single<'f>(found: &'f [Cow<'_, Json>], side: &str, operator: Arithmetic) -> Walked<&'f Numeric> {
+fn single<'f>(found: &'f [Value<'_>], side: &str, operator: Arithmetic) -> Walked<&'f Numeric> {
     if let [value] = found
         && let Json::Number(number) = &**value
     {
@@ -593,60 +623,42 @@ fn single<'f>(found: &'f [Cow<'_, Json>], side: &str, operator: Arithmetic) -> W
     Err(misfit("22038", message))
 }
 
-fn field<'a>(value: &Cow<'a, Json>, key: &str) -> Option<Cow<'a, Json>> {
-    match value {
-        Cow::Borrowed(json) => json.field(key).map(Cow::Borrowed),
-        Cow::Owned(json) => json.field(key).cloned().map(Cow::Owned),
+fn order(left: &Json, right: &Json) -> Option<Ordering> {
+    match (left, right) {
+        (Json::Null, Json::Null) => Some(Ordering::Equal),
+        (Json::Bool(left), Json::Bool(right)) => Some(left.cmp(right)),
+        (Json::Number(left), Json::Number(right)) => Some(numeric::cmp(left, right)),
+        (Json::String(left), Json::String(right)) => Some(left.cmp(right)),
+        _ => None,
     }
-}
-
-/// The elements of an array, or the values of an object's members.
-fn members(value: Cow<'_, Json>) -> Found<'_> {
-    match value {
-        Cow::Borrowed(Json::Array(items)) => items.iter().map(Cow::Borrowed).collect(),
-        Cow::Borrowed(Json::Object(members)) => {
-            members.iter().map(|(_, value)| Cow::Borrowed(value)).collect()
-        }
-        Cow::Owned(Json::Array(items)) => items.into_iter().map(Cow::Owned).collect(),
-        Cow::Owned(Json::Object(members)) => {
-            members.into_iter().map(|(_, value)| Cow::Owned(value)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn compare(operator: Comparison, left: &Json, right: &Json) -> Truth {
-    let order = match (left, right) {
-        (Json::Null, Json::Null) => std::cmp::Ordering::Equal,
-        (Json::Bool(left), Json::Bool(right)) => left.cmp(right),
-        (Json::Number(left), Json::Number(right)) => numeric::cmp(left, right),
-        (Json::String(left), Json::String(right)) => left.cmp(right),
-        (Json::Null, _) | (_, Json::Null) => return Some(operator == Comparison::NotEqual),
-        _ => return None,
-    };
-    Some(match operator {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::moment::Moment;
     use super::super::parse::parse;
     use super::*;
     use crate::json;
+
+    struct NoMoments;
+
+    impl Moments for NoMoments {
+        fn read(&self, _: &str, _: Option<&str>) -> Walked<Moment> {
+            Err(Failure::Fatal(Error::unsupported("dates and times")))
+        }
+
+        fn compare(&self, _: &Moment, _: &Moment) -> Walked<Option<Ordering>> {
+            Ok(None)
+        }
+    }
 
     #[test]
     fn what_is_found_has_a_bound() {
         let document = json::parse(&format!("{}{}", "[".repeat(400), "]".repeat(400))).unwrap();
         let nothing = Json::Object(Vec::new());
         let path = parse("$.**.**.**.**.**").unwrap();
-        assert_eq!(find(&path, &document, &nothing, true).unwrap_err().sqlstate, "54000");
+        assert_eq!(find(&path, &document, &nothing, &NoMoments, true).unwrap_err().sqlstate, "54000");
         let path = parse("$.**.**").unwrap();
-        assert!(find(&path, &document, &nothing, false).unwrap().is_some());
+        assert!(find(&path, &document, &nothing, &NoMoments, false).unwrap().is_some());
     }
 }

@@ -1,0 +1,57 @@
+-- Dates and times along paths.
+select jsonb_path_query('"2017-03-10"', '$.datetime()'), jsonb_path_query('"12:34:56"', '$.datetime()'), jsonb_path_query('"12:34:56.789"', '$.datetime()'), jsonb_path_query('"12:34:56 +05:20"', '$.datetime()'), jsonb_path_query('"12:34:56+05"', '$.datetime()'), jsonb_path_query('"12:34:56-3"', '$.datetime()');
+select jsonb_path_query('"2017-03-10 12:34:56.123456"', '$.datetime()'), jsonb_path_query('"2017-03-10T12:34:56"', '$.datetime()'), jsonb_path_query('"2017-03-10T12:34:56+3:10"', '$.datetime()'), jsonb_path_query('"2017-03-10 12:34:56-03"', '$.datetime()'), jsonb_path_query('"2017-03-10 01:00:00-05:30"', '$.datetime()');
+select jsonb_path_query_array('["2017-03-10", "12:34:56", "12:34:56+01", "2017-03-10 12:34:56", "2017-03-10 12:34:56+01"]', '$[*].datetime().type()'), jsonb_path_query_array('["12:34:56"]', '$.datetime()'), jsonb_path_query_array('[]', '$.datetime()');
+select '$.datetime()'::jsonpath, '$.datetime("a\"b")'::jsonpath, '$.DateTime("x").type()'::jsonpath, '$.a ? (@.datetime() < "1".datetime("y"))'::jsonpath;
+-- By templates, strictly.
+select jsonb_path_query('"10-03-2017"', '$.datetime("dd-mm-yyyy")'), jsonb_path_query('"10-03-2017"', '$.datetime("dd-mm-yyyy").type()'), jsonb_path_query('"10-03-2017 12:34"', '$.datetime("dd-mm-yyyy HH24:MI").type()'), jsonb_path_query('"10-03-2017 12:34 +05:20"', '$.datetime("dd-mm-yyyy HH24:MI TZH:TZM")'), jsonb_path_query('"12:34:56 +05:20"', '$.datetime("HH24:MI:SS TZH:TZM").type()');
+select jsonb_path_query('"12:34:56.7899"', '$.datetime("HH24:MI:SS.FF3")'), jsonb_path_query('"12:34:56.789"', '$.datetime("HH24:MI:SS.US")'), jsonb_path_query('"2017-03-10 12:34:56.789+05:30"', '$.datetime("YYYY-MM-DD HH24:MI:SS.FF2TZH:TZM")'), jsonb_path_query('"2017x03"', '$.datetime("YYYY\"x\"MM")'), jsonb_path_query('"2017  "', '$.datetime("YYYY")');
+select jsonb_path_query('"0044-03-15 BC"', '$.datetime("YYYY-MM-DD BC")'), jsonb_path_query('"12 pm"', '$.datetime("HH AM")'), jsonb_path_query('"44-03-15 01:02:03 BC"', '$.datetime("YYYY-MM-DD HH24:MI:SS BC")'), jsonb_path_query('"99999-01-01"', '$.datetime()'), jsonb_path_query('"2017-12-31 23:59:59.99"', '$.datetime("YYYY-MM-DD HH24:MI:SS.FF1")');
+select jsonb_path_query('"10-03-2017 12"', '$.datetime("dd-mm-yyyy")');
+select jsonb_path_query('"10-03-2017"', '$.datetime("dd/mm/yyyy")');
+select jsonb_path_query('"10-03"', '$.datetime("dd-mm-yyyy")');
+select jsonb_path_query('"aaaa"', '$.datetime("HH24")');
+select jsonb_path_query('"10"', '$.datetime("xx")');
+select jsonb_path_query('"10"', '$.datetime("xx")', silent => true);
+select jsonb_path_query('"+10"', '$.datetime("TZH")');
+select jsonb_path_query('"2017 +10"', '$.datetime("YYYY TZH")');
+select jsonb_path_query('"10"', '$.datetime("TZ")');
+select jsonb_path_query('""', '$.datetime("")');
+select jsonb_path_query('"2017y03"', '$.datetime("YYYY\"x\"MM")');
+select jsonb_path_query('"2017-03-10 12:34:56 +15:60"', '$.datetime("YYYY-MM-DD HH24:MI:SS TZH:TZM")');
+select jsonb_path_query('"2017-13-10"', '$.datetime()');
+select jsonb_path_query('"2017-13-10"', '$.datetime("YYYY-MM-DD")');
+select jsonb_path_query('"2017-03-10t12:34:56"', '$.datetime()');
+select jsonb_path_query('"-infinity"', '$.datetime()');
+select jsonb_path_query('1', '$.datetime()');
+select jsonb_path_query('{}', '$.datetime()');
+select jsonb_path_query('1', '$.datetime()', silent => true);
+select jsonb_path_query('"x"', 'strict $.datetime()', silent => true);
+select jsonb_path_query('"10-03-2017"', '$.datetime("dd-mm-yyyy", "x")');
+select jsonb_path_query('"10-03-2017"', '$.datetime($x)');
+-- What they are to other steps and conditions.
+select jsonb_path_query('"2017-03-10"', '$.datetime() starts with "2"'), jsonb_path_query('"2017-03-10"', '$.datetime() like_regex "2"'), jsonb_path_query('"2017-03-10"', '$.datetime() == "2017-03-10"'), jsonb_path_query('"2017-03-10"', '$.datetime() == null'), jsonb_path_query('"2017-03-10"', '$.datetime() != null'), jsonb_path_query('"2017-03-10"', '$.datetime().size()');
+select jsonb_path_query('"2017-03-10"', '$.datetime().datetime()');
+select jsonb_path_query('"2017-03-10"', '$.datetime().double()');
+select jsonb_path_query('"2017-03-10"', '$.datetime() + 1');
+select jsonb_path_match('"2017-03-10"', '$.datetime() < "2018-01-01".datetime()'), '["12:00:00", "x"]'::jsonb @? '$[*].datetime()', '"2017-03-10"'::jsonb @@ '$.datetime() > "2016-01-01".datetime()', jsonb_path_query_first('["x", "12:00:00"]', '$[1].datetime()');
+-- How they compare.
+select jsonb_path_query_array('["2017-03-10", "2017-03-11", "2017-03-09", "12:34:56", "01:02:03+04", "2017-03-10 00:00:00", "2017-03-10 12:34:56"]', '$[*].datetime() ? (@ == "10.03.2017".datetime("dd.mm.yyyy"))');
+select jsonb_path_query_array('["2017-03-10", "2017-03-11", "2017-03-09", "12:34:56", "01:02:03+04", "2017-03-10 00:00:00", "2017-03-10 12:34:56"]', '$[*].datetime() ? (@ > "10.03.2017".datetime("dd.mm.yyyy"))');
+select jsonb_path_query_array('["12:34:00", "12:35:00", "12:36:00", "2017-03-10"]', '$[*].datetime() ? (@ < "12:35".datetime("HH24:MI"))');
+select jsonb_path_query_array('["12:34:00+01", "12:35:00+01", "12:35:00+02", "11:35:00+00"]', '$[*].datetime() ? (@ >= "12:35 +1".datetime("HH24:MI TZH"))');
+select jsonb_path_query_array('["2017-03-10 12:34:00+01", "2017-03-10 12:35:00+01", "2017-03-10 10:35:00-01"]', '$[*].datetime() ? (@ == "10.03.2017 12:35 +1".datetime("dd.mm.yyyy HH24:MI TZH"))');
+select jsonb_path_query_array('["12:34:56", "12:34:56+01", "12:00:00"]', '$[*].datetime() ? (@ < "2017-01-01".datetime())');
+select jsonb_path_query_array('["2017-03-10 01:00:00+03"]', '$[*].datetime() ? (@ == "10.03.2017".datetime("dd.mm.yyyy"))');
+select jsonb_path_query_array('["2017-03-10 01:00:00+03"]', '$[*].datetime() ? (@ == "10.03.2017".datetime("dd.mm.yyyy"))', silent => true);
+select jsonb_path_query_array('["12:00:00+03"]', '$[*].datetime() ? (@ >= "11:00:00".datetime())');
+select jsonb_path_query_array('["2017-03-10 01:00:00+03"]', '$[*].datetime() ? (@ >= "2017-03-10 00:00:00".datetime())');
+set timezone = '+03';
+select jsonb_path_query_array_tz('["2017-03-10 00:00:00+03", "2017-03-10", "2017-03-10 00:00:00", "2017-03-10 00:00:00+04"]', '$[*].datetime() ? (@ == "10.03.2017".datetime("dd.mm.yyyy"))');
+select jsonb_path_query_array_tz('["12:00:00+03", "12:00:00", "11:00:00+02", "13:00:00+03", "12:00:00+04"]', '$[*].datetime() ? (@ >= "12:00:00".datetime())');
+select jsonb_path_query_array_tz('["2017-03-10 12:00:00+03", "2017-03-10 11:00:00", "2017-03-10"]', '$[*].datetime() ? (@ < "2017-03-10 12:00:00+03".datetime())');
+select * from jsonb_path_query_tz('["2017-03-10 01:00:00+05", "2017-03-10"]', '$[*].datetime()');
+select jsonb_path_exists_tz('"12:00:00"', '$.datetime() ? (@ < "12:00:00+00".datetime())'), jsonb_path_match_tz('"2017-03-10"', '$.datetime() < "2017-03-10 00:00:00+00".datetime()'), jsonb_path_query_first_tz('["2017-03-10 01:00:00+05"]', '$[*].datetime()');
+set timezone = 'Europe/Berlin';
+select jsonb_path_query_array_tz('["2017-07-10 00:00:00+02", "2017-07-10 00:00:00+01"]', '$[*].datetime() ? (@ == "2017-07-10".datetime())');
+reset timezone;
