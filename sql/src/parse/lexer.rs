@@ -485,7 +485,7 @@ fn is_word_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     is_word_start(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
@@ -544,7 +544,7 @@ fn closing(text: &str, place: usize, quote: u8, backslashes: bool) -> Option<usi
 }
 
 /// The length of a string whose quote stands at `prefix`, its continuations on later lines included.
-fn quoted_string(rest: &str, prefix: usize, backslashes: bool) -> Result<usize> {
+pub(super) fn quoted_string(rest: &str, prefix: usize, backslashes: bool) -> Result<usize> {
     let mut place = prefix;
     loop {
         let close = closing(rest, place.saturating_add(1), b'\'', backslashes)
@@ -558,7 +558,7 @@ fn quoted_string(rest: &str, prefix: usize, backslashes: bool) -> Result<usize> 
 }
 
 /// What stands between the quotes of each piece of a string whose first quote is at `prefix`, and where.
-fn pieces(text: &str, prefix: usize, backslashes: bool) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn pieces(text: &str, prefix: usize, backslashes: bool) -> impl Iterator<Item = (usize, &str)> {
     let mut opening = Some(prefix);
     std::iter::from_fn(move || {
         let start = opening?.saturating_add(1);

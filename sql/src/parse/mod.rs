@@ -28,6 +28,7 @@ mod option;
 mod rewrite;
 mod setting;
 mod show;
+mod strings;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub use ast::{Dialect, Statement};
 pub(crate) use drift::marked_moment;
 pub(crate) use normalise::{Literal, Normalised};
 pub(crate) use rewrite::{Edit, Instead, called_in, edited, names_in, relations_in, with_names};
+pub use strings::StringRules;
+pub(crate) use strings::{conformed, place_as_written};
 pub(crate) use template::{Template, first_words, keywords_alone, redacted, template};
 
 use std::sync::Arc;

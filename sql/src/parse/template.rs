@@ -91,7 +91,8 @@ pub(crate) fn first_words(text: &str) -> String {
     }
 }
 
-/// A text token by token, as `shown` shows each, a space where there was anything between two.
+/// A text token by token, as `shown` shows each, a space where there was anything between two. It ends where a string may end
+/// elsewhere if backslashes mean something in it: what follows may be part of it.
 fn pieces(text: &str, bytes_max: usize, mut shown: impl FnMut(&Token<'_>) -> String) -> String {
     let (mut lexer, mut pieces, mut end) = (Lexer::new(text), String::new(), 0);
     loop {
@@ -108,6 +109,13 @@ fn pieces(text: &str, bytes_max: usize, mut shown: impl FnMut(&Token<'_>) -> Str
             pieces.push(' ');
         }
         pieces.push_str(&piece);
+        if token.kind == Kind::String
+            && token.text.starts_with(['\'', 'n', 'N'])
+            && token.text.contains("\\'")
+        {
+            pieces.push('…');
+            return pieces;
+        }
         end = token.end();
     }
 }
@@ -150,6 +158,7 @@ mod tests {
             redacted("  select 'a''b', b1 /* x */ from \"t 1\" -- y\n where c=$2 and d in (1,2.5e3) "),
             "select $3, b1 from \"t 1\" where c=$2 and d in ($4,$5)"
         );
+        assert_eq!(redacted("select 'it\\'s secret'"), "select $1…");
         assert_eq!(redacted("select $q$x$q$, E'\\'', U&'x', x'1f'"), "select $1, $2, $3, $4");
         let alone = |text: &str| super::keywords_alone(text, usize::MAX);
         assert_eq!(alone("alter role Ann PASSWORD secret"), "alter role … password …");

@@ -51,6 +51,7 @@ pub use prepared::{OutputColumn, Prepared, Statement, StatementKind};
 pub use registry::{BoundPortal, PortalState, Source};
 pub use watched_table::WatchedTable;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ use crate::error::{Error, Notice, Result, Severity};
 use crate::execute::advisory::AdvisoryLocks;
 use crate::execute::memory::Memory;
 use crate::notify::Listening;
-use crate::parse;
+use crate::parse::{self, Dialect};
 use crate::questions::Questions;
 use crate::sequence::SessionSequences;
 use crate::settings::{SERVER_VERSION, SessionLimits, Settings};
@@ -131,6 +132,8 @@ pub struct Session {
     sequences: Arc<SessionSequences>,
     cancel: CancelHandle,
     notices: Vec<Notice>,
+    /// The characters that were added to the query string at hand, so that all read its strings alike.
+    added: Vec<usize>,
     transaction: TransactionState,
     registry: Registry,
     texts: Texts,
@@ -196,6 +199,7 @@ impl Session {
             sequences,
             cancel: CancelHandle::default(),
             notices,
+            added: Vec::new(),
             transaction: TransactionState::default(),
             registry,
             texts,
@@ -211,14 +215,36 @@ impl Session {
 
     /// The statements of a query string. Empty for a string without any (EmptyQueryResponse).
     pub async fn split(&mut self, sql: &str) -> Result<Vec<Statement>> {
+        let (dialect, rules) = (self.settings.hot().dialect, self.settings.hot().strings);
+        self.added.clear();
+        let mut text = Cow::Borrowed(sql);
+        if dialect == Dialect::Sql && !rules.are_usual() {
+            match parse::conformed(sql, rules) {
+                Ok(conformed) => {
+                    text = conformed.text;
+                    self.added = conformed.added;
+                    conformed.warnings.into_iter().for_each(|warning| self.notify(warning));
+                }
+                Err(error) => return Err(self.audit_unparsed(sql, error).await),
+            }
+        }
         let parsed = {
             let _parsing = env::trace::child("parse");
-            parse::parse_in(sql, self.settings.hot().dialect)
+            parse::parse_in(&text, dialect)
         };
         match parsed {
             Ok(parsed) => Ok(parsed.into_iter().map(|statement| Statement(Arc::new(statement))).collect()),
-            Err(error) => Err(self.audit_unparsed(sql, error).await),
+            Err(error) => {
+                let error = self.placed(error);
+                Err(self.audit_unparsed(&text, error).await)
+            }
         }
+    }
+
+    /// The error with its place in the query string as the client wrote it.
+    fn placed(&self, mut error: Error) -> Error {
+        error.position = error.position.map(|place| parse::place_as_written(place, &self.added));
+        error
     }
 
     /// Binds and plans one statement. Types that are `None` are inferred.
@@ -249,7 +275,10 @@ impl Session {
         };
         match prepared {
             Ok(prepared) => Ok(prepared),
-            Err(error) => Err(self.audit_unbound(&statement, error).await),
+            Err(error) => {
+                let error = self.placed(error);
+                Err(self.audit_unbound(&statement, error).await)
+            }
         }
     }
 

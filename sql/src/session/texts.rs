@@ -147,7 +147,8 @@ impl Session {
     /// prepared, which also tells what is wrong with it.
     pub async fn recall(&mut self, sql: &str) -> Option<Portal> {
         // What is kept of strings is what they mean as SQL.
-        let is_sql = self.settings.hot().dialect == Dialect::Sql;
+        let hot = self.settings.hot();
+        let is_sql = hot.dialect == Dialect::Sql && hot.strings.are_usual();
         if self.texts.bytes_max == 0 || self.transaction.block == Block::Failed || !is_sql {
             return None;
         }

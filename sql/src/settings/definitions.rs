@@ -346,7 +346,7 @@ const DEFINITIONS: &[Definition] = &[
     Definition {
         name: "standard_conforming_strings",
         default: "on",
-        kind: Kind::Enum(&["on"]),
+        kind: Kind::Bool,
         context: Context::User,
         reported: true,
         description: "Causes '...' strings to treat backslashes literally.",

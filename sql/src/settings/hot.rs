@@ -13,7 +13,7 @@ use super::definitions::AUDIT;
 use super::{NO_ROLE, Settings, isolation, value};
 use crate::catalog::{SearchPath, schema};
 use crate::error::{Error, Result};
-use crate::parse::Dialect;
+use crate::parse::{Dialect, StringRules};
 
 /// Settings in the form in which statements use them.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct Hot {
     pub search_path: SearchPath,
     /// `dialect`
     pub dialect: Dialect,
+    /// `standard_conforming_strings`, `escape_string_warning`, `backslash_quote`
+    pub strings: StringRules,
     /// `row_security`
     pub row_security: bool,
     /// `nunatak.history_columns`: whether tables of the past have the columns that they had then.
@@ -168,6 +170,12 @@ impl Settings {
                 }),
             ),
             dialect: Dialect::of_word(&self.text("dialect")),
+            strings: StringRules {
+                conforming: &*self.text("standard_conforming_strings") != "off",
+                warns: &*self.text("escape_string_warning") != "off",
+                // In no encoding that clients may have is a backslash part of another character.
+                quotes: &*self.text("backslash_quote") != "off",
+            },
             row_security: &*self.text("row_security") != "off",
             has_columns_then: &*self.text("nunatak.history_columns") == "then",
             is_superuser: &*self.text("is_superuser") == "on",

@@ -31,7 +31,7 @@ use expr::SessionContext;
 
 use crate::catalog::{Oid, SearchPath};
 use crate::error::{Error, Result};
-use crate::parse::Dialect;
+use crate::parse::{Dialect, StringRules};
 use definitions::Context;
 use value::Before;
 
@@ -196,6 +196,7 @@ impl Settings {
                 use_follower_reads: false,
                 search_path: SearchPath::default(),
                 dialect: Dialect::default(),
+                strings: StringRules::USUAL,
                 row_security: true,
                 has_columns_then: false,
                 is_superuser: !parameters.is_restricted,

@@ -172,9 +172,6 @@ fn normalise_enum(definition: &Definition, words: &'static [&'static str], value
             return Ok(word.to_owned());
         }
     }
-    if definition.name == "standard_conforming_strings" && parse_bool(&lower) == Some(false) {
-        return Err(Error::unsupported("standard_conforming_strings = off"));
-    }
     // PostgreSQL repeats the name as it was written, which SET folds.
     let name = definition.name.to_ascii_lowercase();
     Err(Error::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
