@@ -82,6 +82,13 @@ const NAMED: &[Named] = &[
     ),
 ];
 
+/// The names of a function's parameters, and the literals that stand for the last of them where a call leaves them out; both are empty
+/// if they have no names.
+pub fn of(function: FunctionId) -> (&'static [&'static str], &'static [&'static str]) {
+    let found = NAMED.binary_search_by_key(&function.oid(), |row| row.oid).ok();
+    found.and_then(|at| NAMED.get(at)).map_or((&[], &[]), |row| (row.names, row.defaults))
+}
+
 /// What stands in the places of a function's parameters if it is called with so many arguments, of which the last have these
 /// names; `None`: it cannot be called so. Parameters behind the last that is given are left out.
 pub fn places(function: FunctionId, count: usize, named: &[&str]) -> Option<Vec<Place>> {

@@ -10,7 +10,7 @@ use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
 use super::sleep;
-use super::{advisory, cluster, constraints, create, deparse, notifications, regproc};
+use super::{advisory, built_in, cluster, constraints, create, deparse, notifications, regproc};
 use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
@@ -558,10 +558,10 @@ impl CatalogFunctions for SessionCatalog {
             | "pg_get_ruledef"
             | "pg_get_triggerdef"
             | "pg_get_partkeydef"
-            | "pg_get_functiondef"
-            | "pg_get_function_result"
-            | "pg_get_function_arguments"
-            | "pg_get_function_identity_arguments" => Datum::Null,
+            | "pg_get_functiondef" => Datum::Null,
+            "pg_get_function_result" | "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {
+                built_in::answer(name, oid_of(first))
+            }
             other => return Err(expr::Error::new("0A000", format!("function {other} is not supported"))),
         })
     }

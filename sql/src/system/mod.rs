@@ -6,6 +6,7 @@
 
 mod activity;
 mod advisory;
+mod built_in;
 mod cluster;
 mod columns;
 mod constraints;
