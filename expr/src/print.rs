@@ -302,9 +302,13 @@ impl Writer<'_> {
         self.enclosed(|writer| {
             writer.operand(operand, Parent::Expr(whole), true);
             writer.push(if negated { " <> ALL (" } else { " = ANY (" });
-            match writer.constant_array(items) {
-                Some((value, ty)) => writer.literal(&value, ty, true),
-                None => writer.function_like_array(items),
+            match (writer.constant_array(items), varchars(operand, items)) {
+                (Some((value, ty)), _) => writer.literal(&value, ty, true),
+                (None, Some(items)) => {
+                    writer.enclosed(|writer| writer.function_like_array(&items));
+                    writer.push("::text[]");
+                }
+                (None, None) => writer.function_like_array(items),
             }
             writer.push(")");
         });
@@ -480,4 +484,18 @@ fn binds_tighter(own: &str, outer: &str, first: bool) -> bool {
 /// The operator that a function computes.
 fn symbol(function: FunctionId) -> Option<&'static str> {
     operators::all().iter().find(|operator| operator.function == function).map(|operator| operator.name)
+}
+
+/// What of a list is compared with a `varchar` is an array of them, which as a whole is one of texts.
+fn varchars(operand: &Expr, items: &[Expr]) -> Option<Vec<Expr>> {
+    let inside = |item: &Expr| match item {
+        Expr::Cast { operand, to, explicit: false }
+            if to.kind == TypeKind::Text && operand.ty().kind == TypeKind::Varchar =>
+        {
+            Some((**operand).clone())
+        }
+        _ => None,
+    };
+    inside(operand)?;
+    items.iter().map(inside).collect()
 }

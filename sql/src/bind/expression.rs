@@ -114,7 +114,7 @@ impl Binder<'_> {
                     let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
                     return Err(Error::new("42704", message).at(*collate_at));
                 }
-                Ok(operand)
+                Ok(self.collated_in_words(operand, &collation.name.value))
             }
         }
     }

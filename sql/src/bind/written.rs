@@ -8,7 +8,7 @@
 
 use expr::functions::quote;
 use expr::print::{Printer, Style};
-use expr::{Datum, Expr, Type};
+use expr::{Datum, Expr, Type, TypeKind};
 
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, SearchPath, named};
@@ -134,6 +134,22 @@ impl Binder<'_> {
         Expr::Column { index: written.words.len().saturating_sub(1), ty }
     }
 
+    /// What has a collation, or the column that stands for its text.
+    pub(super) fn collated_in_words(&mut self, operand: Expr, collation: &str) -> Expr {
+        let Some(written) = &mut self.written else { return operand };
+        let operand = match operand {
+            Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
+                Expr::Literal { value, ty: TypeKind::Text.into() }
+            }
+            operand => operand,
+        };
+        let session = self.catalog.plain_session();
+        let printer = Printer { names: &written.words, session: &session, style: written.style };
+        let text = printer.operand_of_words(&operand);
+        written.words.push(format!("({text} COLLATE {})", quote::identifier(collation)));
+        Expr::Column { index: written.words.len().saturating_sub(1), ty: operand.ty() }
+    }
+
     /// A call in words of the SQL standard, or the column that stands for its text.
     pub(super) fn in_words(&mut self, call: &ast::Function, bound: Expr) -> Expr {
         let Some(written) = &mut self.written else { return bound };
@@ -164,6 +180,10 @@ fn in_words(name: &str, args: &[Expr], printer: &Printer<'_>) -> Option<String> 
         ("overlay", [whole, part, from, length]) => {
             let [whole, part, from, length] = [whole, part, from, length].map(text);
             format!("OVERLAY({whole} PLACING {part} FROM {from} FOR {length})")
+        }
+        ("overlaps", [left, left_end, right, right_end]) => {
+            let [left, left_end, right, right_end] = [left, left_end, right, right_end].map(text);
+            format!("(({left}, {left_end}) OVERLAPS ({right}, {right_end}))")
         }
         ("substring", [whole, from]) => format!("SUBSTRING({} FROM {})", text(whole), text(from)),
         ("substring", [whole, from, length]) => {

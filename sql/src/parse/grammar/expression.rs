@@ -399,6 +399,7 @@ fn overlaps(left: Expr, right: Expr, operator_at: usize) -> Result<ExprKind> {
         }
     }
     let call = Function::system("overlaps", operator_at, arguments, Some("overlaps"));
+    let call = Function { in_words: true, ..call };
     Ok(ExprKind::Function(Box::new(call)))
 }
 
