@@ -49,7 +49,9 @@ pub(crate) fn conformed(sql: &str, rules: StringRules) -> Result<Conformed<'_>> 
     loop {
         let token = lexer.token();
         let rest = sql.get(token.start..).unwrap_or_default();
-        let prefix = rest.find('\'').filter(|_| matches!(token.kind, Kind::String | Kind::Broken));
+        // What stands before the first quote says of what kind a string is.
+        let is_string = matches!(token.kind, Kind::String | Kind::Broken);
+        let prefix = rest.bytes().take(3).position(|byte| byte == b'\'').filter(|_| is_string);
         let letters = prefix.and_then(|prefix| rest.get(..prefix)).map(str::to_ascii_lowercase);
         match (token.kind, letters.as_deref(), prefix) {
             (_, Some("e"), Some(prefix)) if token.kind == Kind::String => {
@@ -87,7 +89,7 @@ pub(crate) fn conformed(sql: &str, rules: StringRules) -> Result<Conformed<'_>> 
             _ => {}
         }
     }
-    if copied == 0 {
+    if text.is_empty() {
         return Ok(Conformed { text: Cow::Borrowed(sql), added, warnings });
     }
     text.push_str(sql.get(copied..).unwrap_or_default());
