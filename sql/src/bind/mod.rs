@@ -86,6 +86,7 @@ mod tables_then;
 mod tests;
 mod traversal;
 mod types;
+mod view_shown;
 mod view_text;
 mod window;
 mod written;
@@ -110,7 +111,7 @@ pub(crate) use policy::policy_text;
 pub(crate) use row_expression::sparing_generation;
 pub(crate) use tables_then::TableThen;
 pub use tables_then::TablesThen;
-pub(crate) use view_text::view_text;
+pub(crate) use view_text::shown_view;
 pub(crate) use written::sparing;
 
 /// A statement is short to bind that takes no more looks than this: well below a millisecond.

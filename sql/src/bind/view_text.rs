@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use expr::functions::quote::identifier;
+use expr::print::Style;
 use expr::{Datum, Expr, TypeKind};
 
 use super::object::WithinView;
-use super::{Binder, SessionSettings};
+use super::{Binder, SessionSettings, view_shown};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
 use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor, called};
 use crate::error::Result;
@@ -21,11 +22,7 @@ use crate::plan::Acting;
 
 /// A view's query as it has to be written under a search path. One that cannot be bound any more, or said with the names of
 /// now, is as it was written.
-pub(crate) fn view_text(
-    view: &ViewDescriptor,
-    catalog: &CatalogSnapshot,
-    search_path: &SearchPath,
-) -> String {
+fn view_text(view: &ViewDescriptor, catalog: &CatalogSnapshot, search_path: &SearchPath) -> String {
     let context = catalog.plain_session();
     let settings = SessionSettings {
         search_path,
@@ -40,6 +37,18 @@ pub(crate) fn view_text(
     let text = if parse::parse_query(&edited).is_ok() { &edited } else { &view.query };
     let text = parse::with_names(text, |oid| binder.name_of(oid));
     called::by_name(catalog, search_path, &text)
+}
+
+/// A view's query as PostgreSQL shows it, where it is of a form that is shown so, else as [`view_text`].
+pub(crate) fn shown_view(
+    view: &ViewDescriptor,
+    catalog: &CatalogSnapshot,
+    search_path: &SearchPath,
+    sparing: bool,
+) -> String {
+    let style = if sparing { Style::Sparing } else { Style::Full };
+    let text = view_text(view, catalog, search_path);
+    view_shown::shown(&text, view, catalog, search_path, style).unwrap_or(text)
 }
 
 /// What became of the columns that a view's query knows.
@@ -188,7 +197,7 @@ impl Binder<'_> {
     }
 
     /// A relation's name, with its schema where it is not found without.
-    fn shown_name(&self, table: &TableDescriptor) -> String {
+    pub(super) fn shown_name(&self, table: &TableDescriptor) -> String {
         let name = identifier(&table.name);
         match self.catalog.relation_oid(self.settings.search_path, None, &table.name) == Some(table.oid) {
             true => name,

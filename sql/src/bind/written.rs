@@ -10,10 +10,12 @@ use expr::functions::quote;
 use expr::print::{Printer, Style};
 use expr::{Datum, Expr, Type, TypeKind};
 
+use super::placeholder::Stands;
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, SearchPath, named};
 use crate::error::{Error, Result};
 use crate::parse::{self, ast};
+use crate::plan::AggregateCall;
 
 /// An expression is bound to be printed.
 #[derive(Debug)]
@@ -115,6 +117,39 @@ impl Binder<'_> {
         Ok((bound, text))
     }
 
+    /// The text of what is bound over the row of the query at hand, whose columns are called so; aggregates stand in it with their
+    /// arguments. `None`: there is more in it.
+    pub(super) fn as_written_of_groups(
+        &mut self,
+        style: Style,
+        columns: &[String],
+        bind: impl FnOnce(&mut Self) -> Result<Expr>,
+    ) -> Result<Option<String>> {
+        self.written = Some(Written { style, words: columns.to_vec() });
+        let bound = bind(self);
+        let mut words = self.written.take().map(|written| written.words).unwrap_or_default();
+        let bound = bound?;
+        let session = self.catalog.plain_session();
+        let first = words.len();
+        for call in self.level()?.aggregates.clone() {
+            let printer = Printer { names: &words, session: &session, style };
+            let text = aggregate(&call, &printer).unwrap_or_default();
+            words.push(text);
+        }
+        let bound = bound.map_columns(&|index| match Stands::of(index) {
+            Stands::Aggregate(place) => first.saturating_add(place),
+            _ => index,
+        });
+        let mut has_names = true;
+        bound.walk(&mut |part| {
+            if let Expr::Column { index, .. } = part {
+                has_names &= words.get(*index).is_some_and(|word| !word.is_empty());
+            }
+        });
+        let printer = Printer { names: &words, session: &session, style };
+        Ok(has_names.then(|| printer.print(&bound)))
+    }
+
     /// The call of a function that goes by such a name, as the column that stands for its text. The last arguments have these
     /// names.
     pub(super) fn call_in_words(&mut self, name: &str, args: &[Expr], named: &[ast::Name], ty: Type) -> Expr {
@@ -160,6 +195,17 @@ impl Binder<'_> {
         written.words.push(text);
         Expr::Column { index: written.words.len().saturating_sub(1), ty: bound.ty() }
     }
+}
+
+/// An aggregate with its arguments, unless more is said of it.
+fn aggregate(call: &AggregateCall, printer: &Printer<'_>) -> Option<String> {
+    if call.filter.is_some() || !call.order_by.is_empty() {
+        return None;
+    }
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let arguments: Vec<String> = call.arguments.iter().map(|argument| printer.argument(argument)).collect();
+    let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(", ") };
+    Some(format!("{}({distinct}{arguments})", quote::identifier(call.function.function().name)))
 }
 
 /// The call if it has arguments (`get_func_sql_syntax`).

@@ -107,7 +107,12 @@ pub(super) fn constraint(table: &TableDescriptor, index: &IndexDescriptor) -> Op
     Some(format!("{what} {nulls}({}){}", names.join(", "), included(table, index)))
 }
 
-/// A view's query, as it has to be written under a search path.
-pub(super) fn view(view: &ViewDescriptor, catalog: &CatalogSnapshot, path: &SearchPath) -> String {
-    format!(" {};", bind::view_text(view, catalog, path))
+/// A view's query, as it has to be written under a search path; `sparing`: without parentheses that make no difference.
+pub(super) fn view(
+    view: &ViewDescriptor,
+    catalog: &CatalogSnapshot,
+    path: &SearchPath,
+    sparing: bool,
+) -> String {
+    format!(" {};", bind::shown_view(view, catalog, path, sparing))
 }

@@ -327,7 +327,9 @@ impl SessionCatalog {
         found.map_or(Datum::Null, Datum::text)
     }
 
-    fn view_definition(&self, which: Option<&Datum>) -> expr::Result<Datum> {
+    fn view_definition(&self, arguments: &[Datum]) -> expr::Result<Datum> {
+        let which = arguments.first();
+        let sparing = arguments.get(1).is_some_and(|pretty| !matches!(pretty, Datum::Bool(false)));
         let oid = match which.and_then(Datum::as_str) {
             Some(name) => self.relation_named(name)?.ok_or_else(|| missing(name))?,
             None => oid_of(which),
@@ -335,7 +337,7 @@ impl SessionCatalog {
         let stored = self.catalog.table_by_oid(oid).and_then(|table| table.materialised.as_ref());
         let plain = self.catalog.objects().get(oid).and_then(|object| object.view());
         let view = plain.or(stored.map(|stored| &stored.view));
-        Ok(optional_text(view.map(|view| deparse::view(view, &self.catalog, &self.path))))
+        Ok(optional_text(view.map(|view| deparse::view(view, &self.catalog, &self.path, sparing))))
     }
 
     fn serial_sequence(&self, arguments: &[Datum]) -> expr::Result<Datum> {
@@ -485,7 +487,7 @@ impl CatalogFunctions for SessionCatalog {
                 Some(kept) => Datum::text(self.by_name(kept)),
                 None => Datum::Null,
             },
-            "pg_get_viewdef" => self.view_definition(first)?,
+            "pg_get_viewdef" => self.view_definition(arguments)?,
             "pg_get_tabledef" => optional_text(create::statements(&self.catalog, oid_of(first))),
             "pg_get_serial_sequence" => self.serial_sequence(arguments)?,
             "pg_get_indexdef" => optional_text(self.index(oid_of(first), number(1).unwrap_or(0), flag(2))),

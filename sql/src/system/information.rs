@@ -189,7 +189,7 @@ pub(super) fn views(world: &World<'_>, records: &mut Records<'_>) {
             ("table_catalog", (&*world.session.database).into()),
             ("table_schema", world.schema(&object.schema).into()),
             ("table_name", (&object.name).into()),
-            ("view_definition", super::deparse::view(view, world.catalog, path).into()),
+            ("view_definition", super::deparse::view(view, world.catalog, path, false).into()),
             ("check_option", "NONE".into()),
             ("is_updatable", yes_or_no(false)),
             ("is_insertable_into", yes_or_no(false)),

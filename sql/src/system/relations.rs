@@ -328,7 +328,7 @@ fn views<'a>(world: &'a World<'_>) -> impl Iterator<Item = (&'a ObjectDescriptor
 }
 
 fn definition(world: &World<'_>, view: &ViewDescriptor) -> Value {
-    deparse::view(view, world.catalog, &world.settings.hot().search_path).into()
+    deparse::view(view, world.catalog, &world.settings.hot().search_path, false).into()
 }
 
 pub(super) fn pg_views(world: &World<'_>, records: &mut Records<'_>) {
