@@ -261,3 +261,56 @@ pub(crate) fn like_regex(pattern: &str, letters: &str) -> Result<Arc<Regular>> {
     }
     compile(pattern, Flags { fold: has('i'), anchors: has('m'), stops: !has('s'), ..Flags::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The groups of the first match, `-` for one that takes no part; the whole if there are none.
+    fn found(text: &str, pattern: &str) -> String {
+        let regular = compile(pattern, Flags::default()).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        let Some(groups) = regular.groups(text, 0).unwrap() else { return "none".to_owned() };
+        let skip = usize::from(groups.len() > 1);
+        let shown = groups.iter().skip(skip).map(|group| group.map_or("-", |group| group.as_str()));
+        shown.collect::<Vec<_>>().join(",")
+    }
+
+    /// What PostgreSQL 15 finds.
+    #[test]
+    fn matches_and_groups_are_postgresqls() {
+        for (text, pattern, expected) in [
+            ("abcd", "(a|ab)(c|bcd)(d*)", "ab,c,d"),
+            ("xabcx", "a|ab|abc", "abc"),
+            ("ab", "a?(ab)?", "ab"),
+            ("aba", "((a)|(b))*", "a,a,-"),
+            ("abcabc", "(?:(a)|(b)|c)*", "-,-"),
+            ("", "(a*)*", ""),
+            ("", "(a*?)*", "-"),
+            ("aba", "((a)(b)?)*", "a,a,-"),
+            ("abc01234xyz", "(.*?)(\\d+)(.*)", "abc,0,"),
+            ("abc01234xyz", "(?:(.*?)(\\d+)(.*)){1,1}", "abc,01234,xyz"),
+            ("abcabc", "(a|ab)(c|bcd|bc)\\1", "ab,c"),
+            ("xyxyx", "(x|y)*\\1", "none"),
+            ("bab", "()|((|(.*b)(c?)|.)+)(\\5{1,2}?)*", "-,bab,,-,-,-"),
+            ("abcd", "(?<=a|ab)(c|b|bc)", "bc"),
+            ("baac", "(?:b|.){2}(?:c|a)??", "baa"),
+            ("a b", "[[:<:]]b", "b"),
+            ("b", "[[.a.]-[.c.]]", "b"),
+        ] {
+            assert_eq!(found(text, pattern), expected, "{pattern} in {text:?}");
+        }
+    }
+
+    /// Where the crate has other preferences the match is divided by us.
+    #[test]
+    fn the_crate_finds_what_prefers_alike() {
+        let is_linear =
+            |pattern: &str| matches!(*compile(pattern, Flags::default()).unwrap(), Regular::Linear(_));
+        for pattern in ["a+(b*)c?", "<.*?>", "(\\d+)-(\\d+)", "[a-z]+@[a-z]+", "^(cat|dog)s*$", "a|b"] {
+            assert!(is_linear(pattern), "{pattern}");
+        }
+        for pattern in ["a|ab", "(a)*", "a*?b*", "a*(ab)?", "x*(cat|dog)", "(a)\\1", "a(?=b)"] {
+            assert!(!is_linear(pattern), "{pattern}");
+        }
+    }
+}
