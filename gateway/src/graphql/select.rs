@@ -144,6 +144,9 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         operation: &Operation<'a>,
         given: &[(String, Value<'static>)],
     ) -> Result<(), Refused> {
+        // There may be very many of both.
+        let given: HashMap<&str, &Value<'a>> =
+            given.iter().map(|(name, value)| (name.as_str(), value)).collect();
         for variable in &operation.variables {
             let (name, place) = (variable.name, variable.place);
             let ty = named(&variable.ty);
@@ -151,7 +154,7 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             if matches!(shape, None | Some(Shape::Object(_))) {
                 return Err(Refused::at(place, format!("${name}: there is no type {ty} of values")));
             }
-            let value = given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+            let value = given.get(name).map(|value| (*value).clone());
             let value = value.or_else(|| variable.default.clone());
             let is_required = matches!(variable.ty, Wanted::NonNull(_));
             if is_required && matches!(value, None | Some(Value::Null)) {
