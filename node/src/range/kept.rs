@@ -100,10 +100,14 @@ pub(crate) fn due(state: &RangeState, wanted: &[KeptSpan], step: u64) -> Option<
 
 /// Whether a range keeps, for however long, all that somebody wants kept for longer of it. What it does not know of goes with the rest.
 pub(crate) fn knows(state: &RangeState, wanted: &[KeptSpan]) -> bool {
-    let Some(own) = &state.span else { return true };
-    clipped(wanted, own).iter().filter_map(|wanted| wanted.span.as_ref()).all(|wanted| {
-        let mut known = state.kept.iter().filter_map(|kept| kept.span.as_ref());
-        known.any(|known| known.start <= wanted.start && wanted.end <= known.end)
+    state.span.as_ref().is_none_or(|own| hold(&state.kept, &clipped(wanted, own)))
+}
+
+/// Whether each of the others lies within one of these spans.
+pub(crate) fn hold(spans: &[KeptSpan], others: &[KeptSpan]) -> bool {
+    others.iter().filter_map(|other| other.span.as_ref()).all(|other| {
+        let mut spans = spans.iter().filter_map(|kept| kept.span.as_ref());
+        spans.any(|span| span.start <= other.start && other.end <= span.end)
     })
 }
 
