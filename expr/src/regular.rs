@@ -71,6 +71,10 @@ fn invalid(reason: &str) -> Error {
     Error::new("2201B", format!("invalid regular expression: {reason}"))
 }
 
+fn too_complex() -> Error {
+    invalid("regular expression is too complex")
+}
+
 /// How a regular expression is to be read and applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Flags {
@@ -117,12 +121,21 @@ impl Flags {
 /// Compiled expressions that a thread keeps.
 const CACHED_MAX: usize = 64;
 
+/// The longest expression, in bytes: its tree takes a thousand times as much where a few characters name many.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+
 thread_local! {
     static CACHE: RefCell<HashMap<(String, Flags), Arc<Regular>>> = RefCell::new(HashMap::new());
 }
 
 /// The expression, made for this thread at its first use.
+///
+/// # Errors
+/// 2201B: it is none, or too complex.
 pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regular>> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(too_complex());
+    }
     CACHE.with_borrow_mut(|cache| {
         let key = (pattern.to_owned(), flags);
         if let Some(regex) = cache.get(&key) {
@@ -162,7 +175,7 @@ fn looks_around_or_back(error: &regex::Error) -> bool {
 fn refused(pattern: &str, error: &regex::Error) -> Error {
     let message = error.to_string();
     if matches!(error, regex::Error::CompiledTooBig(_)) {
-        return Error::new("2201B", "invalid regular expression: regular expression is too complex");
+        return too_complex();
     }
     let last = message.lines().last().unwrap_or_default();
     let reason = last.strip_prefix("error: ").unwrap_or(last).to_owned();
@@ -319,4 +332,40 @@ pub(crate) fn like_regex(pattern: &str, letters: &str) -> Result<Arc<Regular>> {
         ));
     }
     compile(pattern, Flags { fold: has('i'), anchors: has('m'), stops: !has('s'), ..Flags::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(pattern: &str) -> Result<Arc<Regular>> {
+        compile(pattern, Flags::default())
+    }
+
+    #[test]
+    fn what_would_take_too_much_to_read_is_refused() {
+        // Nothing, so many times that nobody could wait for it.
+        let nothing = (0..12).fold(String::new(), |inner, _| format!("(?:{inner}){{255}}"));
+        let classes: String = (0..200).map(|c| format!("[a\\x{c:x}]")).collect();
+        let long = "a".repeat(PATTERN_BYTES_MAX + 1);
+        for pattern in [format!("(?=a){nothing}"), format!("(?=a){classes}"), long] {
+            assert_eq!(compiled(&pattern).unwrap_err().sqlstate, "2201B", "{}", pattern.len());
+        }
+    }
+
+    #[test]
+    fn bracket_expressions_that_are_alike_are_one() {
+        let digits = "0".repeat(2000);
+        let regular = compiled(&format!("^(?=0){}$", "\\d".repeat(digits.len()))).unwrap();
+        assert!(regular.is_match(&digits).unwrap());
+        assert!(matches!(&*regular, Regular::Walked(walked) if walked.program.classes.len() == 1));
+    }
+
+    #[test]
+    fn ways_back_around_a_look_count_with_those_in_it() {
+        let text = format!("{}b", "a".repeat(800_000)).repeat(3);
+        assert!(compiled("^(?=a*b)").unwrap().is_match(&text).unwrap());
+        let nested = compiled("^(?=a*b(?=a*b(?=a*b)))").unwrap();
+        assert_eq!(nested.is_match(&text).unwrap_err().sqlstate, "54000");
+    }
 }

@@ -2,12 +2,14 @@
 
 use regex::Regex;
 
-use super::invalid;
 use super::read::{Edge, Node, Tree};
+use super::too_complex;
 use crate::error::Result;
 
 /// How many steps an expression may have.
 const STEPS_MAX: usize = 20_000;
+/// How many parts of an expression are made into steps, those that are repeated each time, and those of which there are none.
+const PARTS_MAX: usize = 10 * STEPS_MAX;
 
 /// One step. Those that name none go on with the next.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +50,8 @@ pub(super) struct Program {
     pub(super) classes: Vec<Regex>,
     pub(super) groups: usize,
     pub(super) slots: usize,
+    /// How many parts have been made into steps.
+    parts: usize,
 }
 
 impl Program {
@@ -55,7 +59,8 @@ impl Program {
     /// 2201B: it is too large.
     pub(super) fn of(tree: Tree) -> Result<Self> {
         let slots = 2 * (tree.groups + 1);
-        let mut program = Self { steps: Vec::new(), classes: tree.classes, groups: tree.groups, slots };
+        let mut program =
+            Self { steps: Vec::new(), classes: tree.classes, groups: tree.groups, slots, parts: 0 };
         program.add(&tree.root)?;
         program.push(Step::End)?;
         Ok(program)
@@ -63,7 +68,7 @@ impl Program {
 
     fn push(&mut self, step: Step) -> Result<usize> {
         if self.steps.len() >= STEPS_MAX {
-            return Err(invalid("regular expression is too complex"));
+            return Err(too_complex());
         }
         self.steps.push(step);
         Ok(self.steps.len() - 1)
@@ -76,6 +81,10 @@ impl Program {
     }
 
     fn add(&mut self, node: &Node) -> Result<()> {
+        self.parts += 1;
+        if self.parts > PARTS_MAX {
+            return Err(too_complex());
+        }
         match node {
             Node::Character(c) => self.push(Step::Character(*c)).map(drop),
             Node::Any => self.push(Step::Any).map(drop),

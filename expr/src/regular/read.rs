@@ -1,18 +1,22 @@
 //! Regular expressions with back references or lookaround, as a tree. What is read is already in the regex crate's spelling; that
 //! crate is asked what a bracket expression matches.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Flags, invalid};
+use super::{Flags, invalid, too_complex};
 use crate::error::Result;
 
 /// How deep groups nest.
 const DEPTH_MAX: usize = 100;
 /// The most times that `{m,n}` says.
 const REPEATS_MAX: u32 = 255;
+/// How many unlike bracket expressions there may be, and what each may take, in bytes.
+const CLASSES_MAX: usize = 100;
+const CLASS_BYTES_MAX: usize = 256 << 10;
 
 /// A part of an expression.
 #[derive(Debug, Clone)]
@@ -78,6 +82,8 @@ struct Reader<'p> {
     rest: Peekable<Chars<'p>>,
     flags: Flags,
     classes: Vec<Regex>,
+    /// Their places, by how they are written.
+    places: HashMap<String, usize>,
     groups: usize,
     /// The numbers of those that are not closed yet.
     open: Vec<usize>,
@@ -92,8 +98,16 @@ struct Reader<'p> {
 /// 2201B
 pub(super) fn read(pattern: &str, flags: Flags) -> Result<Tree> {
     let rest = pattern.chars().peekable();
-    let mut reader =
-        Reader { rest, flags, classes: Vec::new(), groups: 0, open: Vec::new(), looks: 0, depth: 0 };
+    let mut reader = Reader {
+        rest,
+        flags,
+        classes: Vec::new(),
+        places: HashMap::new(),
+        groups: 0,
+        open: Vec::new(),
+        looks: 0,
+        depth: 0,
+    };
     let root = reader.alternatives()?;
     match reader.rest.next() {
         None => Ok(Tree { root, classes: reader.classes, groups: reader.groups }),
@@ -109,7 +123,7 @@ impl Reader<'_> {
     /// What stands up to a closing parenthesis, or the end.
     fn alternatives(&mut self) -> Result<Node> {
         if self.depth >= DEPTH_MAX {
-            return Err(invalid("regular expression is too complex"));
+            return Err(too_complex());
         }
         self.depth += 1;
         let mut branches = vec![self.sequence()?];
@@ -210,13 +224,22 @@ impl Reader<'_> {
             }
             is_first = is_first && c == '^';
         }
+        if let Some(place) = self.places.get(&text) {
+            return Ok(Node::Class(*place));
+        }
+        let place = self.classes.len();
+        if place >= CLASSES_MAX {
+            return Err(too_complex());
+        }
         let class = RegexBuilder::new(&format!("^(?:{text})$"))
             .case_insensitive(self.flags.fold)
             .dot_matches_new_line(true)
+            .size_limit(CLASS_BYTES_MAX)
             .build()
             .map_err(|_| invalid("invalid character range"))?;
         self.classes.push(class);
-        Ok(Node::Class(self.classes.len() - 1))
+        self.places.insert(text, place);
+        Ok(Node::Class(place))
     }
 
     /// What follows a backslash.

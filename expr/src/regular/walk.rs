@@ -27,11 +27,13 @@ pub(super) struct Walk<'p, 't> {
     flags: Flags,
     text: &'t str,
     slots: Vec<Option<usize>>,
+    /// How many ways back are remembered around the look that is taken.
+    held: usize,
 }
 
 impl<'p, 't> Walk<'p, 't> {
     pub(super) fn new(program: &'p Program, flags: Flags, text: &'t str) -> Self {
-        Self { program, flags, text, slots: Vec::new() }
+        Self { program, flags, text, slots: Vec::new(), held: 0 }
     }
 
     /// The first match that begins at a byte or behind it: where it and its groups begin and end.
@@ -101,10 +103,12 @@ impl<'p, 't> Walk<'p, 't> {
                 }
                 Some(Step::Edge(edge)) => self.is_at(edge, at).then_some((step + 1, at)),
                 Some(Step::Look { behind, negated, next }) => {
+                    self.held += ways.len();
                     let found = match behind {
                         false => self.attempt(step + 1, at, None)?.is_some(),
                         true => self.ends_here(step + 1, at)?,
                     };
+                    self.held -= ways.len();
                     (found != negated).then_some((next, at))
                 }
                 Some(Step::Back(group)) => self.repeats(group, at)?.map(|at| (step + 1, at)),
@@ -112,7 +116,7 @@ impl<'p, 't> Walk<'p, 't> {
                     self.next(at).filter(|c| self.takes(one, *c)).map(|c| (step + 1, at + c.len_utf8()))
                 }
             };
-            if ways.len() > WAYS_MAX {
+            if self.held + ways.len() > WAYS_MAX {
                 let message = "regular expression takes too much memory";
                 return Err(Error::new("54000", message));
             }

@@ -176,7 +176,11 @@ fn passed(horizon: &Horizon, kept: &[KeptSpan], wall_ms: u64, slept: Duration) -
 fn due(state: &RangeState, horizon: &Horizon) -> Option<RaiseSafePointCommand> {
     let step = timestamp::from_ms(horizon.step_ms);
     let ahead = |horizon: u64, now: u64| horizon.saturating_sub(now) >= step.max(1);
-    let kept = kept::due(state, &horizon.kept, step.max(1));
+    // What was said before that which the range follows already, and was long on its way, may know nothing of a span that was kept
+    // since: without it, that span's history would be gone.
+    let is_newest = horizon.safe_point >= state.safe_point;
+    let kept = kept::due(state, &horizon.kept, step.max(1))
+        .filter(|wanted| is_newest || kept::hold(wanted, &state.kept));
     let due = state.span.is_some()
         && !is_held(state)
         && (kept.is_some()
@@ -239,6 +243,31 @@ mod tests {
         // Whose turn it is not is not asked: who is asked is taken for woken.
         assert_eq!(follow(2), (vec![5, 7], vec![0, 1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!((follow(2).0, follow(2).0), (vec![9], vec![]));
+    }
+
+    #[test]
+    fn what_was_said_before_takes_nothing_away_that_is_kept() {
+        let span = |start: &'static str, end: &'static str| {
+            Some(Span {
+                start: Bytes::from_static(start.as_bytes()),
+                end: Bytes::from_static(end.as_bytes()),
+            })
+        };
+        let kept = |start, end| KeptSpan { span: span(start, end), safe_point: 20 };
+        let state = RangeState {
+            span: span("a", "z"),
+            safe_point: 70,
+            kept: vec![kept("d", "g")],
+            ..RangeState::default()
+        };
+        let kept_then = |safe_point, kept: Vec<KeptSpan>| {
+            let horizon = Horizon { safe_point, forgotten: 0, step_ms: 1, kept };
+            due(&state, &horizon).and_then(|raise| raise.kept).map(|kept| kept.spans.len())
+        };
+        assert_eq!(kept_then(69, Vec::new()), None);
+        assert_eq!(kept_then(69, vec![kept("e", "g"), kept("m", "n")]), None);
+        assert_eq!(kept_then(70, Vec::new()), Some(0));
+        assert_eq!(kept_then(69, vec![kept("d", "g"), kept("m", "n")]), Some(2), "it takes nothing away");
     }
 
     #[test]

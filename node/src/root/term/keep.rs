@@ -90,15 +90,21 @@ impl RootTerm {
             self.prove_leadership().await?;
         } else {
             check_kept(&kept)?;
-            let known = self.state.lock().kept_version();
+            // One after the other. Of those who say something else the later one counts, also where it says what is in force already:
+            // an earlier one that comes after it would have forgotten what somebody has just been told is kept.
+            let mut said = self.kept_said.lock().await;
+            let is_said = {
+                let state = self.state.lock();
+                version <= state.kept_version().max(*said) || state.kept() == kept
+            };
             // Whoever says the same again need not have it written down.
-            let is_said = version <= known || self.state.lock().kept() == kept;
             if is_said {
                 self.prove_leadership().await?;
             } else {
                 self.check_programs()?;
                 self.run(Kind::KeepHistory(KeepHistoryCommand { version, kept })).await?;
             }
+            *said = version.max(*said);
         }
         let history_ms = self.state.lock().history_ms();
         let safe_point = self.horizon().map_or(0, |horizon| horizon.safe_point);
