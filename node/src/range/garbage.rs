@@ -1,4 +1,4 @@
-//! What a range keeps no more: its safe point, and spans that were given up. Deterministic.
+//! What a range keeps no more: its safe point, spans that were given up, and history that was erased. Deterministic.
 //!
 //! # Invariants
 //!
@@ -8,8 +8,9 @@
 //! - A span is deleted only when no read can see it any more: it was given up at or below the safe point.
 
 use lsm::WriteBatch;
-use proto::v1::{RaiseSafePointCommand, RangeState, ReclaimCommand};
+use proto::v1::{EraseHistoryCommand, RaiseSafePointCommand, RangeState, ReclaimCommand};
 
+use super::erased::{self, Erased};
 use super::kept;
 use super::state::covers;
 
@@ -21,6 +22,19 @@ pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand) {
     }
     state.safe_point = state.safe_point.max(command.safe_point);
     state.forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
+    state.erased = erased::outlasting(state);
+}
+
+/// Erases what spans were before a timestamp; whether there is room to remember it. None: the command makes no sense here.
+pub(crate) fn erase(state: &mut RangeState, command: &EraseHistoryCommand) -> Option<bool> {
+    match erased::erase(state, command) {
+        Erased::Spans(spans) => {
+            state.erased = spans;
+            Some(true)
+        }
+        Erased::Full => Some(false),
+        Erased::Senseless => None,
+    }
 }
 
 /// Deletes a span that was given up; whether that was allowed.

@@ -108,6 +108,7 @@ pub(crate) fn merge<'a>(
         safe_point: state.safe_point.max(right.safe_point),
         forgotten: state.forgotten.max(right.forgotten),
         kept: [state.kept.as_slice(), &right.kept].concat(),
+        erased: [state.erased.as_slice(), &right.erased].concat(),
         merging: None,
         ..state.clone()
     };

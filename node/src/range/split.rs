@@ -13,7 +13,7 @@
 //! - The halves are not empty, and together they are what the range was.
 //! - Each replica has an heir beside it, on the same store: that is judged by the replicas as they are at the entry, and not
 //!   while two sets of voters decide.
-//! - What the range does not keep any more the new one does not keep either: neither history nor transactions.
+//! - What the range does not keep any more, or has erased, the new one does not keep either: neither history nor transactions.
 //! - Nothing that recognises a transaction has to be handed over: it stands in the versions under the keys themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
     );
     let left = RangeState {
         kept: clipped(&state.kept, &halves.0),
+        erased: clipped(&state.erased, &halves.0),
         span: Some(halves.0),
         span_epoch: state.span_epoch + 1,
         ..state.clone()
@@ -58,6 +59,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
     let right = RangeState {
         range_id: split.range_id,
         kept: clipped(&state.kept, &halves.1),
+        erased: clipped(&state.erased, &halves.1),
         span: Some(halves.1),
         span_epoch: state.span_epoch + 1,
         config_epoch: FIRST_INDEX,
