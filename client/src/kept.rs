@@ -59,7 +59,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: one of them does not, or has not said so yet.
-    pub(crate) async fn check_erasure(&self) -> Result<()> {
+    pub async fn check_erasure(&self) -> Result<()> {
         let asked = HistoryAsked { erases: true, ..HistoryAsked::default() };
         match self.ask_history(asked).await? {
             (_, true) => Ok(()),

@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_erased_of_either_is_erased_of_the_whole() {
+        let piece = |start: &'static str, end: &'static str| proto::v1::KeptSpan {
+            span: Some(Span { start: start.into(), end: end.into() }),
+            safe_point: 500,
+        };
+        let own = RangeState { erased: vec![piece("da", "db")], ..left() };
+        let taken = RangeState { erased: vec![piece("dx", "dy")], ..right() };
+        let begun = begin(&own, Some(named())).unwrap();
+        let frozen = freeze(&taken, &freezing());
+        assert_eq!(frozen.as_ref().unwrap().erased, taken.erased);
+        let command = MergeCommand { frozen, ..merging() };
+        let (whole, _) = merge(&begun, &command).unwrap();
+        assert_eq!(whole.erased, [piece("da", "db"), piece("dx", "dy")]);
+    }
+
+    #[test]
     fn a_merge_that_was_given_up_has_no_effect() {
         let begun = begin(&left(), Some(named())).unwrap();
         assert!(end(&begun, Some(&named())).is_none(), "it is under way");

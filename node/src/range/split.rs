@@ -142,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_erased_is_so_in_both_halves() {
+        let piece = |start: &'static str, end: &'static str| proto::v1::KeptSpan {
+            span: Some(Span { start: start.into(), end: end.into() }),
+            safe_point: 500,
+        };
+        let before = RangeState { erased: vec![piece("da", "dp"), piece("dx", "dz")], ..state() };
+        let (left, right) = halves(&before, &split("dm")).unwrap();
+        assert_eq!(left.erased, [piece("da", "dm")]);
+        assert_eq!(right.erased, [piece("dm", "dp"), piece("dx", "dz")]);
+        assert_eq!(right.format, crate::range::state::FORMAT_ERASED);
+    }
+
+    #[test]
     fn a_border_that_there_is_stays_once_somebody_wants_it() {
         assert_eq!(kept(&state(), &split("d")), Some(RangeState { by_hand: true, ..state() }));
         assert_eq!(kept(&state(), &split("dm")), None);
