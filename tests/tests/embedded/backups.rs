@@ -589,3 +589,60 @@ async fn what_is_scheduled_is_taken_once_and_again() {
     drop(client);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clone_comes_back_as_a_table_that_depends_on_no_other() {
+    let cluster = Embedded::start().await;
+    let collection = Collection::new();
+    let client = connect(&cluster.url()).await;
+    run(
+        &client,
+        &[
+            "create table t (id int primary key, a text unique, n int)",
+            "insert into t select n, 'a ' || n, n from generate_series(1, 1000) n",
+            "create table c clone t",
+            "create table d clone c",
+            "update c set n = -1 where id <= 10",
+            "delete from c where id > 990",
+            "insert into c values (2000, 'new', 1)",
+            "delete from t where id <= 500",
+        ],
+    )
+    .await;
+    let all = "select id, a, n from c order by id";
+    let before = rows(&client, all).await;
+    assert_eq!(before.len(), 991);
+    let backup = format!("backup database postgres into '{}'", collection.url());
+    let taken = rows(&client, &backup).await;
+    let first = taken[0].split('|').nth(1).expect("a timestamp").to_owned();
+    run(
+        &client,
+        &[
+            "update c set n = -2 where id = 500",
+            "delete from c where id in (1, 2000)",
+            "update c set a = 'another' where id = 2",
+            "insert into c values (1000, 'back', 7)",
+        ],
+    )
+    .await;
+    let after = rows(&client, all).await;
+    assert_eq!(rows(&client, &format!("{backup} incremental")).await.len(), 1);
+    for (name, moment, expected) in
+        [("again", String::new(), &after), ("once", format!(" as of system time {first}"), &before)]
+    {
+        run(&client, &[&format!("restore database postgres as {name} from '{}'{moment}", collection.url())])
+            .await;
+        let again = connect(&in_database(&cluster.url(), name)).await;
+        assert_eq!(&rows(&again, all).await, expected, "{name}");
+        // By the other index, in its order.
+        let by_a = "select id, a, n from c where a > '' order by a collate \"C\" desc";
+        let mut sorted = rows(&again, by_a).await;
+        sorted.sort_by_key(|row| row.split('|').next().and_then(|id| id.parse::<i32>().ok()));
+        assert_eq!(&sorted, expected, "{name}");
+        assert_eq!(rows(&again, "select count(*), min(n) from d").await, ["1000|1"]);
+        assert!(rows(&again, "show clones").await.is_empty());
+        assert_eq!(rows(&again, "select count(*) from t").await, ["500"]);
+    }
+    drop(client);
+    cluster.stop().await;
+}
