@@ -15,6 +15,10 @@ impl Binder<'_> {
         let name = &erase.table;
         let table = self.table(name)?;
         check_kind(&table).map_err(|error| error.at(name.name.at))?;
+        // What is known of each document stands in rows of another table, which would go on to tell it.
+        if self.is_of_documents(&table) {
+            return Err(Error::unsupported("ERASE HISTORY of a table of DriftQL").at(name.name.at));
+        }
         let rows = match &erase.rows {
             None => None,
             Some(rows) => {

@@ -13,6 +13,7 @@ mod databases;
 mod differential;
 mod drift;
 mod encodings;
+mod erasing;
 mod explaining;
 mod functions;
 mod history;
