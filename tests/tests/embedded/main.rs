@@ -4,6 +4,7 @@
 mod activity;
 mod backups;
 mod bulk;
+mod clone_backups;
 mod clones;
 mod cluster_settings;
 mod composites;
