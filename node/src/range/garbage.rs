@@ -81,6 +81,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_erased_is_remembered_until_the_range_keeps_no_more() {
+        let mut state = state(10);
+        let spans = vec![span(b"da", b"db").unwrap_or_default()];
+        assert_eq!(erase(&mut state, &EraseHistoryCommand { spans: spans.clone(), before: 50 }), Some(true));
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 49, forgotten: 70, kept: None });
+        assert_eq!(state.erased.len(), 1);
+        // That a span was given up is judged by what the range keeps itself.
+        let mut batch = WriteBatch::new();
+        let reclaimed = ReclaimCommand { span: spans.first().cloned(), given_up: 50 };
+        assert!(!reclaim(&state, &reclaimed, &mut batch));
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 50, forgotten: 70, kept: None });
+        assert!(state.erased.is_empty());
+        let beyond = EraseHistoryCommand { spans: vec![Span::default()], before: 90 };
+        assert_eq!(erase(&mut state, &beyond), None);
+    }
+
+    #[test]
     fn a_span_goes_once_the_safe_point_has_passed_its_end() {
         let reclaimed = |span, given_up| {
             let mut batch = WriteBatch::new();

@@ -30,8 +30,8 @@ async fn erase(client: &Client, spans: Vec<Span>, before: u64) -> Result<(), Kin
 }
 
 /// The values of all versions of a span, the newest of each key first.
-async fn values(client: &Client, span: Span) -> Vec<Option<Bytes>> {
-    let versions = Versions { span: Some(span), at: client.timestamp().await, ..Versions::default() };
+async fn values(client: &Client, span: Span, at: u64) -> Vec<Option<Bytes>> {
+    let versions = Versions { span: Some(span), at, ..Versions::default() };
     let header = client.begin().await.header();
     match client.send(header, Op::Versions(versions)).await.unwrap() {
         Answer::Versions(found) => found.versions.into_iter().map(|version| version.value).collect(),
@@ -93,13 +93,16 @@ fn of_all_versions_those_that_were_erased_are_none() {
         }
         let now = client.timestamp().await;
         client.put("a", "4").await;
+        let end = client.timestamp().await;
         erase(&client, vec![only("a")], now).await.unwrap();
         let texts = |values: Vec<Option<Bytes>>| {
             let text = |value: Option<Bytes>| String::from_utf8(value.unwrap().to_vec()).unwrap();
             values.into_iter().map(text).collect::<String>()
         };
-        assert_eq!(texts(values(&client, only("a")).await), "43");
-        assert_eq!(texts(values(&client, span("a", "c")).await), "43321");
+        assert_eq!(texts(values(&client, only("a"), end).await), "43");
+        assert_eq!(texts(values(&client, span("a", "c"), end).await), "43321");
+        // Up to a moment before nothing of it is left.
+        assert_eq!(texts(values(&client, span("a", "c"), now - 1).await), "321");
     });
 }
 

@@ -123,9 +123,15 @@ impl Evaluation<'_> {
         let mut pace = Pace::new();
         while let Some(seen) = next(&mut newest, &mut intents, false)? {
             let (key, mut below) = (seen.key.clone(), 0);
-            let from = wanted.from_of(&key);
             if looked >= VERSIONS_MAX {
                 return Ok(left(result, key, span, below));
+            }
+            let from = wanted.from_of(&key);
+            // What was there up to `at` was erased, all of it.
+            if from > wanted.from.max(wanted.at) {
+                looked += 1;
+                pace.step().await;
+                continue;
             }
             let mut version = if wanted.below != 0 && key == span.start {
                 below = wanted.below;
