@@ -96,6 +96,11 @@ impl BranchRow {
         value.into()
     }
 
+    /// Whether a value that stands under a key of a branch says that the key is gone.
+    pub fn marks_gone(value: &[u8]) -> bool {
+        is_mark(value)
+    }
+
     /// What a row says.
     ///
     /// # Errors

@@ -80,6 +80,12 @@ pub enum Error {
         /// The oldest timestamp that can still be read.
         safe_point: u64,
     },
+    /// Somebody has erased what the keys that are read were then.
+    #[error("the history that is read was erased, up to {}", crate::moment::Moment(*before))]
+    HistoryErased {
+        /// What was before this timestamp is gone.
+        before: u64,
+    },
     /// A write or a lock in a read-only transaction.
     #[error("cannot write or lock in a read-only transaction")]
     ReadOnly,
@@ -126,7 +132,7 @@ impl Error {
             Self::DiskFull { .. } => "53100",
             Self::Damaged { .. } => "XX001",
             Self::Timeout { .. } => "57014",
-            Self::SnapshotTooOld { .. } => "72000",
+            Self::SnapshotTooOld { .. } | Self::HistoryErased { .. } => "72000",
             Self::ReadOnly => "25006",
             Self::Finished => "25P02",
             Self::Unsupported { .. } => "0A000",

@@ -3,7 +3,7 @@
 use keys::Span;
 use proto::v1::{KeepHistoryRequest, KeepHistoryResponse};
 
-use crate::{Client, CommitTimestamp, Result};
+use crate::{Client, CommitTimestamp, Error, Result};
 
 /// A span of keys whose history is kept for longer than all other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,32 +27,60 @@ pub struct History {
     pub newest: CommitTimestamp,
 }
 
+/// What the cluster is told of history, or asked.
+#[derive(Default)]
+struct HistoryAsked<'k> {
+    version: u64,
+    kept: &'k [KeptHistory],
+    set_ms: Option<u64>,
+    erases: bool,
+}
+
 impl Client {
     /// How long history is kept.
     pub async fn history(&self) -> Result<History> {
-        self.ask_history(0, &[], None).await
+        self.ask_history(HistoryAsked::default()).await.map(|(history, _)| history)
     }
 
     /// From now on all history that nobody wants to be kept for longer is kept for so long; 0: for ever.
     pub async fn set_history(&self, history_ms: u64) -> Result<History> {
-        self.ask_history(0, &[], Some(history_ms)).await
+        let asked = HistoryAsked { set_ms: Some(history_ms), ..HistoryAsked::default() };
+        self.ask_history(asked).await.map(|(history, _)| history)
     }
 
     /// From now on these spans' history is kept for longer, and no others' any more. They ascend, and none overlaps another. What was
     /// said with a larger version, a timestamp, stays in force.
     pub async fn keep_history(&self, version: CommitTimestamp, kept: &[KeptHistory]) -> Result<History> {
-        self.ask_history(version, kept, None).await
+        let asked = HistoryAsked { version, kept, ..HistoryAsked::default() };
+        self.ask_history(asked).await.map(|(history, _)| history)
     }
 
-    async fn ask_history(&self, version: u64, kept: &[KeptHistory], set_ms: Option<u64>) -> Result<History> {
+    /// That all nodes run programs that heed what is erased.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: one of them does not, or has not said so yet.
+    pub async fn check_erasure(&self) -> Result<()> {
+        let asked = HistoryAsked { erases: true, ..HistoryAsked::default() };
+        match self.ask_history(asked).await? {
+            (_, true) => Ok(()),
+            (_, false) => {
+                let message = "the cluster's leader runs a program that erases no history".to_owned();
+                Err(Error::Unavailable { message, source: None })
+            }
+        }
+    }
+
+    /// What is kept, and whether history may be erased, if that was asked.
+    async fn ask_history(&self, asked: HistoryAsked<'_>) -> Result<(History, bool)> {
+        let HistoryAsked { version, kept, set_ms, erases } = asked;
         let tell = |node: std::sync::Arc<dyn proto::NodeService>, cluster_id: bytes::Bytes, forward: bool| {
             let kept = kept.iter().map(to_wire).collect();
-            let request = KeepHistoryRequest { cluster_id, forward, version, kept, set_ms };
+            let request = KeepHistoryRequest { cluster_id, forward, version, kept, set_ms, erases };
             async move { node.keep_history(request).await }
         };
         let answer = self.sender.ask_root(self.options().timeout, tell).await?;
-        let KeepHistoryResponse { history_ms, safe_point, newest } = answer;
-        Ok(History { history_ms, safe_point, newest })
+        let KeepHistoryResponse { history_ms, safe_point, newest, may_erase } = answer;
+        Ok((History { history_ms, safe_point, newest }, may_erase))
     }
 }
 

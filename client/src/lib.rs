@@ -8,6 +8,7 @@
 //!
 //! Nothing here speaks SQL; keys and values are bytes.
 
+mod erase;
 mod error;
 mod moment;
 mod types;

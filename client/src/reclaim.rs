@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// Asks the range that holds `key`; its answer, and what it was asked.
-    async fn ask_range(
+    pub(crate) async fn ask_range(
         &self,
         key: &Bytes,
         build: impl Fn(&Route) -> operation::Operation,
@@ -109,6 +109,6 @@ impl Client {
     }
 }
 
-fn mismatch() -> Error {
+pub(crate) fn mismatch() -> Error {
     Error::Invalid { message: "a range answered something else than it was asked".to_owned() }
 }

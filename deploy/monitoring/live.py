@@ -1,9 +1,11 @@
 """Asks every expression of source.py of a Prometheus that scrapes a cluster at work. Called by `test`."""
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -37,9 +39,12 @@ LOADS = [
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that nobody listens on, below those that the kernel gives to connections: it is told before it is bound."""
+    while True:
+        port = random.randrange(12000, 24000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Cluster:

@@ -188,6 +188,9 @@ impl Flags {
 /// Compiled expressions that a thread keeps.
 const CACHED_MAX: usize = 64;
 
+/// The longest expression, in bytes: its tree takes a thousand times as much where a few characters name many.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+
 /// How large the regex crate may make an expression, and how deep what we spell for it nests.
 const LINEAR_BYTES_MAX: usize = 4 << 20;
 const NESTED_MAX: u32 = 1_000;
@@ -214,6 +217,9 @@ pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Arc<Regular>> {
 }
 
 fn build(pattern: &str, mut flags: Flags) -> Result<Regular> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(invalid("regular expression is too complex"));
+    }
     let tree = read::read(pattern, &mut flags)?;
     let linear = if tree.looks { None } else { Some(linear(&tree, flags)?) };
     let alike = spell::finds_alike(&tree.root);
@@ -298,6 +304,17 @@ mod tests {
             ("b", "[[.a.]-[.c.]]", "b"),
         ] {
             assert_eq!(found(text, pattern), expected, "{pattern} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_too_much_to_read_is_refused() {
+        // Nothing, so many times that nobody could wait for it.
+        let nothing = (0..12).fold(String::new(), |inner, _| format!("(?:{inner}){{255}}"));
+        let long = "a".repeat(PATTERN_BYTES_MAX + 1);
+        for pattern in [format!("(?=a){nothing}"), nothing, long] {
+            let refused = compile(&pattern, Flags::default()).unwrap_err();
+            assert_eq!(refused.sqlstate, "2201B", "{}", pattern.len());
         }
     }
 

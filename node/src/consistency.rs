@@ -18,6 +18,7 @@ use proto::v1::{
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::member::Member;
+use crate::range::erased::deletions_gone;
 use crate::range::state::contains;
 use crate::range::{Refusal, Replica, is_ingested};
 use crate::root::ROOT_RANGE;
@@ -101,7 +102,7 @@ async fn agree(member: &Member, replica: &Arc<Replica>) -> Result<Agreed, Status
     replica.close_at(&serving, &span, at).await.map_err(refused)?;
     replica.group.read_index().await.map_err(|error| refused(error.into()))?;
     // The safe point may rise while the replicas read what they have.
-    let kept = at.saturating_sub(state.safe_point);
+    let kept = at.saturating_sub(deletions_gone(&state));
     let deletions_since = at.saturating_sub(kept / 4);
     // Whatever of it was evaluated by now, and comes later, is refused.
     let ingested_until = state.forgotten;
@@ -113,7 +114,7 @@ fn digest_visible(replica: &Replica, agreed: Agreed) -> Result<(u128, u64), lsm:
     let Some(span) = &state.span else { return Ok((0, 0)) };
     let visible = Visible::read(&replica.context.db, span, agreed)?;
     // After the snapshot was taken: what it holds from there on is whole.
-    let safe_point = replica.cell.state().safe_point;
+    let safe_point = deletions_gone(&replica.cell.state());
     if agreed.deletions_since < safe_point {
         return Err(lsm::Error::Invalid(format!("history is kept from timestamp {safe_point} on")));
     }

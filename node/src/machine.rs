@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::error::chain;
 use crate::raft::{Apply, ApplyEntry, ApplyError, Membership, Outcome, SnapshotSpan};
-use crate::range::kept::retentions;
+use crate::range::erased::retentions;
 use crate::range::state::{FORMAT, is_held, read_state, replicas, state_key, state_span, swallowed};
 use crate::range::{RangeCell, apply};
 use crate::root::{ROOT_RANGE, RootState};

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::throttle::{SlowLink, Speed};
@@ -26,10 +27,23 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// A loopback address that nobody listens on.
+/// A loopback address that nobody listens on, and that nobody else is given while this process lives.
+///
+/// It is told before its process listens, and kept while that is killed and started again. So it lies below the ports
+/// that the kernel gives to connections and to who binds port 0 (32768 and above: `ip_local_port_range` in ip(7)).
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").to_string()
+    const PORTS: std::ops::Range<u32> = 12_000..24_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Test binaries that run at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in PORTS {
+        let next = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let address = format!("127.0.0.1:{}", PORTS.start + next);
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// Whether a program of PostgreSQL is installed; says 'skipped' aloud if not.

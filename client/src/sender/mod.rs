@@ -254,6 +254,9 @@ impl Sender {
             Some(Refused::LockNotAvailable(lock)) => Error::LockNotAvailable { key: lock.key },
             Some(Refused::Deadlock(deadlock)) => Error::Deadlock { cycle: deadlock.cycle },
             Some(Refused::TooManyLocks(locks)) => Error::TooManyLocks { bytes_max: locks.bytes_max },
+            Some(Refused::BelowSafePoint(below)) if below.erased => {
+                Error::HistoryErased { before: below.safe_point }
+            }
             Some(Refused::BelowSafePoint(below)) => Error::SnapshotTooOld { safe_point: below.safe_point },
             Some(Refused::Unsupported(_)) => Error::Unsupported { message },
             Some(Refused::TooLarge(large)) => {

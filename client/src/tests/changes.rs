@@ -99,9 +99,9 @@ fn who_falls_behind_what_is_kept_is_told_so_and_what_else_was_answered_is_not_lo
         cluster.set_ranges(vec![range(1, 1, "r", "s"), range(2, 1, "d", "dm"), range(3, 1, "dm", "e")]);
         let mut watch = cluster.client.watch(vec![Span::new("d", "e")], 50);
         cluster.answer(answered(vec![version("da", 60)], None, NEWEST));
-        cluster.refuse(Kind::BelowSafePoint(BelowSafePoint { safe_point: 55 }));
+        cluster.refuse(Kind::BelowSafePoint(BelowSafePoint { safe_point: 55, erased: false }));
         assert_eq!(watch.next().await.unwrap().parts.concat().len(), 1);
-        cluster.refuse(Kind::BelowSafePoint(BelowSafePoint { safe_point: 56 }));
+        cluster.refuse(Kind::BelowSafePoint(BelowSafePoint { safe_point: 56, erased: false }));
         let refused = watch.next().await.unwrap_err();
         assert!(matches!(refused, Error::SnapshotTooOld { safe_point: 56 }), "{refused:?}");
         assert_eq!(watch.resolved(), 50);

@@ -13,7 +13,7 @@ use crate::datum::Numeric;
 use crate::datum::json::Json;
 use crate::numeric;
 
-pub use parse::parse;
+pub use parse::{parse, parse_within};
 
 /// A text as a string of JSON, between quotes.
 pub fn quoted(text: &str) -> String {

@@ -13,6 +13,18 @@ pub fn parse(text: &str) -> Result<Json> {
     Ok(json)
 }
 
+/// The same of a text that somebody has sent, whose numbers are to take no more than so many bytes: a few characters may stand for very
+/// many digits.
+///
+/// # Errors
+/// 54000: they take more.
+pub fn parse_within(text: &str, digits_bytes_max: usize) -> Result<Json> {
+    let mut reader = Reader { made_max: digits_bytes_max, ..Reader::new(text, true) };
+    let json = reader.value()?;
+    reader.end()?;
+    Ok(json)
+}
+
 /// Checks that a text is a document.
 pub(crate) fn check(text: &str) -> Result<()> {
     let mut reader = Reader::new(text, false);
@@ -69,11 +81,13 @@ struct Reader<'a> {
     builds: bool,
     /// The bytes of numbers that were made: few characters may stand for many digits.
     made: usize,
+    /// They are no more than these.
+    made_max: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, builds: bool) -> Self {
-        Self { text, at: 0, depth: 0, builds, made: 0 }
+        Self { text, at: 0, depth: 0, builds, made: 0, made_max: work::VALUE_BYTES_MAX }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -221,6 +235,9 @@ impl<'a> Reader<'a> {
                 true => {
                     let number = numeric::parse(number)?;
                     self.made = work::fits(self.made.saturating_add((number.bits() / 8) as usize))?;
+                    if self.made > self.made_max {
+                        return Err(Error::new("54000", "the numbers of a document have too many digits"));
+                    }
                     work::step(1)?;
                     Json::Number(number)
                 }
@@ -366,6 +383,14 @@ mod tests {
         assert_eq!(parse("\"\\u0000\"").unwrap_err().sqlstate, "22P05");
         assert!(check("\"\\u0000\"").is_ok());
         assert_eq!(parse(&"[".repeat(2000)).unwrap_err().sqlstate, "54001");
+    }
+
+    #[test]
+    fn few_characters_stand_for_no_more_digits_than_there_is_room_for() {
+        let numbers = format!("[{}]", vec!["1e100000"; 20].join(","));
+        assert!(parse(&numbers).is_ok() && parse_within(&numbers, 1 << 20).is_ok());
+        assert_eq!(parse_within(&numbers, 1 << 19).unwrap_err().sqlstate, "54000");
+        assert!(parse_within("[1, -2.5e3, \"1e100000\"]", 16).is_ok());
     }
 
     proptest! {

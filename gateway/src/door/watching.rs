@@ -10,7 +10,7 @@
 //!
 //! A watch has a session of its own as long as it lasts, and reads nothing ahead of the door.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -152,38 +152,60 @@ impl Watching {
         let times = || named.iter().map(|(_, timestamp)| *timestamp);
         let (Some(from), Some(to)) = (times().min(), times().max()) else { return Ok(Vec::new()) };
         let asked = values(from.saturating_sub(1), to, keys)?;
+        let mut sighted = Sighted::new(&named);
         let mut span = self.following.work.begin_trace(self.subject.door, self.parent);
         let context = span.as_ref().map(|span| span.context().clone());
-        let read = trace::under(context, pin!(self.following.work.once(self.subject.statement, asked))).await;
+        let statement = self.subject.statement;
+        let reading = self.following.work.once_each(statement, asked, |row| sighted.take(row));
+        let read = trace::under(context, pin!(reading)).await;
         if let Err(error) = &read {
             note_failure(&mut span, error);
         }
         drop(span);
         let settled = self.following.work.settle().await;
-        let (rows, _) = read?;
+        read?;
         settled?;
-        let mut begun: HashMap<(Bytes, u64), Datum> = HashMap::new();
-        let mut ended: Vec<(Bytes, u64)> = Vec::new();
-        for row in rows {
-            let [key, value, start, end] = <[Datum; 4]>::try_from(row).map_err(|_| another_table())?;
-            let key = bytes_of(&key)?;
-            ended.extend(timestamp(&end).map(|end| (key.clone(), end)));
-            begun.extend(timestamp(&start).map(|start| ((key, start), value)));
-        }
-        ended.sort_unstable();
         let asked = named.len();
-        let seen = named.into_iter().filter_map(|at| {
-            let value = begun.remove(&at);
-            let is_seen = value.is_some() || ended.binary_search(&at).is_ok();
-            let (key, timestamp) = at;
-            is_seen.then_some(Seen { key, value, timestamp })
-        });
-        let seen: Vec<Seen> = seen.collect();
+        let seen: Vec<Seen> = named.into_iter().filter_map(|at| sighted.seen(at)).collect();
         if seen.len() < asked {
             // The role may not see all of it; or the statement has read a table that has come to be called so meanwhile.
             self.following.lies_there().await?;
         }
         Ok(seen)
+    }
+}
+
+/// What a statement tells of changes. It tells of what was there before them, too, which may be very much, and of other versions: of
+/// that nothing is kept.
+struct Sighted {
+    /// The changes: the key, and when.
+    named: HashSet<(Bytes, u64)>,
+    begun: HashMap<(Bytes, u64), Datum>,
+    ended: HashSet<(Bytes, u64)>,
+}
+
+impl Sighted {
+    fn new(named: &[(Bytes, u64)]) -> Self {
+        Self { named: named.iter().cloned().collect(), begun: HashMap::new(), ended: HashSet::new() }
+    }
+
+    /// A version: its key, its value, from when and until when it was current.
+    fn take(&mut self, row: Row) -> Result<(), Error> {
+        let [key, value, start, end] = <[Datum; 4]>::try_from(row).map_err(|_| another_table())?;
+        let key = bytes_of(&key)?;
+        let named = |at: Option<u64>| at.map(|at| (key.clone(), at)).filter(|at| self.named.contains(at));
+        let (start, end) = (named(timestamp(&start)), named(timestamp(&end)));
+        self.begun.extend(start.map(|start| (start, value)));
+        self.ended.extend(end);
+        Ok(())
+    }
+
+    /// What has become of a row by a change; none: there is nothing to be seen of it.
+    fn seen(&mut self, at: (Bytes, u64)) -> Option<Seen> {
+        let value = self.begun.remove(&at);
+        let is_seen = value.is_some() || self.ended.contains(&at);
+        let (key, timestamp) = at;
+        is_seen.then_some(Seen { key, value, timestamp })
     }
 }
 
@@ -252,6 +274,35 @@ pub(crate) fn behind_prefix(prefix: &[u8]) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_there_before_is_not_kept() {
+        let key = |key: &'static str| Bytes::from_static(key.as_bytes());
+        let row = |key: &str, value: &str, start, end: Option<i64>| {
+            let end = end.map_or(Datum::Null, Datum::Int8);
+            vec![Datum::text(key), Datum::text(value), Datum::Int8(start), end]
+        };
+        let mut sighted = Sighted::new(&[(key("a"), 20), (key("b"), 20), (key("b"), 30), (key("c"), 30)]);
+        for row in [
+            row("a", "long ago", 10, Some(20)),
+            row("b", "long ago", 10, Some(20)),
+            row("b", "then", 20, Some(30)),
+            row("b", "now", 30, None),
+            row("d", "another", 20, Some(30)),
+        ] {
+            sighted.take(row).unwrap();
+        }
+        assert_eq!(sighted.begun.len(), 2);
+        let mut value = |of: &'static str, at| {
+            let seen = sighted.seen((key(of), at));
+            seen.map(|seen| seen.value.map(|value| value.as_str().unwrap().to_owned()))
+        };
+        assert_eq!(value("a", 20), Some(None), "it was removed");
+        assert_eq!(value("b", 20), Some(Some("then".to_owned())));
+        assert_eq!(value("b", 30), Some(Some("now".to_owned())));
+        assert_eq!(value("c", 30), None, "the role does not see it");
+        assert!(sighted.take(vec![Datum::Null]).is_err());
+    }
 
     #[test]
     fn a_prefix_ends_behind_all_that_begin_with_it() {

@@ -246,6 +246,35 @@ impl Work {
         self.end(outcome).await
     }
 
+    /// The same, of whose rows there may be many: each is handed on as it comes.
+    pub(crate) async fn once_each(
+        &mut self,
+        statement: &'static str,
+        values: Row,
+        take: impl FnMut(Row) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        self.make_ready(&[statement]).await?;
+        let outcome = self.each(statement, values, take).await;
+        self.end(outcome).await
+    }
+
+    async fn each(
+        &mut self,
+        statement: &'static str,
+        values: Row,
+        mut take: impl FnMut(Row) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        let mut run = self.start(statement, values).await?;
+        while let Some(rows) = self.next(&mut run, 0).await? {
+            let taken = rows.into_iter().try_for_each(&mut take);
+            if let Err(error) = taken {
+                self.leave(run).await?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a statement of few rows, in the transaction that is open.
     pub(crate) async fn run(
         &mut self,

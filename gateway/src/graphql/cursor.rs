@@ -44,7 +44,8 @@ pub(super) fn decode(table: &Table, order: &[Ordered], cursor: &str) -> Result<V
         return Err(wrong());
     }
     let json = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let json = json.and_then(|json| expr::json::parse(&json).ok()).ok_or_else(wrong)?;
+    let json =
+        json.and_then(|json| expr::json::parse_within(&json, CURSOR_BYTES_MAX).ok()).ok_or_else(wrong)?;
     let Json::Array(items) = json else { return Err(wrong()) };
     let mut items = items.into_iter();
     match items.next() {

@@ -10,7 +10,7 @@ use expr::json::quoted;
 
 use super::frames::Wrong;
 use super::refusal::Refused;
-use super::request::Request;
+use super::request::{DIGITS_BYTES_MAX, Request};
 
 /// What the protocol is called.
 pub(super) const NAME: &str = "graphql-transport-ws";
@@ -51,7 +51,7 @@ const fn no(why: &'static str) -> Wrong {
 
 impl Message {
     pub(super) fn read(text: &str) -> Result<Self, Wrong> {
-        let json = expr::json::parse(text).map_err(|_| no("a message is JSON"))?;
+        let json = expr::json::parse_within(text, DIGITS_BYTES_MAX).map_err(|_| no("a message is JSON"))?;
         let Json::Object(members) = json else { return Err(no("a message is a JSON object")) };
         let (mut kind, mut id, mut payload) = (None, None, None);
         for (name, value) in members {

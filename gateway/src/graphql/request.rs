@@ -11,6 +11,10 @@ use super::refusal::Refused;
 /// Values of variables nest no deeper.
 const NESTING_MAX: usize = 64;
 
+/// The numbers of what a client sends have no more digits: as many as a request has room for, though a few characters may stand for
+/// very many.
+pub(super) const DIGITS_BYTES_MAX: usize = 1 << 20;
+
 /// A request.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -22,7 +26,7 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
         let text = std::str::from_utf8(body).map_err(|_| Refused::new("the request is not UTF-8"))?;
-        let json = expr::json::parse(text);
+        let json = expr::json::parse_within(text, DIGITS_BYTES_MAX);
         let json =
             json.map_err(|error| Refused::new(format!("the request is no JSON: {}", error.message)))?;
         Self::of(json)
@@ -34,13 +38,14 @@ impl Request {
             return Err(Refused::new("the request is no JSON object; one request holds one operation"));
         };
         let mut request = Self { query: String::new(), operation: None, variables: Vec::new() };
+        let mut digits_left = DIGITS_BYTES_MAX;
         for (name, value) in members {
             match (&*name, value) {
                 ("query", Json::String(text)) => request.query = text.into_string(),
                 ("operationName", Json::String(text)) => request.operation = Some(text.into_string()),
                 ("variables", Json::Object(members)) => {
                     let values = members.into_iter().map(|(name, value)| -> Result<_, Refused> {
-                        Ok((name.into_string(), value_of(value, 0)?))
+                        Ok((name.into_string(), value_of(value, 0, &mut digits_left)?))
                     });
                     request.variables = values.collect::<Result<_, Refused>>()?;
                 }
@@ -59,7 +64,8 @@ impl Request {
     }
 }
 
-fn value_of(json: Json, depth: usize) -> Result<Value<'static>, Refused> {
+/// A value; its numbers are written out, with as many digits as are left.
+fn value_of(json: Json, depth: usize, digits_left: &mut usize) -> Result<Value<'static>, Refused> {
     if depth > NESTING_MAX {
         return Err(Refused::new(format!("values of variables nest at most {NESTING_MAX} deep")));
     }
@@ -70,17 +76,20 @@ fn value_of(json: Json, depth: usize) -> Result<Value<'static>, Refused> {
         Json::Number(number) => {
             let mut text = String::new();
             numeric::write(&number, &mut text);
+            *digits_left = digits_left
+                .checked_sub(text.len())
+                .ok_or_else(|| Refused::new("the numbers of the variables have too many digits"))?;
             let text: Cow<'_, str> = Cow::Owned(text);
             if text.contains('.') { Value::Float(text) } else { Value::Int(text) }
         }
         Json::Array(items) => {
-            let items = items.into_iter().map(|item| value_of(item, depth + 1));
+            let items = items.into_iter().map(|item| value_of(item, depth + 1, digits_left));
             Value::List(items.collect::<Result<_, _>>()?)
         }
         Json::Object(members) => {
             let members = members.into_iter();
             let members = members.map(|(name, value)| -> Result<_, Refused> {
-                Ok((Cow::Owned(name.into_string()), value_of(value, depth + 1)?))
+                Ok((Cow::Owned(name.into_string()), value_of(value, depth + 1, digits_left)?))
             });
             Value::Object(members.collect::<Result<_, Refused>>()?)
         }
@@ -117,6 +126,19 @@ mod tests {
         let deep =
             format!(r#"{{"query": "{{a}}", "variables": {{"x": {}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
         assert!(Request::read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn few_characters_do_not_stand_for_very_many_digits() {
+        let body = |number: &str, count: usize| {
+            let numbers = vec![number; count].join(",");
+            format!(r#"{{"query": "{{a}}", "variables": {{"x": [{numbers}]}}}}"#)
+        };
+        for number in ["1e100000", "1e-16000"] {
+            assert!(Request::read(body(number, 8).as_bytes()).is_ok(), "{number}");
+            let refused = Request::read(body(number, 1000).as_bytes()).unwrap_err().to_string();
+            assert!(refused.contains("too many digits"), "{refused}");
+        }
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //!
 //! # Invariants
 //! - A tree holds at most [`FIELDS_MAX`] fields, [`DEPTH_MAX`] deep, and no more were looked at.
+//! - What a request says once takes room as often as it is named: all values of a tree together are bounded, in number and bytes.
 
 use std::collections::HashMap;
 
@@ -20,6 +21,9 @@ pub(super) const DEPTH_MAX: usize = 20;
 
 /// Values that the arguments of one operation may have.
 const VALUES_MAX: usize = 100_000;
+
+/// What their texts take together at most: a variable counts wherever it is named.
+const TEXTS_BYTES_MAX: usize = 8 << 20;
 
 /// A field that is selected.
 #[derive(Debug)]
@@ -86,6 +90,7 @@ pub(super) fn select<'s>(
         variables: HashMap::new(),
         fields_left: FIELDS_MAX,
         values_left: VALUES_MAX,
+        texts_left: TEXTS_BYTES_MAX,
         spreading: Vec::new(),
     };
     selector.take_variables(operation, variables)?;
@@ -127,6 +132,8 @@ struct Selector<'s, 'd, 'a> {
     variables: HashMap<&'a str, Bound<'a>>,
     fields_left: usize,
     values_left: usize,
+    /// Bytes.
+    texts_left: usize,
     /// The fragments that are being looked into.
     spreading: Vec<&'a str>,
 }
@@ -137,6 +144,9 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         operation: &Operation<'a>,
         given: &[(String, Value<'static>)],
     ) -> Result<(), Refused> {
+        // There may be very many of both.
+        let given: HashMap<&str, &Value<'a>> =
+            given.iter().map(|(name, value)| (name.as_str(), value)).collect();
         for variable in &operation.variables {
             let (name, place) = (variable.name, variable.place);
             let ty = named(&variable.ty);
@@ -144,7 +154,7 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             if matches!(shape, None | Some(Shape::Object(_))) {
                 return Err(Refused::at(place, format!("${name}: there is no type {ty} of values")));
             }
-            let value = given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+            let value = given.get(name).map(|value| (*value).clone());
             let value = value.or_else(|| variable.default.clone());
             let is_required = matches!(variable.ty, Wanted::NonNull(_));
             if is_required && matches!(value, None | Some(Value::Null)) {
@@ -367,7 +377,13 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             Of::Named(id) => self.schema.type_of(*id),
         };
         match ty.map(|ty| &ty.shape) {
-            Some(Shape::Scalar(scalar)) => scalar.text_of(value).map(Given::Text),
+            Some(Shape::Scalar(scalar)) => {
+                let text = scalar.text_of(value)?;
+                self.texts_left = self.texts_left.checked_sub(text.len()).ok_or_else(|| {
+                    Refused::new(format!("the values of an operation take at most {TEXTS_BYTES_MAX} bytes"))
+                })?;
+                Ok(Given::Text(text))
+            }
             Some(Shape::Enum(choices)) => {
                 let name = match value {
                     Value::Enum(name) => *name,
@@ -567,6 +583,24 @@ mod tests {
             (0..30).map(|n| format!(" fragment f{n} on Query {{ ...f{} ...f{} }}", n + 1, n + 1)).collect();
         let bomb = format!("{{ ...f0 }}{fragments} fragment f30 on Query {{ __typename }}");
         assert_eq!(refusal(&schema, &bomb), format!("an operation selects at most {FIELDS_MAX} fields"));
+    }
+
+    #[test]
+    fn a_variable_counts_wherever_it_is_named() {
+        let schema = schema_of(library());
+        let variables = [("x".to_owned(), Value::Text("x".repeat(TEXTS_BYTES_MAX / 8)))];
+        let named = |count: usize| {
+            let all = vec!["$x"; count].join(" ");
+            let text = format!(
+                "query ($x: String) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
+            );
+            let document = Document::parse(&text).unwrap();
+            let selected = select(&schema, &document, None, &variables);
+            selected.map(|selected| selected.len()).map_err(|refused| refused.to_string())
+        };
+        assert_eq!(named(8), Ok(1));
+        assert!(named(9).is_err_and(|refused| refused.contains("take at most")));
+        assert!(named(9000).is_err());
     }
 
     proptest! {

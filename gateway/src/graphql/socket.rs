@@ -283,7 +283,11 @@ impl Socket {
         loop {
             let bytes_max = if self.is_initialised { MESSAGE_BYTES_MAX } else { STRANGERS_BYTES_MAX };
             match self.reader.take(&mut self.input, bytes_max)? {
-                Some(Incoming::Text(text)) => self.hear(&text).await?,
+                Some(Incoming::Text(text)) => {
+                    // What follows it, be it there in part already, begins now.
+                    self.begun = None;
+                    self.hear(&text).await?;
+                }
                 Some(Incoming::Ping(payload)) => frames::put_pong(&payload, &mut self.output),
                 Some(Incoming::Pong) => {}
                 Some(Incoming::Close) => {

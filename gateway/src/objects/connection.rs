@@ -188,16 +188,12 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// A request that may stand in a frame, and its share of what all may have, once it does not.
+    /// A request that may stand in a frame, and its share of what all may have, which has room for that: once it does not.
     async fn unframed(&mut self, bytes: Bytes, share: Share) -> Result<(Bytes, Share), Ending> {
         self.is_framed = false;
         let Some(frame) = zstd::frame_of(&bytes) else { return Ok((bytes, share)) };
         let wrong = |malformed: Malformed| Ending::Told(malformed.0);
         let length = zstd::content_length(frame, self.bytes_max()).map_err(wrong)?;
-        // Nobody who has some of the room waits for more.
-        drop(share);
-        let share = self.objects.room.share(length.saturating_add(bytes.len())).await;
-        let share = share.map_err(|_full| Ending::Told(FULL))?;
         if length >= LONG_BYTES {
             env::pool::go_to_pool().await;
         }
@@ -215,8 +211,12 @@ impl<S: Wire> Connection<S> {
                 let length =
                     usize::try_from(length).ok().filter(|length| (1..=self.bytes_max()).contains(length));
                 let length = length.ok_or(Ending::Told("the length of a request is out of bounds"))?;
-                if share.is_none() {
-                    let taken = self.objects.room.share(length).await;
+                let beginning = request::beginning(&self.input, length.min(zstd::BEGINNING_BYTES));
+                if share.is_none()
+                    && let Some(beginning) = beginning
+                {
+                    let room = zstd::room_of(beginning, length, self.bytes_max());
+                    let taken = self.objects.room.share(room).await;
                     share = taken.map_err(|_full| Ending::Told(FULL))?;
                 }
                 if let Some(bytes) = request::take(&mut self.input, length) {

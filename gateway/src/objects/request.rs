@@ -84,6 +84,11 @@ pub(crate) fn length(input: &[u8]) -> Option<u64> {
     input.first_chunk::<LENGTH_BYTES>().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
+/// So many bytes of the request at the front, once they have come.
+pub(crate) fn beginning(input: &[u8], bytes: usize) -> Option<&[u8]> {
+    input.get(LENGTH_BYTES..LENGTH_BYTES.saturating_add(bytes))
+}
+
 /// Takes the request of this length off the front, if it is there whole.
 pub(crate) fn take(input: &mut BytesMut, length: usize) -> Option<Bytes> {
     if input.len() < LENGTH_BYTES.saturating_add(length) {

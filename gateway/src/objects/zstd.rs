@@ -5,7 +5,8 @@
 //! answer    length u64 │ 8 │ frame: the object          where that is shorter than the object itself
 //! ```
 //!
-//! A frame says how long its content is, which is bounded as a request is: so room is taken for it before it is there.
+//! A frame says in its first bytes how long its content is, which is bounded as a request is: so room is taken for it with that for the
+//! request, before either is there, and nobody who has come as far as a frame waits for more.
 
 use bytes::{BufMut as _, BytesMut};
 use zstd_safe::{compress, compress_bound, get_frame_content_size};
@@ -30,6 +31,15 @@ pub(crate) fn frame_of(request: &[u8]) -> Option<&[u8]> {
         Some((&COMMAND, frame)) => Some(frame),
         _ => None,
     }
+}
+
+/// By so many bytes of a request it is known what stands in its frame: a frame's header has 18 at most.
+pub(crate) const BEGINNING_BYTES: usize = 1 + 18;
+
+/// How much room a request of this length takes that begins so, with what stands in its frame, if it stands in one that makes sense.
+pub(crate) fn room_of(beginning: &[u8], length: usize, bytes_max: usize) -> usize {
+    let content = frame_of(beginning).and_then(|frame| content_length(frame, bytes_max).ok());
+    length.saturating_add(content.unwrap_or(0))
 }
 
 /// How long the content of a frame is, as it says.
@@ -97,6 +107,15 @@ mod tests {
         // One that does not say how long it is: the same without the field.
         let unsaid = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00][..], &raw(request)[6..]].concat();
         assert!(content_length(&unsaid, 100).is_err());
+    }
+
+    #[test]
+    fn a_request_takes_room_for_what_stands_in_its_frame() {
+        let framed = [&[COMMAND][..], &raw(&[7; 200])].concat();
+        assert_eq!(room_of(&framed[..BEGINNING_BYTES], framed.len(), 1 << 20), framed.len() + 200);
+        assert_eq!(room_of(&framed[..BEGINNING_BYTES], framed.len(), 100), framed.len(), "it is refused");
+        assert_eq!(room_of(b"\x05", 1, 100), 1);
+        assert_eq!(room_of(b"\x01\0\x01k", 5000, 1 << 20), 5000);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::split::check_key;
 use crate::error::NodeError;
 use crate::range::map::RangeMap;
 use crate::range::state::{FORMAT_MERGES, contains, descriptor, is_held};
-use crate::range::{Refusal, Replica, merge};
+use crate::range::{Refusal, Replica, kept, merge};
 use crate::root::ROOT_RANGE;
 
 /// For how long nothing may come of a merge.
@@ -181,6 +181,7 @@ impl Member {
         if !meets || !merge::are_beside(&state, &found) || is_held(&found) || found.joint {
             return Err(again("the ranges are others by now, or change"));
         }
+        self.check_kept(left)?;
         // Else the right one would freeze in vain.
         all_near(left)?;
         let right = Neighbour { range_id: right_id, span_epoch: found.span_epoch };
@@ -277,6 +278,7 @@ impl Member {
                 let serving =
                     serving.ok_or_else(|| Status::unavailable("this node does not lead the range"))?;
                 replica.prove_leadership(serving.term).await.map_err(refused)?;
+                self.check_kept(&replica)?;
                 all_near(&replica)?;
             }
             SubsumeStep::Freeze => self.freeze(&replica, &request).await?,
@@ -285,6 +287,16 @@ impl Member {
         }
         let state = Some(RangeState::clone(&replica.cell.state()));
         Ok(SubsumeResponse { state, replica_id: replica.group.replica_id() })
+    }
+
+    /// That a range which is to become one with another knows what is to be kept of it for longer: the two forget as much as the one that
+    /// has forgotten more, but for what they keep. One that has slept may have yet to hear of something.
+    fn check_kept(&self, replica: &Replica) -> Result<(), Status> {
+        let horizon = self.horizon.lock().clone();
+        match kept::knows(&replica.cell.state(), &horizon.kept) {
+            true => Ok(()),
+            false => Err(Status::unavailable("the range has yet to hear what of it is kept for longer")),
+        }
     }
 
     /// Freezes a range that this node leads, as long as its replicas do not change.

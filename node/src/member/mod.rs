@@ -5,6 +5,7 @@ mod collect;
 mod data_keys;
 mod directory;
 mod drain;
+mod erase;
 mod find;
 mod forward;
 mod grow;
@@ -189,6 +190,7 @@ impl Member {
         tasks.spawn_loop(member.clone().finish_changes());
         tasks.spawn_loop(member.clone().finish_merges());
         tasks.spawn_loop(member.clone().collect());
+        tasks.spawn_loop(member.clone().drop_erased());
         tasks.spawn_loop(member.clone().divide_large());
         tasks.spawn_loop(member.clone().drain_while_told());
         tasks.spawn_loop(member.clone().watch_data_keys());

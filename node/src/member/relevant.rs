@@ -89,6 +89,7 @@ fn touched(operation: &Operation) -> Option<Span> {
         Operation::Recover(recover) => all(&mut recover.keys.iter().map(key)),
         Operation::Release(release) => all(&mut release.keys.iter().map(key)),
         Operation::Reclaim(reclaim) => reclaim.span.clone(),
+        Operation::EraseHistory(erase) => all(&mut erase.spans.iter().cloned()),
         Operation::Measure(measure) => all(&mut measure.spans.iter().cloned()),
         Operation::Ingest(ingest) => {
             // They are in order.

@@ -1,4 +1,4 @@
-//! Whether a leader calls: sends heartbeats, and asks the others whether it leads still. A state machine without IO and clocks.
+//! Whether a leader calls: sends heartbeats and entries, and asks the others whether it leads still. A state machine without IO and clocks.
 //!
 //! Where messages go one way only, followers hear a leader whom no quorum answers: it commits nothing, and they elect nobody while they
 //! hear it. So a leader that nobody answers falls silent for as long as an election may take, and then calls again for as long, for
@@ -11,6 +11,8 @@
 //! leader that has slept for a minute would find itself in the midst of a silent turn, and could neither prove that it leads nor, since
 //! openraft takes no entries of a leader whose lease has run out, change anything. So that is switched off there, and done
 //! here, where it is known who has slept: whoever wakes begins as if it had just been answered.
+//!
+//! Silent is who sends nothing at all: an entry that is not acknowledged would be sent again and again, and be heard as heartbeats are.
 //!
 //! # Invariants
 //!

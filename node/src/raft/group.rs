@@ -80,6 +80,8 @@ pub struct Group {
     pub(super) unfit: AtomicBool,
     /// Whether it calls, as a leader that nobody answers.
     pub(super) calling: Mutex<Calling>,
+    /// Whether it does not, told to what sends for it.
+    pub(super) silent: Arc<AtomicBool>,
     /// It sends no heartbeats, so that the others elect one of them.
     pub(super) silenced: AtomicBool,
     /// Its node leads nothing new. What it leads it goes on leading until somebody has taken over.

@@ -430,6 +430,7 @@ impl RaftHost {
         let (progress, tenure) = (machine.progress(), machine.tenure());
         let (sending, acks) = (Arc::new(Sending::default()), Arc::new(Acks::default()));
         let closings = Arc::new(Closings::default());
+        let silent = Arc::new(AtomicBool::new(false));
         let peers = Peers {
             cluster_id: self.cluster_id.clone(),
             range_id,
@@ -440,6 +441,7 @@ impl RaftHost {
             closings: Arc::clone(&closings),
             sending: Arc::clone(&sending),
             turns: Arc::clone(&self.snapshot_turns),
+            silent: Arc::clone(&silent),
         };
         let config = Arc::new(config(range_id, &self.timing, fence.is_none())?);
         let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
@@ -466,6 +468,7 @@ impl RaftHost {
             fitness: Mutex::new(Fitness::new(logged)),
             unfit: AtomicBool::new(false),
             calling: Mutex::new(Calling::new(env::clock::now())),
+            silent,
             silenced: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             failure: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,6 +51,8 @@ pub(super) struct Peers {
     pub(super) sending: Arc<Sending>,
     /// Whoever has none of these waits with its snapshot.
     pub(super) turns: Arc<Semaphore>,
+    /// Whether it sends nothing for now, as a leader that nobody [answers](super::calling).
+    pub(super) silent: Arc<AtomicBool>,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -85,6 +88,7 @@ impl Peers {
             closings: Arc::clone(&self.closings),
             sending: Arc::clone(&self.sending),
             turns: Arc::clone(&self.turns),
+            silent: Arc::clone(&self.silent),
             answered: metrics::counter!("nunatak_raft_messages_total"),
         }
     }
@@ -103,6 +107,7 @@ pub(super) struct Peer {
     closings: Arc<Closings>,
     sending: Arc<Sending>,
     turns: Arc<Semaphore>,
+    silent: Arc<AtomicBool>,
     /// Counts requests that were answered.
     answered: metrics::Counter,
 }
@@ -127,6 +132,14 @@ impl Peer {
             false => self.network.connect(&store.address),
         };
         Ok((service, header))
+    }
+
+    /// Refuses what would keep the others from electing somebody while this replica is silent. openraft comes again after a pause.
+    fn check_calls(&self) -> Result<(), RPCError<Types>> {
+        match self.silent.load(Ordering::SeqCst) {
+            true => Err(RPCError::Unreachable(Unreachable::from_string("it is silent, for nobody answers it"))),
+            false => Ok(()),
+        }
     }
 
     fn timeout(&self, action: RPCTypes, timeout: Duration) -> Timeout<Types> {
@@ -252,6 +265,7 @@ impl NetSnapshot<Types> for Peer {
             // It is never closed.
             turn = turn => turn,
         };
+        self.check_calls().map_err(StreamingError::from)?;
         let (service, header) = self.reach().map_err(StreamingError::from)?;
         let sent = send_snapshot(service.as_ref(), header, &vote, &snapshot.meta, *outgoing);
         tokio::select! {
@@ -286,6 +300,7 @@ impl NetStreamAppend<Types> for Peer {
             // is called only once there is a request for it, or it would be called without a pause.
             let mut input = input;
             let Some(first) = input.next().await else { return Ok(futures::stream::empty().boxed()) };
+            self.check_calls()?;
             let input = futures::stream::once(std::future::ready(first)).chain(input);
             let (service, header) = self.reach()?;
             let (acks, closings) = (Arc::clone(&self.acks), Arc::clone(&self.closings));

@@ -210,6 +210,7 @@ impl Group {
     }
 
     fn set_heartbeats(&self, now: Instant) {
+        self.silent.store(!self.calls(now), Ordering::SeqCst);
         // It is looked at again only then; a turn in which it is silent is no shorter than it has to be.
         let calls = !self.silenced.load(Ordering::SeqCst) && self.calls(now) && self.calls(now + LOOK);
         self.raft.runtime_config().heartbeat(calls);

@@ -29,6 +29,9 @@ pub(crate) const FORGOTTEN: &[u8] = &[3];
 /// The reply to a command whose time has not come: it did nothing.
 pub(crate) const TOO_EARLY: &[u8] = &[4];
 
+/// The reply to an erasure that there is no room to remember: it did nothing.
+pub(crate) const FULL: &[u8] = &[7];
+
 /// Applies commands of the root range.
 pub(crate) trait ApplyRoot {
     /// Applies one; the reply.
@@ -161,6 +164,15 @@ pub(crate) fn apply(
             Kind::Reclaim(reclaim) => {
                 let done = garbage::reclaim(state.as_ref().unwrap_or(&before), &reclaim, batch);
                 Bytes::from_static(if done { APPLIED } else { TOO_EARLY })
+            }
+            Kind::EraseHistory(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
+            // What a merge compares stays as it is.
+            Kind::EraseHistory(_) if held => Bytes::from_static(TOO_EARLY),
+            Kind::EraseHistory(erase) => {
+                let state = state.get_or_insert_with(|| RangeState::clone(&before));
+                let room = garbage::erase(state, &erase);
+                let room = room.ok_or_else(|| unreadable("it erases what is not the range's".to_owned()))?;
+                Bytes::from_static(if room { APPLIED } else { FULL })
             }
             Kind::Split(_) if span_epoch != epoch => Bytes::from_static(STALE_EPOCH),
             Kind::Split(split) => match split::halves(state.as_ref().unwrap_or(&before), &split) {

@@ -172,6 +172,7 @@ impl Evaluation<'_> {
             Operation::Release(release) => OperationResult::Release(self.release(&release)?),
             Operation::Heartbeat(heartbeat) => OperationResult::Heartbeat(self.heartbeat(heartbeat)),
             Operation::Reclaim(reclaim) => OperationResult::Reclaim(self.reclaim(reclaim).await?),
+            Operation::EraseHistory(erase) => OperationResult::EraseHistory(self.erase_history(erase).await?),
             Operation::Measure(measure) => OperationResult::Measure(self.measure(measure).await?),
             Operation::Ingest(ingest) => OperationResult::Ingest(self.ingest(ingest).await?),
             Operation::Prewrite(prewrite) => OperationResult::Prewrite(self.prewrite(prewrite).await?),

@@ -1,4 +1,4 @@
-//! What a range keeps no more: its safe point, and spans that were given up. Deterministic.
+//! What a range keeps no more: its safe point, spans that were given up, and history that was erased. Deterministic.
 //!
 //! # Invariants
 //!
@@ -8,8 +8,9 @@
 //! - A span is deleted only when no read can see it any more: it was given up at or below the safe point.
 
 use lsm::WriteBatch;
-use proto::v1::{RaiseSafePointCommand, RangeState, ReclaimCommand};
+use proto::v1::{EraseHistoryCommand, RaiseSafePointCommand, RangeState, ReclaimCommand};
 
+use super::erased::{self, Erased};
 use super::kept;
 use super::state::covers;
 
@@ -21,6 +22,19 @@ pub(crate) fn raise(state: &mut RangeState, command: &RaiseSafePointCommand) {
     }
     state.safe_point = state.safe_point.max(command.safe_point);
     state.forgotten = state.forgotten.max(command.forgotten).max(state.safe_point);
+    state.erased = erased::outlasting(state);
+}
+
+/// Erases what spans were before a timestamp; whether there is room to remember it. None: the command makes no sense here.
+pub(crate) fn erase(state: &mut RangeState, command: &EraseHistoryCommand) -> Option<bool> {
+    match erased::erase(state, command) {
+        Erased::Spans(spans) => {
+            state.erased = spans;
+            Some(true)
+        }
+        Erased::Full => Some(false),
+        Erased::Senseless => None,
+    }
 }
 
 /// Deletes a span that was given up; whether that was allowed.
@@ -64,6 +78,23 @@ mod tests {
             assert!(state.forgotten >= state.safe_point);
         }
         assert_eq!((state.safe_point, state.forgotten), (20, 30));
+    }
+
+    #[test]
+    fn what_was_erased_is_remembered_until_the_range_keeps_no_more() {
+        let mut state = state(10);
+        let spans = vec![span(b"da", b"db").unwrap_or_default()];
+        assert_eq!(erase(&mut state, &EraseHistoryCommand { spans: spans.clone(), before: 50 }), Some(true));
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 49, forgotten: 70, kept: None });
+        assert_eq!(state.erased.len(), 1);
+        // That a span was given up is judged by what the range keeps itself.
+        let mut batch = WriteBatch::new();
+        let reclaimed = ReclaimCommand { span: spans.first().cloned(), given_up: 50 };
+        assert!(!reclaim(&state, &reclaimed, &mut batch));
+        raise(&mut state, &RaiseSafePointCommand { safe_point: 50, forgotten: 70, kept: None });
+        assert!(state.erased.is_empty());
+        let beyond = EraseHistoryCommand { spans: vec![Span::default()], before: 90 };
+        assert_eq!(erase(&mut state, &beyond), None);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Replica {
         }
         let Some(slept) = self.group.slept() else { return true };
         let kept = state.span.as_ref().map(|own| kept::clipped(&horizon.kept, own)).unwrap_or_default();
-        let passed = passed(horizon, &kept, env::clock::wall_ms(), slept);
+        let passed = passed(horizon, &kept, !state.erased.is_empty(), env::clock::wall_ms(), slept);
         passed > 0 && serving.wakes_for(self.cell.load.requests(), passed)
     }
 
@@ -157,26 +157,32 @@ fn markers(db: &lsm::Db, span: &keys::Span, forgotten: u64) -> Result<WriteBatch
 }
 
 /// How many of the points have passed, at `wall_ms`, all that was asked before a range fell asleep, `slept` ago, up to which the horizon
-/// lets it go: first its safe point, then those of the spans of it that are kept for longer, but not for ever.
-fn passed(horizon: &Horizon, kept: &[KeptSpan], wall_ms: u64, slept: Duration) -> u64 {
+/// lets it go: first its safe point, then those of the spans of it that are kept for longer, but not for ever. What was erased goes once
+/// transactions are forgotten.
+fn passed(horizon: &Horizon, kept: &[KeptSpan], is_erased: bool, wall_ms: u64, slept: Duration) -> u64 {
     let has_passed = |point: u64| {
         let behind = Duration::from_millis(wall_ms.saturating_sub(timestamp::ms(point)));
         slept >= behind + CLOCKS_APART
     };
     // Where history is kept for ever, it is only about what is known of transactions.
-    let reaches = if horizon.safe_point > 0 { horizon.safe_point } else { horizon.forgotten };
+    let waits = horizon.safe_point > 0 && !is_erased;
+    let reaches = if waits { horizon.safe_point } else { horizon.forgotten };
     if !has_passed(reaches) {
         return 0;
     }
-    let kept = kept.iter().map(|kept| kept.safe_point).filter(|point| *point > 0 && has_passed(*point));
-    1 + kept.count() as u64
+    let later = kept.iter().map(|kept| kept.safe_point).chain(is_erased.then_some(horizon.safe_point));
+    1 + later.filter(|point| *point > 0 && has_passed(*point)).count() as u64
 }
 
 /// What to raise, if it is worth an entry of the log.
 fn due(state: &RangeState, horizon: &Horizon) -> Option<RaiseSafePointCommand> {
     let step = timestamp::from_ms(horizon.step_ms);
     let ahead = |horizon: u64, now: u64| horizon.saturating_sub(now) >= step.max(1);
-    let kept = kept::due(state, &horizon.kept, step.max(1));
+    // What was said before that which the range follows already, and was long on its way, may know nothing of a span that was kept
+    // since: without it, that span's history would be gone.
+    let is_newest = horizon.safe_point >= state.safe_point;
+    let kept = kept::due(state, &horizon.kept, step.max(1))
+        .filter(|wanted| is_newest || kept::hold(wanted, &state.kept));
     let due = state.span.is_some()
         && !is_held(state)
         && (kept.is_some()
@@ -201,7 +207,7 @@ mod tests {
             let (safe_point, forgotten) =
                 (timestamp::from_ms(safe_point_ms), timestamp::from_ms(forgotten_ms));
             let horizon = Horizon { safe_point, forgotten, step_ms: 5, kept: Vec::new() };
-            passed(&horizon, &[], 100_000, Duration::from_millis(slept_ms)) > 0
+            passed(&horizon, &[], false, 100_000, Duration::from_millis(slept_ms)) > 0
         };
         assert!(passed(90_000, 95_000, 15_000) && !passed(90_000, 95_000, 14_999));
         assert!(passed(0, 95_000, 10_000), "history is kept for ever");
@@ -215,9 +221,20 @@ mod tests {
             Horizon { safe_point: point(90_000), forgotten: point(90_000), step_ms: 5, kept: Vec::new() };
         let kept = |ms| KeptSpan { span: Some(Span::default()), safe_point: point(ms) };
         let kept = [kept(0), kept(80_000), kept(60_000)];
-        let passed = |slept_ms| passed(&horizon, &kept, 100_000, Duration::from_millis(slept_ms));
+        let passed = |slept_ms| passed(&horizon, &kept, false, 100_000, Duration::from_millis(slept_ms));
         let all = [14_999, 15_000, 24_999, 25_000, 44_999, 45_000, 1_000_000].map(passed);
         assert_eq!(all, [0, 1, 1, 2, 2, 3, 3], "what is kept for ever wakes nobody");
+    }
+
+    #[test]
+    fn it_is_woken_for_what_was_erased_as_soon_as_transactions_are_forgotten() {
+        let point = timestamp::from_ms;
+        let horizon =
+            Horizon { safe_point: point(60_000), forgotten: point(90_000), step_ms: 5, kept: Vec::new() };
+        let passed =
+            |is_erased, slept_ms| passed(&horizon, &[], is_erased, 100_000, Duration::from_millis(slept_ms));
+        assert_eq!([14_999, 15_000, 44_999, 45_000].map(|slept_ms| passed(true, slept_ms)), [0, 1, 1, 2]);
+        assert_eq!([15_000, 44_999, 45_000].map(|slept_ms| passed(false, slept_ms)), [0, 0, 1]);
     }
 
     #[test]
@@ -239,6 +256,31 @@ mod tests {
         // Whose turn it is not is not asked: who is asked is taken for woken.
         assert_eq!(follow(2), (vec![5, 7], vec![0, 1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!((follow(2).0, follow(2).0), (vec![9], vec![]));
+    }
+
+    #[test]
+    fn what_was_said_before_takes_nothing_away_that_is_kept() {
+        let span = |start: &'static str, end: &'static str| {
+            Some(Span {
+                start: Bytes::from_static(start.as_bytes()),
+                end: Bytes::from_static(end.as_bytes()),
+            })
+        };
+        let kept = |start, end| KeptSpan { span: span(start, end), safe_point: 20 };
+        let state = RangeState {
+            span: span("a", "z"),
+            safe_point: 70,
+            kept: vec![kept("d", "g")],
+            ..RangeState::default()
+        };
+        let kept_then = |safe_point, kept: Vec<KeptSpan>| {
+            let horizon = Horizon { safe_point, forgotten: 0, step_ms: 1, kept };
+            due(&state, &horizon).and_then(|raise| raise.kept).map(|kept| kept.spans.len())
+        };
+        assert_eq!(kept_then(69, Vec::new()), None);
+        assert_eq!(kept_then(69, vec![kept("e", "g"), kept("m", "n")]), None);
+        assert_eq!(kept_then(70, Vec::new()), Some(0));
+        assert_eq!(kept_then(69, vec![kept("d", "g"), kept("m", "n")]), Some(2), "it takes nothing away");
     }
 
     #[test]

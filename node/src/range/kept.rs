@@ -98,6 +98,19 @@ pub(crate) fn due(state: &RangeState, wanted: &[KeptSpan], step: u64) -> Option<
     (!stays).then_some(wanted)
 }
 
+/// Whether a range keeps, for however long, all that somebody wants kept for longer of it. What it does not know of goes with the rest.
+pub(crate) fn knows(state: &RangeState, wanted: &[KeptSpan]) -> bool {
+    state.span.as_ref().is_none_or(|own| hold(&state.kept, &clipped(wanted, own)))
+}
+
+/// Whether each of the others lies within one of these spans.
+pub(crate) fn hold(spans: &[KeptSpan], others: &[KeptSpan]) -> bool {
+    others.iter().filter_map(|other| other.span.as_ref()).all(|other| {
+        let mut spans = spans.iter().filter_map(|kept| kept.span.as_ref());
+        spans.any(|span| span.start <= other.start && other.end <= span.end)
+    })
+}
+
 /// What the engine may drop of a range.
 pub(crate) fn retentions(state: &RangeState) -> Vec<Retention> {
     let Some(span) = state.span.as_ref().filter(|_| state.safe_point > 0) else { return Vec::new() };
@@ -184,6 +197,18 @@ mod tests {
         assert_eq!(due(&state, &with(25), 5), Some(with(25).to_vec()));
         assert_eq!(due(&state, &[], 5), Some(Vec::new()));
         assert_eq!(due(&RangeState { kept: Vec::new(), ..state }, &[], 5), None);
+    }
+
+    #[test]
+    fn a_range_knows_what_is_wanted_of_it_or_has_yet_to_hear() {
+        let state = state();
+        assert!(
+            knows(&state, &[]) && knows(&state, &[kept("d", "g", 90), kept("m", "n", 0), kept("z", "zz", 0)])
+        );
+        for unknown in [kept("b", "c", 0), kept("c", "e", 0), kept("f", "i", 0), kept("x", "zz", 5)] {
+            assert!(!knows(&state, std::slice::from_ref(&unknown)), "{unknown:?}");
+        }
+        assert!(knows(&RangeState::default(), &[kept("b", "c", 0)]));
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub(crate) fn merge<'a>(
         safe_point: state.safe_point.max(right.safe_point),
         forgotten: state.forgotten.max(right.forgotten),
         kept: [state.kept.as_slice(), &right.kept].concat(),
+        erased: [state.erased.as_slice(), &right.erased].concat(),
         merging: None,
         ..state.clone()
     };
@@ -238,6 +239,22 @@ mod tests {
         );
         let gone = swallowed(taken, 2);
         assert_eq!((gone.range_id, gone.span, gone.swallowed_by), (3, None, 2));
+    }
+
+    #[test]
+    fn what_was_erased_of_either_is_erased_of_the_whole() {
+        let piece = |start: &'static str, end: &'static str| proto::v1::KeptSpan {
+            span: Some(Span { start: start.into(), end: end.into() }),
+            safe_point: 500,
+        };
+        let own = RangeState { erased: vec![piece("da", "db")], ..left() };
+        let taken = RangeState { erased: vec![piece("dx", "dy")], ..right() };
+        let begun = begin(&own, Some(named())).unwrap();
+        let frozen = freeze(&taken, &freezing());
+        assert_eq!(frozen.as_ref().unwrap().erased, taken.erased);
+        let command = MergeCommand { frozen, ..merging() };
+        let (whole, _) = merge(&begun, &command).unwrap();
+        assert_eq!(whole.erased, [piece("da", "db"), piece("dx", "dy")]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod batch;
 mod closing;
 mod divide;
 mod effect;
+pub(crate) mod erased;
 mod evaluate;
 mod exports;
 mod garbage;

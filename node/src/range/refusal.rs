@@ -75,6 +75,9 @@ pub(crate) enum Refusal {
     /// History is not kept that far back.
     #[error("history is kept from timestamp {0} on")]
     BelowSafePoint(u64),
+    /// Somebody has erased what was there.
+    #[error("what these keys were before timestamp {0} was erased")]
+    Erased(u64),
     /// The same request may be sent again.
     #[error("{0}")]
     Retry(String),
@@ -137,7 +140,10 @@ impl Refusal {
             Self::Forgotten => Kind::Ambiguous(v1::Ambiguous { settled: true }),
             Self::Aborted => Kind::Aborted(v1::Aborted {}),
             Self::Pushed(timestamp) => Kind::Pushed(v1::Pushed { timestamp }),
-            Self::BelowSafePoint(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point }),
+            Self::BelowSafePoint(safe_point) => {
+                Kind::BelowSafePoint(v1::BelowSafePoint { safe_point, erased: false })
+            }
+            Self::Erased(safe_point) => Kind::BelowSafePoint(v1::BelowSafePoint { safe_point, erased: true }),
             Self::Retry(_) => Kind::Retry(v1::Retry { after_ms: 1 }),
             Self::Invalid(_) => Kind::Invalid(v1::Invalid {}),
             Self::Unsupported(_) => Kind::Unsupported(v1::Unsupported {}),

@@ -13,7 +13,7 @@
 //! - The halves are not empty, and together they are what the range was.
 //! - Each replica has an heir beside it, on the same store: that is judged by the replicas as they are at the entry, and not
 //!   while two sets of voters decide.
-//! - What the range does not keep any more the new one does not keep either: neither history nor transactions.
+//! - What the range does not keep any more, or has erased, the new one does not keep either: neither history nor transactions.
 //! - Nothing that recognises a transaction has to be handed over: it stands in the versions under the keys themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
     );
     let left = RangeState {
         kept: clipped(&state.kept, &halves.0),
+        erased: clipped(&state.erased, &halves.0),
         span: Some(halves.0),
         span_epoch: state.span_epoch + 1,
         ..state.clone()
@@ -58,6 +59,7 @@ pub(crate) fn halves(state: &RangeState, split: &SplitCommand) -> Option<(RangeS
     let right = RangeState {
         range_id: split.range_id,
         kept: clipped(&state.kept, &halves.1),
+        erased: clipped(&state.erased, &halves.1),
         span: Some(halves.1),
         span_epoch: state.span_epoch + 1,
         config_epoch: FIRST_INDEX,
@@ -137,6 +139,19 @@ mod tests {
         assert_eq!((left.span_epoch, right.span_epoch), (5, 5));
         assert_eq!(RangeState { span: before.span.clone(), span_epoch: 4, ..left }, before);
         assert_eq!((right.safe_point, right.forgotten, right.staged_term), (100, 120, 0));
+    }
+
+    #[test]
+    fn what_was_erased_is_so_in_both_halves() {
+        let piece = |start: &'static str, end: &'static str| proto::v1::KeptSpan {
+            span: Some(Span { start: start.into(), end: end.into() }),
+            safe_point: 500,
+        };
+        let before = RangeState { erased: vec![piece("da", "dp"), piece("dx", "dz")], ..state() };
+        let (left, right) = halves(&before, &split("dm")).unwrap();
+        assert_eq!(left.erased, [piece("da", "dm")]);
+        assert_eq!(right.erased, [piece("dm", "dp"), piece("dx", "dz")]);
+        assert_eq!(right.format, crate::range::state::FORMAT_ERASED);
     }
 
     #[test]

@@ -24,8 +24,12 @@ pub(crate) const FORMAT_MERGES: u32 = 3;
 /// so before all nodes can read it.
 pub(crate) const FORMAT_KEPT: u32 = 4;
 
+/// The format of what says that some history was erased: a program that did not heed it would go on to show that. Nobody says so before
+/// all nodes can read it.
+pub(crate) const FORMAT_ERASED: u32 = 5;
+
 /// The newest format of commands and rows that this program reads.
-pub(crate) const FORMAT_NEWEST: u32 = FORMAT_KEPT;
+pub(crate) const FORMAT_NEWEST: u32 = FORMAT_ERASED;
 
 /// The oldest format of commands that it reads.
 pub(crate) const FORMAT_MIN: u32 = 2;
@@ -158,7 +162,10 @@ impl RangeCell {
         let ended = serving.take_if(|_| ends);
         let mut current = self.state.write();
         let moved = state.safe_point != current.safe_point || state.kept != current.kept;
-        if moved || state.span != current.span {
+        // What was erased the engine may drop as transactions are forgotten.
+        let erased = state.erased != current.erased
+            || (!state.erased.is_empty() && state.forgotten != current.forgotten);
+        if moved || erased || state.span != current.span {
             self.raised.store(true, Ordering::Release);
         }
         *current = Arc::new(state);
@@ -238,6 +245,9 @@ pub(crate) fn is_held(state: &RangeState) -> bool {
 
 /// The least format that says all of a state.
 pub(crate) fn format_of(state: &RangeState) -> u32 {
+    if !state.erased.is_empty() {
+        return FORMAT_ERASED;
+    }
     match (state.kept.is_empty(), is_held(state)) {
         (false, _) => FORMAT_KEPT,
         (true, true) => FORMAT_MERGES,

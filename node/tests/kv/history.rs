@@ -114,6 +114,24 @@ fn what_is_kept_for_longer_is_read_below_the_safe_point() {
 }
 
 #[test]
+fn what_is_said_late_does_not_take_the_place_of_what_was_said_again() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        let wanted = || vec![kept("b", "c", 0)];
+        keep(&client, client.timestamp().await, wanted()).await;
+        client.put("b", "1").await;
+        let old = client.begin().await;
+        client.put("b", "2").await;
+        // Somebody finds that nothing is wanted, and says so only when the same is wanted again, and was said.
+        let late = client.timestamp().await;
+        keep(&client, client.timestamp().await, wanted()).await;
+        keep(&client, late, Vec::new()).await;
+        seconds(15).await;
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+    });
+}
+
+#[test]
 fn spans_that_make_no_sense_are_not_kept() {
     simulate(|| async {
         let client = Cluster::single().await.client().await;

@@ -14,6 +14,7 @@ mod changes;
 mod clocks;
 mod damage;
 mod disks;
+mod erase;
 mod export;
 mod flushes;
 mod followers;

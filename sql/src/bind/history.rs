@@ -89,7 +89,7 @@ impl Binder<'_> {
 }
 
 /// 0A000 if nothing is kept of the table's rows.
-fn check_kind(table: &TableDescriptor) -> Result<()> {
+pub(super) fn check_kind(table: &TableDescriptor) -> Result<()> {
     if table.is_temporary() {
         return Err(Error::unsupported("the history of a temporary table"));
     }

@@ -35,6 +35,7 @@ mod ddl;
 mod default_value;
 mod definition;
 mod drift;
+mod erase;
 mod explain;
 mod expression;
 mod field_target;

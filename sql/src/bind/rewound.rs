@@ -87,7 +87,10 @@ impl Binder<'_> {
             HistoryStatement::Clone { name, if_not_exists, of, moment } => {
                 return self.clone_table(name, *if_not_exists, of, moment.as_ref());
             }
-            HistoryStatement::Keep { .. } | HistoryStatement::Show | HistoryStatement::Clones => {
+            HistoryStatement::Keep { .. }
+            | HistoryStatement::Erase(_)
+            | HistoryStatement::Show
+            | HistoryStatement::Clones => {
                 return Err(Error::internal("a statement about history that is no other"));
             }
         };

@@ -8,7 +8,7 @@ use super::Binder;
 use super::level::{Clause, Level};
 use super::query::output_column;
 use super::scope::Scope;
-use crate::catalog::{ColumnId, TableDescriptor, TableKind};
+use crate::catalog::{Column, ColumnId, IndexColumn, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, Body, HistoryStatement, QualifiedName, TableLock};
 use crate::plan::{Maintain, OutputColumn, Plan, SessionCommand};
@@ -75,7 +75,10 @@ impl Binder<'_> {
             Body::ShowRanges(table) => {
                 SessionCommand::ShowRanges(table.as_ref().map(|name| self.table(name)).transpose()?)
             }
-            Body::History(statement) => self.history(statement)?,
+            Body::History(statement) => match statement.as_ref() {
+                HistoryStatement::Erase(erase) => self.erase_history(erase)?,
+                other => self.history(other)?,
+            },
             Body::Backup(statement) => self.backup(statement)?,
             Body::SplitAt { table, rows } => self.split_at(table, rows)?,
             Body::Prepare { name, types, statement } => SessionCommand::Prepare {
@@ -139,35 +142,32 @@ impl Binder<'_> {
     /// ALTER TABLE … SPLIT AT VALUES
     fn split_at(&mut self, name: &QualifiedName, rows: &[Vec<ast::Expr>]) -> Result<SessionCommand> {
         let table = self.table(name)?;
-        let Some(key) = table.primary_key() else {
-            return Err(Error::unsupported("SPLIT AT of a table without a primary key").at(name.name.at));
-        };
-        let mut places = Vec::with_capacity(key.columns.len());
-        for column in &key.columns {
-            let place = column
-                .column()
-                .and_then(|id| table.column_by_id(id))
-                .and_then(|place| table.columns.get(place));
-            places.push(place.ok_or_else(|| Error::internal("a key names a column that is not there"))?);
-        }
+        let columns = primary_columns(&table, name, "SPLIT AT")?;
         let mut bound = Vec::with_capacity(rows.len());
         for row in rows {
-            if let Some(beyond) = row.get(places.len()) {
-                let message = format!("the primary key of \"{}\" has {} columns", table.name, places.len());
-                return Err(Error::new("42601", message).at(beyond.at));
-            }
-            let level = Level::query(Scope::default(), Clause::plain("SPLIT AT"), false);
-            let (values, level) =
-                self.without_parameters(|binder| binder.at_level(level, |binder| binder.arguments(row)))?;
-            self.without_subqueries(&level, "SPLIT AT")?;
-            let values = values.into_iter().zip(&places);
-            bound.push(
-                values
-                    .map(|((value, at), column)| self.assign(value, column.ty, &column.name, at))
-                    .collect::<Result<_>>()?,
-            );
+            bound.push(self.key_values(&table, &columns, row, "SPLIT AT")?);
         }
         Ok(SessionCommand::SplitAt { table, rows: bound })
+    }
+
+    /// The first values of a primary key, of its columns' types.
+    pub(super) fn key_values(
+        &mut self,
+        table: &TableDescriptor,
+        columns: &[Column],
+        row: &[ast::Expr],
+        what: &'static str,
+    ) -> Result<Vec<expr::Expr>> {
+        if let Some(beyond) = row.get(columns.len()) {
+            let message = format!("the primary key of \"{}\" has {} columns", table.name, columns.len());
+            return Err(Error::new("42601", message).at(beyond.at));
+        }
+        let level = Level::query(Scope::default(), Clause::plain(what), false);
+        let (values, level) =
+            self.without_parameters(|binder| binder.at_level(level, |binder| binder.arguments(row)))?;
+        self.without_subqueries(&level, what)?;
+        let values = values.into_iter().zip(columns);
+        values.map(|((value, at), column)| self.assign(value, column.ty, &column.name, at)).collect()
     }
 
     /// LOCK TABLE.
@@ -225,6 +225,24 @@ impl Binder<'_> {
         let ast::Maintain { vacuum, analyze, .. } = *maintain;
         Ok(Maintain { vacuum, analyze, tables: (!tables.is_empty()).then_some(tables) })
     }
+}
+
+/// The columns of a table's primary key. 0A000 if it has none.
+pub(super) fn primary_columns(
+    table: &TableDescriptor,
+    name: &QualifiedName,
+    what: &str,
+) -> Result<Vec<Column>> {
+    let Some(key) = table.primary_key() else {
+        let message = format!("{what} of a table without a primary key");
+        return Err(Error::unsupported(message).at(name.name.at));
+    };
+    let column = |part: &IndexColumn| {
+        let place = part.column().and_then(|id| table.column_by_id(id));
+        let column = place.and_then(|place| table.columns.get(place)).cloned();
+        column.ok_or_else(|| Error::internal("a key names a column that is not there"))
+    };
+    key.columns.iter().map(column).collect()
 }
 
 /// The setting's name as SHOW spells it.

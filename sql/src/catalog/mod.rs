@@ -17,6 +17,7 @@ pub mod database;
 pub mod defaults;
 pub mod depend;
 pub mod dropped;
+pub mod erased;
 pub mod home;
 mod index;
 pub mod kept;

@@ -49,6 +49,10 @@ pub(crate) fn check(bound: &Bound, catalog: &CatalogSnapshot, powers: &Powers) -
             SessionCommand::SplitAt { table, .. } | SessionCommand::ShowRanges(Some(table)) => {
                 must_own(access, powers, table, "table", &table.name)
             }
+            SessionCommand::EraseHistory(erase) => {
+                let table = &erase.table;
+                must_own(access, powers, table, table.kind.word(), &table.name)
+            }
             SessionCommand::KeepHistory(keep) => match &keep.of {
                 KeepOf::Table(_, table) => must_own(access, powers, table, table.kind.word(), &table.name),
                 KeepOf::Database(oid) if access.owns(powers, Object::Database(*oid)) => Ok(()),

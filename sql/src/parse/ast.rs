@@ -55,7 +55,7 @@ pub use object::{
     AlterDomain, AttributeAction, AttributeDefinition, CommentTarget, CreateDomain, CreateTableAs,
     CreateView, DomainAction, ObjectStatement, Overriding, Persistence, Truncate, TypeStatement,
 };
-pub use past::{HistoryOf, HistoryStatement, SystemPeriod, SystemTime};
+pub use past::{EraseHistory, ErasedRows, HistoryOf, HistoryStatement, SystemPeriod, SystemTime};
 pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};
 pub use role::RoleReference;
 pub use sequence::{IdentityAction, IdentityDefinition, SequenceOption, SequenceOptionKind};

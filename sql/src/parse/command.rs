@@ -9,8 +9,8 @@ use super::option::{boolean, option_value};
 use super::{access, begin, copy, database, execute, explain, fetch, grammar, setting, show, transaction};
 use crate::error::{Error, Result};
 
-/// First words of commands that are not supported: PostgreSQL's, and ERASE HISTORY.
-const UNSUPPORTED: [&str; 8] = ["call", "cluster", "do", "erase", "import", "load", "reassign", "security"];
+/// First words of PostgreSQL's commands that are not supported.
+const UNSUPPORTED: [&str; 7] = ["call", "cluster", "do", "import", "load", "reassign", "security"];
 
 /// The statement that is next.
 pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
@@ -67,6 +67,7 @@ pub(super) fn body(cursor: &mut Cursor<'_>) -> Result<Body> {
         "flashback" => grammar::flashback,
         "undrop" => grammar::undrop,
         "diff" => grammar::diff,
+        "erase" => grammar::erase,
         word if UNSUPPORTED.contains(&word) => return Err(cursor.unsupported(word.to_uppercase())),
         _ => return Err(cursor.error()),
     };

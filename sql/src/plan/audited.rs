@@ -144,6 +144,7 @@ fn defined(plan: &Plan) -> Vec<(&TableDescriptor, Classes)> {
         },
         Plan::Session(command) => match command.as_ref() {
             SessionCommand::SplitAt { table, .. } => vec![of_ddl(table)],
+            SessionCommand::EraseHistory(erase) => vec![of_ddl(&erase.table)],
             SessionCommand::KeepHistory(keep) => match &keep.of {
                 KeepOf::Table(_, table) => vec![of_ddl(table)],
                 KeepOf::Cluster | KeepOf::Database(_) => Vec::new(),
@@ -191,6 +192,7 @@ fn class(plan: &Plan) -> Class {
             SessionCommand::Declare(_) | SessionCommand::Fetch(_) => Class::Read,
             SessionCommand::SplitAt { .. }
             | SessionCommand::KeepHistory(_)
+            | SessionCommand::EraseHistory(_)
             | SessionCommand::Steps { .. } => Class::Ddl,
             SessionCommand::Backup(order) => match order.command {
                 BackupCommand::Take { .. } | BackupCommand::Schedule { .. } => Class::Read,
@@ -212,6 +214,7 @@ fn changes_policies(alter: &AlterTable) -> bool {
 fn class_of_history(statement: &ast::HistoryStatement) -> Class {
     match statement {
         ast::HistoryStatement::Keep { .. }
+        | ast::HistoryStatement::Erase(_)
         | ast::HistoryStatement::Clone { .. }
         | ast::HistoryStatement::Undrop(_) => Class::Ddl,
         ast::HistoryStatement::Flashback { .. } => Class::Write,
@@ -289,6 +292,8 @@ fn is_always_told(plan: &Plan) -> bool {
             // What leaves is everything, the tables that are audited and the passwords' verifiers too; with what comes back come
             // roles, rights and policies, perhaps.
             SessionCommand::Backup(order) => !order.only_shows(),
+            // Nothing else tells afterwards that there was something.
+            SessionCommand::EraseHistory(_) => true,
             _ => false,
         },
         _ => false,
@@ -350,6 +355,7 @@ fn command_of_session(command: &SessionCommand) -> &'static str {
         SessionCommand::SplitAt { .. } => "ALTER TABLE",
         SessionCommand::Steps { tag, .. } => tag,
         SessionCommand::KeepHistory(keep) => keep.command(),
+        SessionCommand::EraseHistory(_) => "ERASE HISTORY",
         SessionCommand::Backup(order) => order.command(),
         SessionCommand::Prepare { .. } => "PREPARE",
         SessionCommand::Execute { .. } => "EXECUTE",

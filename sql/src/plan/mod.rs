@@ -54,7 +54,7 @@ pub use node::{
 pub use object::{DomainColumns, FunctionChange, ObjectChange, Target, TypeChange};
 pub use past::{Moment, Versions, When};
 pub(crate) use point::{Point, PointScan};
-pub use session::{KeepHistory, KeepOf, Maintain, SessionCommand};
+pub use session::{EraseHistory, ErasedRows, KeepHistory, KeepOf, Maintain, SessionCommand};
 pub(crate) use span::{Fit, fit};
 pub use span::{KeyBound, KeyPart, KeySpan};
 pub use window::{Exclude, Frame, FrameBound, FrameMode, WindowCall, WindowKind};

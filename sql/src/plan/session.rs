@@ -76,6 +76,8 @@ pub enum SessionCommand {
     ShowRanges(Option<Arc<TableDescriptor>>),
     /// How long history is to be kept.
     KeepHistory(Box<KeepHistory>),
+    /// ERASE HISTORY
+    EraseHistory(Box<EraseHistory>),
     /// SHOW HISTORY
     ShowHistory,
     /// SHOW CLONES
@@ -149,6 +151,28 @@ pub struct KeepHistory {
     pub history_ms: Option<Option<u64>>,
     /// Until which Unix time, in ms, nothing is forgotten; as before.
     pub held_until_ms: Option<Option<u64>>,
+}
+
+/// What of a table's history is to be erased.
+#[derive(Debug, Clone)]
+pub struct EraseHistory {
+    /// The table's database.
+    pub database: Oid,
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// Of which rows; none: of all.
+    pub rows: Option<ErasedRows>,
+    /// What was before this moment; none: before now.
+    pub before: Option<Moment>,
+}
+
+/// Rows by their primary keys: values that name no columns and no parameters, of the columns' types.
+#[derive(Debug, Clone)]
+pub struct ErasedRows {
+    /// The first.
+    pub from: Vec<Expr>,
+    /// The last.
+    pub to: Vec<Expr>,
 }
 
 /// Whose history is kept.

@@ -76,6 +76,7 @@ impl Session {
         }
         if let SessionCommand::SplitAt { .. }
         | SessionCommand::KeepHistory(_)
+        | SessionCommand::EraseHistory(_)
         | SessionCommand::ShowRanges(_)
         | SessionCommand::ShowNodes = command.as_ref()
         {
@@ -199,6 +200,10 @@ impl Session {
             SessionCommand::KeepHistory(keep) => {
                 self.keep_history(keep).await?;
                 keep.command()
+            }
+            SessionCommand::EraseHistory(erase) => {
+                self.erase_history(erase).await?;
+                "ERASE HISTORY"
             }
             SessionCommand::SplitAt { table, rows } => {
                 let context = EvalContext::new(&[], &[], &self.context);

@@ -15,7 +15,7 @@ use crate::catalog::TableDescriptor;
 use crate::catalog::home::Home;
 use crate::catalog::kept::{self, ALL_TABLES, Kept};
 use crate::error::{Error, Notice, Result};
-use crate::execute::ddl::{said, tell_kept};
+use crate::execute::ddl::{erased_indexes, said, tell_kept};
 use crate::moment;
 use crate::plan::{KeepHistory, KeepOf};
 
@@ -92,6 +92,7 @@ impl Session {
         let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
         let mut transaction = client.begin(options);
         let said = said(&mut transaction, catalog.home()).await?;
+        let erased = erased_indexes(&mut transaction).await?;
         transaction.rollback().await;
         for (oid, kept) in said {
             let of = match (oid, catalog.table_by_oid(oid)) {
@@ -106,6 +107,19 @@ impl Session {
             };
             let history = kept.history_ms.map_or(Datum::Null, |ms| text(&shown(ms)));
             rows.push_back(vec![text(&of), history, held, Datum::Null]);
+        }
+        let mut gone = Vec::new();
+        for table in catalog.tables() {
+            let Some(erased) = table.primary().and_then(|primary| erased.get(&primary.id)) else { continue };
+            let name = format!("{}.{}", table.schema, table.name);
+            gone.push((format!("erased: table {name}"), erased.before));
+            gone.push((format!("erased: rows of table {name}"), erased.rows_before));
+        }
+        gone.retain(|(_, before)| *before > 0);
+        gone.sort();
+        for (of, before) in gone {
+            let begins = self.shown_moment(moment::timestamptz(before))?;
+            rows.push_back(vec![text(&of), Datum::Null, Datum::Null, begins]);
         }
         Ok(rows)
     }

@@ -12,6 +12,7 @@ mod copy;
 mod cursor;
 mod declare;
 mod engine;
+mod erase;
 mod explain;
 mod format;
 mod history;

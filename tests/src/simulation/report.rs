@@ -58,7 +58,7 @@ impl From<&Error> for Failure {
             }
             Error::Ambiguous { .. } => Self::Ambiguous,
             Error::Unavailable { .. } | Error::Timeout { .. } => Self::Unavailable,
-            Error::SnapshotTooOld { .. } => Self::TooOld,
+            Error::SnapshotTooOld { .. } | Error::HistoryErased { .. } => Self::TooOld,
             Error::Unsupported { message } if message.contains("several ranges") => Self::Divided,
             unexpected => Self::Unexpected(format!("{unexpected:?}")),
         }

@@ -4,6 +4,7 @@
 mod activity;
 mod backups;
 mod bulk;
+mod clone_backups;
 mod clones;
 mod cluster_settings;
 mod composites;
@@ -13,6 +14,7 @@ mod databases;
 mod differential;
 mod drift;
 mod encodings;
+mod erasing;
 mod explaining;
 mod functions;
 mod history;

@@ -1,6 +1,6 @@
 //! The deterministic simulation: seeds, floors, replay.
 //!
-//! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), the first 200 of them twice.
+//! `NUNATAK_SIMULATION_SEEDS` says how many seeds are played (20 if it does not), the first 40 of them twice.
 
 use nunatak_tests::seeds::{Seeds, number, replay};
 
@@ -10,6 +10,6 @@ fn every_seed_keeps_its_promises() {
         return;
     }
     let count = number("NUNATAK_SIMULATION_SEEDS").unwrap_or(20);
-    let wrong = Seeds { count, twice: 200, ..Seeds::default() }.play();
+    let wrong = Seeds { count, twice: 40, ..Seeds::default() }.play();
     assert!(wrong.is_empty(), "these seeds went wrong: {wrong:?}");
 }

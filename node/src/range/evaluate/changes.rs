@@ -26,8 +26,8 @@ use super::pace::Pace;
 use super::read::bounds;
 use super::seen::{Found, Seen, next};
 use super::versions::Own;
+use crate::range::erased;
 use crate::range::intents::Look;
-use crate::range::kept;
 use crate::range::refusal::Refusal;
 use crate::timestamp;
 
@@ -76,7 +76,7 @@ impl Evaluation<'_> {
             }
             until = since + (until - since) / 2;
         };
-        self.check_readable(since, |state| kept::safe_points_over(state, &span.start, &span.end).1)?;
+        self.check_readable(since, |state| erased::readable_over(state, &span.start, &span.end))?;
         if unproven {
             let end = &span.end;
             self.prove(|from| end.is_empty() || end.as_ref() > from).await?;

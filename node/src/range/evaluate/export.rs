@@ -20,8 +20,8 @@ use super::pace::Pace;
 use super::read::bounds;
 use super::seen::{Seen, next};
 use super::versions::left;
+use crate::range::erased;
 use crate::range::intents::Look;
-use crate::range::kept;
 use crate::range::refusal::Refusal;
 
 /// A file ends with the version that passes so many bytes.
@@ -51,13 +51,14 @@ impl Evaluation<'_> {
         };
         let Span { start, end } = &span;
         let readable = if since == 0 { at } else { since };
-        self.check_readable(readable, |state| kept::safe_points_over(state, start, end).1)?;
+        self.check_readable(readable, |state| erased::readable_over(state, start, end))?;
         self.prove(|from| end.is_empty() || end.as_ref() > from).await?;
         found.versions.retain(|version| version.timestamp > since);
         let VersionsResult { versions, resume, below, from } = found;
         let from = match (history, since) {
             (false, _) => at,
-            (true, 0) => from,
+            // Of what was erased before a moment nobody knows what it was then.
+            (true, 0) => from.max(erased::readable_over(&self.replica.cell.state(), start, end)),
             (true, since) => since,
         };
         let mut result = ExportResult { resume, below, from, ..ExportResult::default() };

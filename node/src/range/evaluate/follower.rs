@@ -24,9 +24,10 @@ use proto::v1::{self, Get, GetResult, Header, RangeState, Scan, ScanResult, Span
 
 use super::pace::Pace;
 use super::read::{Page, VALUES_BYTES_MAX, answered, bounds};
+use super::refusal_below;
 use super::seen::to_version;
+use crate::range::erased;
 use crate::range::intents::{has_room, is_in_the_way};
-use crate::range::kept;
 use crate::range::refusal::Refusal;
 use crate::range::replica::Replica;
 use crate::range::state::{contains, covers, descriptor, is_still, load_state_of};
@@ -76,8 +77,8 @@ impl Replica {
             versions.push(version);
         }
         let told = get.keys.iter().take(versions.len());
-        let safe_point = told.map(|key| kept::safe_point_of(&held.state, key)).max();
-        check_kept(get.at, safe_point.unwrap_or(held.state.safe_point))?;
+        let readable = told.map(|key| erased::readable_of(&held.state, key)).max();
+        check_readable(&held.state, get.at, readable.unwrap_or(held.state.safe_point))?;
         self.context.metrics.gets.increment(versions.len() as u64);
         Ok(GetResult { versions, read_at: 0 })
     }
@@ -91,7 +92,8 @@ impl Replica {
         if !held.state.span.as_ref().is_some_and(|own| covers(own, &span.start, &span.end)) {
             return Err(self.stale(&held.state));
         }
-        check_kept(scan.at, kept::safe_points_over(&held.state, &span.start, &span.end).1)?;
+        let readable = erased::readable_over(&held.state, &span.start, &span.end);
+        check_readable(&held.state, scan.at, readable)?;
         let page = Page::new(&span, &scan);
         let versions = held.snapshot.scan_at(bounds(&span.start, &span.end), scan.at, page.options())?;
         let (result, _) = page.read(versions, None).await?;
@@ -172,8 +174,8 @@ impl Held {
 }
 
 /// That what was read at `at` is kept from there on.
-fn check_kept(at: u64, safe_point: u64) -> Result<(), Refusal> {
-    if at >= safe_point { Ok(()) } else { Err(Refusal::BelowSafePoint(safe_point)) }
+fn check_readable(state: &RangeState, at: u64, readable: u64) -> Result<(), Refusal> {
+    if at >= readable { Ok(()) } else { Err(refusal_below(state, readable)) }
 }
 
 /// Whether the catalog version is kept in the range.

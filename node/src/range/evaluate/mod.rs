@@ -5,6 +5,7 @@ mod changes;
 mod commit;
 mod decide;
 mod disk;
+mod erase;
 mod export;
 mod follower;
 mod ingest;
@@ -31,6 +32,7 @@ use env::canary::{Canary, sings};
 use env::clock::Instant;
 use proto::v1::{Check, Header, HeartbeatResult, RangeState, Release, ReleaseResult, Span};
 
+use super::erased;
 use super::locks::{Owner, TxnId};
 use super::refusal::Refusal;
 use super::replica::Replica;
@@ -169,7 +171,7 @@ impl Evaluation<'_> {
     }
 
     fn check_safe_point(&self, at: u64) -> Result<(), Refusal> {
-        self.check_readable(at, |state| state.safe_point)
+        self.check_readable(at, erased::dropped)
     }
 
     /// That what was read at `at` is readable there still; `from` says from when on it is.
@@ -184,7 +186,7 @@ impl Evaluation<'_> {
         if at >= safe_point || sings(Canary::SkipSafePoint) {
             return Ok(());
         }
-        Err(Refusal::BelowSafePoint(safe_point))
+        Err(refusal_below(&state, safe_point))
     }
 
     /// That nothing in the check's span was committed after its `since`, as far as it is applied here, and up to `at`.
@@ -221,6 +223,15 @@ impl Evaluation<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Why what was before a timestamp cannot be read.
+fn refusal_below(state: &RangeState, readable: u64) -> Refusal {
+    if erased::is_why(state, readable) {
+        Refusal::Erased(readable)
+    } else {
+        Refusal::BelowSafePoint(readable)
     }
 }
 

@@ -10,8 +10,8 @@ use super::asked::ReadAt;
 use super::pace::Pace;
 use super::seen::{Seen, SeenIntents, next};
 use crate::range::barren::{Dead, Watched};
+use crate::range::erased;
 use crate::range::intents::Look;
-use crate::range::kept;
 use crate::range::memory::Slot;
 use crate::range::refusal::Refusal;
 
@@ -50,7 +50,7 @@ impl Evaluation<'_> {
         }
         let answered = get.keys.iter().take(versions.len());
         self.check_readable(read.at, |state| {
-            answered.map(|key| kept::safe_point_of(state, key)).max().unwrap_or(state.safe_point)
+            answered.map(|key| erased::readable_of(state, key)).max().unwrap_or(state.safe_point)
         })?;
         if unproven {
             self.prove(|from| get.keys.iter().any(|key| key.as_ref() >= from)).await?;
@@ -86,7 +86,7 @@ impl Evaluation<'_> {
             }
             None => self.scan_past_barren(&span, &scan, read, watched).await?,
         };
-        self.check_readable(read.at, |state| kept::safe_points_over(state, &span.start, &span.end).1)?;
+        self.check_readable(read.at, |state| erased::readable_over(state, &span.start, &span.end))?;
         if unproven {
             self.prove(|from| span.end.is_empty() || span.end.as_ref() > from).await?;
         }

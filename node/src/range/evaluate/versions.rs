@@ -9,6 +9,8 @@
 //! Keys are walked over by their newest versions, as by a scan; from each its older versions are looked up one by one, each by the
 //! timestamp of the one before. So no more than one version is held beside the answer, however many a key has.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto::v1::{KeyVersion, RangeState, Span, Versions, VersionsResult};
 
@@ -16,6 +18,7 @@ use super::Evaluation;
 use super::pace::Pace;
 use super::read::bounds;
 use super::seen::{Found, Seen, next};
+use crate::range::erased;
 use crate::range::intents::Look;
 use crate::range::kept;
 use crate::range::refusal::Refusal;
@@ -36,6 +39,16 @@ struct Wanted {
     at: u64,
     below: u64,
     bytes_max: u64,
+    /// What of the range was erased, to who asks for all that is kept: of each key that is what came after.
+    erased: Option<Arc<RangeState>>,
+}
+
+impl Wanted {
+    /// From when on the versions of a key are wanted.
+    fn from_of(&self, key: &[u8]) -> u64 {
+        let erased = self.erased.as_ref().map_or(0, |state| erased::erased_of(state, key));
+        self.from.max(erased)
+    }
 }
 
 /// A version of a key.
@@ -56,8 +69,10 @@ impl Evaluation<'_> {
         let mut unproven = self.is_late(read) | self.check_catalog(read.at).await?;
         self.serving.memory.raise_span(&span.start, &span.end, read.at);
         unproven |= self.settle_span(&span.start, &span.end, Look::Read(read.at), None).await?;
-        let kept = kept::safe_points_over(&self.replica.cell.state(), &span.start, &span.end).1;
+        let state = self.replica.cell.state();
+        let kept = kept::safe_points_over(&state, &span.start, &span.end).1;
         let wanted = Wanted {
+            erased: (versions.from == 0).then(|| state.clone()),
             from: if versions.from == 0 { kept } else { versions.from },
             at: read.at,
             below: versions.below,
@@ -69,7 +84,7 @@ impl Evaluation<'_> {
             span,
         };
         let mut result = self.walk(&wanted).await?;
-        self.check_from(versions.from, kept, &wanted.span)?;
+        self.check_from(versions.from, kept, &wanted.span, &state)?;
         if unproven {
             let end = &wanted.span.end;
             self.prove(|from| end.is_empty() || end.as_ref() > from).await?;
@@ -82,12 +97,16 @@ impl Evaluation<'_> {
     }
 
     /// That what was read is kept still. Who asked for all that is kept gets what is kept now.
-    fn check_from(&self, from: u64, kept: u64, span: &Span) -> Result<(), Refusal> {
-        let begins = |state: &RangeState| kept::safe_points_over(state, &span.start, &span.end).1;
-        match self.check_readable(if from == 0 { kept } else { from }, begins) {
-            Err(Refusal::BelowSafePoint(_)) if from == 0 => {
-                Err(Refusal::Retry("history is being forgotten".to_owned()))
-            }
+    fn check_from(&self, from: u64, kept: u64, span: &Span, before: &RangeState) -> Result<(), Refusal> {
+        if from != 0 {
+            return self.check_readable(from, |state| erased::readable_over(state, &span.start, &span.end));
+        }
+        let again = || Refusal::Retry("history is being forgotten".to_owned());
+        if self.replica.cell.state().erased != before.erased {
+            return Err(again());
+        }
+        match self.check_readable(kept, |state| kept::safe_points_over(state, &span.start, &span.end).1) {
+            Err(Refusal::BelowSafePoint(_) | Refusal::Erased(_)) => Err(again()),
             checked => checked,
         }
     }
@@ -107,6 +126,13 @@ impl Evaluation<'_> {
             if looked >= VERSIONS_MAX {
                 return Ok(left(result, key, span, below));
             }
+            let from = wanted.from_of(&key);
+            // What was there up to `at` was erased, all of it.
+            if from > wanted.from.max(wanted.at) {
+                looked += 1;
+                pace.step().await;
+                continue;
+            }
             let mut version = if wanted.below != 0 && key == span.start {
                 below = wanted.below;
                 self.older(&key, wanted.below)?
@@ -118,7 +144,7 @@ impl Evaluation<'_> {
             looked += 1;
             while let Some(Own { timestamp, found }) = version {
                 pace.step().await;
-                if timestamp > wanted.from || found.value.is_some() {
+                if timestamp > from || found.value.is_some() {
                     if bytes >= wanted.bytes_max || looked > VERSIONS_MAX {
                         return Ok(left(result, key, span, below));
                     }
@@ -127,7 +153,7 @@ impl Evaluation<'_> {
                     result.versions.push(KeyVersion { key: key.clone(), value, timestamp, start_timestamp });
                     below = timestamp;
                 }
-                if timestamp <= wanted.from {
+                if timestamp <= from {
                     break;
                 }
                 looked += 1;

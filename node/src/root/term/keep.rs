@@ -8,7 +8,7 @@ use proto::v1::{
 };
 
 use super::RootTerm;
-use crate::range::state::FORMAT_KEPT;
+use crate::range::state::{FORMAT_ERASED, FORMAT_KEPT};
 use crate::root::history::HISTORY_MS_MIN;
 
 /// So many spans may be kept for longer: all nodes are told of them once a second.
@@ -81,7 +81,10 @@ impl RootTerm {
         &self,
         request: KeepHistoryRequest,
     ) -> Result<KeepHistoryResponse, Status> {
-        let KeepHistoryRequest { version, kept, set_ms, .. } = request;
+        let KeepHistoryRequest { version, kept, set_ms, erases, .. } = request;
+        if erases {
+            self.check_programs(FORMAT_ERASED, "shows history that was erased")?;
+        }
         if let Some(history_ms) = set_ms {
             check_history(history_ms, false)?;
             self.run(Kind::SetHistory(SetHistoryCommand { history_ms })).await?;
@@ -90,33 +93,40 @@ impl RootTerm {
             self.prove_leadership().await?;
         } else {
             check_kept(&kept)?;
-            let known = self.state.lock().kept_version();
+            // One after the other. Of those who say something else the later one counts, also where it says what is in force already:
+            // an earlier one that comes after it would have forgotten what somebody has just been told is kept.
+            let mut said = self.kept_said.lock().await;
+            let is_said = {
+                let state = self.state.lock();
+                version <= state.kept_version().max(*said) || state.kept() == kept
+            };
             // Whoever says the same again need not have it written down.
-            let is_said = version <= known || self.state.lock().kept() == kept;
             if is_said {
                 self.prove_leadership().await?;
             } else {
-                self.check_programs()?;
+                self.check_programs(FORMAT_KEPT, "keeps all history equally long")?;
                 self.run(Kind::KeepHistory(KeepHistoryCommand { version, kept })).await?;
             }
+            *said = version.max(*said);
         }
         let history_ms = self.state.lock().history_ms();
         let safe_point = self.horizon().map_or(0, |horizon| horizon.safe_point);
-        Ok(KeepHistoryResponse { history_ms, safe_point, newest: self.oracle.last() })
+        let newest = self.oracle.last();
+        Ok(KeepHistoryResponse { history_ms, safe_point, newest, may_erase: erases })
     }
 
-    /// That every node that lives heeds what is kept for longer, as far as it has said so.
-    fn check_programs(&self) -> Result<(), Status> {
+    /// That every node that lives reads a format, as far as it has said so; `what` does one that does not.
+    fn check_programs(&self, format: u32, what: &str) -> Result<(), Status> {
         let view = self.view.lock();
         let state = self.state.lock();
         let heeds = |node_id: u64| {
             let seen = view.seen.get(&node_id);
-            seen.is_some_and(|seen| seen.newest_format >= FORMAT_KEPT) || self.is_dead(&view, node_id)
+            seen.is_some_and(|seen| seen.newest_format >= format) || self.is_dead(&view, node_id)
         };
         match state.nodes().find(|node| !heeds(node.node_id)) {
             None => Ok(()),
             Some(node) => Err(Status::unavailable(format!(
-                "node {} runs a program that keeps all history equally long, or has not said which it runs yet",
+                "node {} runs a program that {what}, or has not said which it runs yet",
                 node.node_id
             ))),
         }

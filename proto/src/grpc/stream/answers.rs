@@ -319,6 +319,7 @@ fn is_long(operations: &[crate::v1::Operation]) -> bool {
             | Operation::Export(_)
             | Operation::Validate(_)
             | Operation::Reclaim(_)
+            | Operation::EraseHistory(_)
             | Operation::Measure(_)
             | Operation::Ingest(_),
         ) => true,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use expr::volatility::Volatility;
-use expr::{Type, TypeKind};
+use expr::{Expr, Type, TypeKind};
 
 use self::draft::Draft;
 use super::Binder;
@@ -25,7 +25,7 @@ use super::new_names::{NewNames, check_column_name};
 use super::object::serial;
 use crate::catalog::depend::Address;
 use crate::catalog::removal::{self, Removal};
-use crate::catalog::{TableDescriptor, TableKind};
+use crate::catalog::{ColumnId, TableDescriptor, TableKind};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::{self, AlterAction, IdentityAction, Name, RowSecurityChange, TableConstraints};
 use crate::plan::{AlterTable, Ddl, NewIndex, Verify};
@@ -418,12 +418,12 @@ impl Binder<'_> {
         for check in draft.to.constraints.checks.iter().filter(|check| draft.checks.contains(&check.name)) {
             checks.push(self.bound_check(&draft.to.name, &draft.to.columns, check)?);
         }
-        let (missing, rewrite) = if draft.rewrites {
-            draft.to.columns.iter_mut().for_each(|column| column.missing = None);
-            (Vec::new(), Some(draft.to.columns.iter().map(|column| draft.value(column)).collect()))
-        } else {
-            (std::mem::take(&mut draft.added).into_iter().collect(), None)
-        };
+        let rewrite =
+            draft.rewrites.then(|| draft.to.columns.iter().map(|column| draft.value(column)).collect());
+        if draft.rewrites {
+            forget_other_types(&draft.from, &mut draft.to);
+        }
+        let missing = missing_values(&draft.to, std::mem::take(&mut draft.added));
         let generated = self.generated_columns(&draft.to, |id| draft.generated.contains(&id))?;
         Ok(AlterTable {
             from: draft.from,
@@ -440,6 +440,27 @@ impl Binder<'_> {
             tag: "ALTER TABLE",
         })
     }
+}
+
+/// What rows lack that were written before their columns were there is not of the type that a column gets by being written anew.
+fn forget_other_types(from: &TableDescriptor, to: &mut TableDescriptor) {
+    for column in &mut to.columns {
+        let before = from.columns.iter().find(|before| before.id == column.id);
+        if before.is_none_or(|before| before.ty != column.ty) {
+            column.missing = None;
+        }
+    }
+}
+
+/// What rows lack of new columns, where it is the same for all. Where rows are written anew, too: those of the past are not.
+fn missing_values(to: &TableDescriptor, added: BTreeMap<ColumnId, Expr>) -> Vec<(ColumnId, Expr)> {
+    let is_of_domain = |id: ColumnId| {
+        let place = to.column_by_id(id);
+        place.and_then(|place| to.columns.get(place)).is_some_and(|column| column.ty.kind.is_domain())
+    };
+    let is_one =
+        |(id, value): &(ColumnId, Expr)| value.volatility() != Volatility::Volatile && !is_of_domain(*id);
+    added.into_iter().filter(is_one).collect()
 }
 
 /// An action that only tables with rows take.

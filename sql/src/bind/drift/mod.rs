@@ -334,6 +334,11 @@ impl Binder<'_> {
         }
     }
 
+    /// Whether a table holds documents of DriftQL.
+    pub(super) fn is_of_documents(&self, table: &TableDescriptor) -> bool {
+        self.kept_of(table).is_some()
+    }
+
     /// What keeps the documents of a table; `None`: it has none.
     fn kept_of(&self, table: &TableDescriptor) -> Option<Kept> {
         let events = self.catalog.table(&table.schema, &format!("{}{EVENTS}", table.name))?;

@@ -51,7 +51,7 @@ use crate::catalog::object::{
 };
 use crate::catalog::{
     CatalogSnapshot, Column, Constraints, ForeignKey, IndexConstraint, IndexDescriptor, IndexId, IndexState,
-    Oid, RowSecurity, TableDescriptor, dropped, stored,
+    Oid, RowSecurity, TableDescriptor, dropped, erased, stored,
 };
 use crate::error::{Error, Notice, Result};
 use crate::moment;
@@ -245,6 +245,7 @@ impl Change<'_, '_> {
         let (_, wanted) = kept::wanted_history(client).await?;
         kept::check_room(&wanted, branches.made.iter().map(|(_, row)| row))?;
         let mut transaction = client.begin(TransactionOptions::default());
+        check_erased(&mut transaction, branches).await?;
         for (branch, row) in &branches.made {
             transaction.put(BranchRow::key(*branch), row.encode());
             transaction.put(dropped::key(*branch), Bytes::new());
@@ -399,6 +400,20 @@ async fn keep_below(client: &Client, branches: &Branches, wanted: &[KeptHistory]
         past.get_many(some.to_vec()).await?;
     }
     past.rollback().await;
+    Ok(())
+}
+
+/// 72000 if something of what lies below branches was erased.
+async fn check_erased(transaction: &mut Transaction, branches: &Branches) -> Result<()> {
+    let layers: Vec<Layer> = branches.made.iter().flat_map(|(_, row)| row.layers.iter().copied()).collect();
+    let keys = layers.iter().map(|layer| erased::key(layer.index)).collect();
+    for (row, layer) in transaction.get_many(keys).await?.into_iter().zip(layers) {
+        let Some(row) = row else { continue };
+        if erased::decode(&row)?.until() > layer.at {
+            let message = "the rows of that moment, or some of them, were erased";
+            return Err(Error::new(TOO_OLD, message));
+        }
+    }
     Ok(())
 }
 

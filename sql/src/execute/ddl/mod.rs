@@ -13,6 +13,7 @@ mod alter;
 mod backup;
 mod build;
 mod clones;
+mod erase;
 mod fill;
 mod kept;
 mod object;
@@ -53,6 +54,7 @@ pub(crate) use self::backup::{
     How, Restore, Restored, Take, Taken, all_schedules, read_key, restore_backup, run_schedules,
     scheduled_of, take_backup,
 };
+pub(crate) use erase::{Erasure, erase_history, erased_indexes};
 pub(crate) use kept::{said, tell_kept};
 pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish, watch_builds};
 pub(crate) use own::{drop_own, end_at_commit};

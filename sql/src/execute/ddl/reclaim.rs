@@ -16,7 +16,7 @@ use env::{clock, random};
 use keys::sql::TENANT_DEFAULT;
 
 use super::kept::{is_kept, tell, wanted_history};
-use crate::catalog::{IndexId, dropped};
+use crate::catalog::{IndexId, dropped, erased};
 use crate::error::Result;
 use crate::statistics;
 
@@ -128,9 +128,11 @@ async fn reclaim(client: &Client, row: Bytes, index: IndexId, kept: &[KeptHistor
     Ok(client.reclaim(row, &keys::sql::index_span(TENANT_DEFAULT, index), given_up).await?)
 }
 
-/// Nothing is known any more of a table that is gone.
-async fn forget_statistics(client: &Client, primary: IndexId) -> Result<()> {
-    forget(client, statistics::row_keys(primary).to_vec()).await
+/// Nothing is known any more of a table that is gone, nor what was erased of it.
+async fn forget_statistics(client: &Client, index: IndexId) -> Result<()> {
+    let mut rows = statistics::row_keys(index).to_vec();
+    rows.push(erased::key(index));
+    forget(client, rows).await
 }
 
 async fn forget(client: &Client, keys: Vec<Bytes>) -> Result<()> {

@@ -10,6 +10,7 @@
 //! settings          index 34                              see catalog::defaults
 //! of the cluster    index 35                              see catalog::cluster_settings
 //! being built       index 38                              see catalog::building
+//! erased            index 42, index id (u64), suffix 0    see catalog::erased
 //! roles, rights     indexes 16 to 19                      see catalog::access::stored
 //! ```
 //!

@@ -36,6 +36,8 @@ pub enum HistoryStatement {
         /// The options with their values; None: as if nothing had been said.
         options: Vec<(Name, Option<String>)>,
     },
+    /// ERASE HISTORY
+    Erase(EraseHistory),
     /// SHOW HISTORY
     Show,
     /// FLASHBACK TABLE … TO: its rows become what they were.
@@ -81,8 +83,30 @@ pub enum HistoryStatement {
 impl HistoryStatement {
     /// Whether it is a command of the session, and no statement about rows.
     pub const fn is_for_session(&self) -> bool {
-        matches!(self, Self::Keep { .. } | Self::Show | Self::Clones)
+        matches!(self, Self::Keep { .. } | Self::Erase(_) | Self::Show | Self::Clones)
     }
+}
+
+/// ERASE HISTORY OF … [BEFORE …]
+#[derive(Debug, Clone)]
+pub struct EraseHistory {
+    /// The table.
+    pub table: QualifiedName,
+    /// ROW, ROWS: of these; None: of the whole table.
+    pub rows: Option<ErasedRows>,
+    /// What was before this moment; None: before now.
+    pub before: Option<Expr>,
+}
+
+/// Rows by the values of their primary keys.
+#[derive(Debug, Clone)]
+pub struct ErasedRows {
+    /// The first.
+    pub from: Vec<Expr>,
+    /// The last; None: it is the first.
+    pub to: Option<Vec<Expr>>,
+    /// Where they are said.
+    pub at: usize,
 }
 
 /// Whose history.

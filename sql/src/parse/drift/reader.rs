@@ -8,7 +8,7 @@ use super::super::lexer::fold;
 use crate::error::{Error, Result};
 
 /// What a statement begins with, of DriftQL or of SQL. A line that begins with anything else goes on with the statement before.
-const FIRST_WORDS: [&str; 53] = [
+const FIRST_WORDS: [&str; 54] = [
     "abort",
     "alter",
     "analyse",
@@ -29,6 +29,7 @@ const FIRST_WORDS: [&str; 53] = [
     "discard",
     "drop",
     "end",
+    "erase",
     "execute",
     "explain",
     "flashback",

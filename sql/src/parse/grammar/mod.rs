@@ -58,7 +58,9 @@ pub(super) use expression::{expression, expressions};
 pub(super) use function::function_name;
 pub(super) use index::reindex;
 pub(super) use object::{comment, refresh};
-pub(super) use past::{accept_as_of, as_of, changes, diff, flashback, keep_history, keeps_history, undrop};
+pub(super) use past::{
+    accept_as_of, as_of, changes, diff, erase, flashback, keep_history, keeps_history, undrop,
+};
 pub(super) use query::query;
 pub(super) use types::type_name;
 

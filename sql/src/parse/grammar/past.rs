@@ -1,12 +1,13 @@
 //! FOR SYSTEM_TIME, AS OF SYSTEM TIME: tables as they were; FLASHBACK, DIFF, SHOW CHANGES, CLONE; how long history is kept.
 
 use super::super::ast::{
-    Body, Expr, HistoryOf, HistoryStatement, Persistence, QualifiedName, SystemPeriod, SystemTime,
+    Body, EraseHistory, ErasedRows, Expr, HistoryOf, HistoryStatement, Persistence, QualifiedName,
+    SystemPeriod, SystemTime,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
 use super::super::option::option_value;
-use super::expression::{expression, restricted};
+use super::expression::{expression, expressions, restricted};
 use crate::error::Result;
 
 /// What a statement, or a transaction, says of the moment that all of it is about.
@@ -130,6 +131,44 @@ pub(in super::super) fn changes(cursor: &mut Cursor<'_>) -> Result<Body> {
     cursor.expect_symbol(")")?;
     cursor.expect("of")?;
     Ok(history(HistoryStatement::Changes { table: cursor.qualified_name()?, key, at }))
+}
+
+/// After ERASE.
+pub(in super::super) fn erase(cursor: &mut Cursor<'_>) -> Result<Body> {
+    if !cursor.accept_word("history") {
+        return Err(cursor.error());
+    }
+    cursor.expect("of")?;
+    let rows = if cursor.accept("table") {
+        None
+    } else {
+        let is_span = cursor.accept("rows");
+        if !is_span {
+            cursor.expect("row")?;
+        }
+        let at = cursor.at();
+        let from = key(cursor)?;
+        let to = match is_span {
+            false => None,
+            true => {
+                cursor.expect("to")?;
+                Some(key(cursor)?)
+            }
+        };
+        cursor.expect("of")?;
+        Some(ErasedRows { from, to, at })
+    };
+    let table = cursor.qualified_name()?;
+    let before = if cursor.accept("before") { Some(restricted(cursor)?) } else { None };
+    Ok(history(HistoryStatement::Erase(EraseHistory { table, rows, before })))
+}
+
+/// The values of a key.
+fn key(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    cursor.expect_symbol("(")?;
+    let key = expressions(cursor)?;
+    cursor.expect_symbol(")")?;
+    Ok(key)
 }
 
 /// What can be said of a table's history.

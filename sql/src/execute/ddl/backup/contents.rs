@@ -7,9 +7,7 @@ use keys::sql::TENANT_DEFAULT;
 use super::super::store;
 use crate::catalog::database::{self, Database, Databases};
 use crate::catalog::home::Home;
-use crate::catalog::{
-    IndexDescriptor, IndexState, Oid, access, cluster_settings, comment, defaults, kept, object, stored,
-};
+use crate::catalog::{IndexState, Oid, access, cluster_settings, comment, defaults, kept, object, stored};
 use crate::error::{Error, Result};
 use crate::plan::BackupOf;
 
@@ -113,12 +111,6 @@ async fn row_spans(past: &mut Transaction, home: Home, of: &BackupOf) -> Result<
             let message = format!("relation \"{schema}.{name}\" does not exist at that moment");
             return Err(Error::new("42P01", message));
         }
-    }
-    let is_clone = |index: &IndexDescriptor| keys::sql::is_branch(index.id);
-    if let Some(clone) = tables.iter().find(|table| table.indexes.iter().any(is_clone)) {
-        let message = format!("backups of \"{}.{}\", a clone, are not supported", clone.schema, clone.name);
-        return Err(Error::unsupported_as(message)
-            .hint("ALTER TABLE … ALTER COLUMN c TYPE …, the type that it has, USING c makes it a table that depends on no other."));
     }
     let is_wanted = |owner: Option<Oid>| {
         let is_of_one = matches!(of, BackupOf::Table { .. });

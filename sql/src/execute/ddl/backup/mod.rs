@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! BACKUP    moment ─▶ catalog of then ─▶ spans (`contents`) ─▶ files, by the ranges' leaders ─▶ manifest       (`take`)
+//!                                                              those of clones by the gateway                   (`branches`)
 //! RESTORE   chain, moment ─▶ catalog of then ─▶ under new index ids (`copies`) ─▶ rows, ingested ─▶ commit     (`restore`)
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! that are out of use ([`dropped`](crate::catalog::dropped)); the transaction that writes the catalog's rows takes them off. Whatever ends
 //! a restoring before leaves no more than that list, and the room is given back.
 
+mod branches;
 mod contents;
 mod copies;
 mod key_file;

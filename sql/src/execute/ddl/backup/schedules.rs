@@ -246,7 +246,8 @@ async fn take(
     for how in ways {
         order.how = *how;
         match take_backup(client, &order, job).await {
-            Ok(_) => return Ok(own.is_full || *how == How::Full),
+            // What was gone on with may be another than was wanted: one that was left before.
+            Ok(taken) => return Ok(taken.manifest.since == 0),
             Err(error) if BEGINS_ANEW.contains(&error.sqlstate) => refused = Some(error),
             Err(error) => return Err(error),
         }

@@ -12,6 +12,7 @@ use env::clock;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use super::branches::{BranchFiles, write_branch};
 use super::contents::{Contents, contents};
 use crate::activity::Job;
 use crate::catalog::Oid;
@@ -272,9 +273,11 @@ async fn write_files(
         }
     }
     job.step("writing files", "parts", Some(pieces.len() as u64));
+    let is_branch = |piece: &Piece| keys::sql::branch_of(&piece.part.start).is_some();
+    let (branches, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(is_branch);
     let mut pieces = pieces.into_iter();
     let mut under_way = FuturesUnordered::new();
-    let mut told = clock::now();
+    let mut noted = Noted { progress, manifest, job, told: clock::now() };
     loop {
         while under_way.len() < UNDER_WAY_MAX
             && let Some(piece) = pieces.next()
@@ -282,20 +285,42 @@ async fn write_files(
             under_way.push(write_piece(client.clone(), order.clone(), piece));
         }
         let Some(written) = under_way.next().await else { break };
-        let Written { number, part, files, readable_from } = written?;
-        if let Some(covered) = manifest.covered.get_mut(number) {
+        noted.take(written?).await?;
+    }
+    for Piece { number, part, since } in branches {
+        let order = ExportOrder { since, ..order.clone() };
+        let whole = Part { start: part.start.clone(), end: part.end.clone() };
+        let BranchFiles { files, readable_from } = write_branch(client, progress.place, &order, part).await?;
+        noted.take(Written { number, part: whole, files, readable_from }).await?;
+    }
+    settle(noted.manifest);
+    Ok(())
+}
+
+/// What is done, and is written down now and then.
+struct Noted<'a> {
+    progress: &'a Progress<'a>,
+    manifest: &'a mut Manifest,
+    job: &'a Job,
+    /// When it was.
+    told: clock::Instant,
+}
+
+impl Noted<'_> {
+    async fn take(&mut self, written: Written) -> Result<()> {
+        let Written { number, part, files, readable_from } = written;
+        if let Some(covered) = self.manifest.covered.get_mut(number) {
             covered.readable_from = covered.readable_from.max(readable_from);
         }
-        manifest.files.extend(files);
-        manifest.done.push(part);
-        job.add(1);
-        if told.elapsed() >= PROGRESS {
-            progress.put(manifest).await?;
-            told = clock::now();
+        self.manifest.files.extend(files);
+        self.manifest.done.push(part);
+        self.job.add(1);
+        if self.told.elapsed() >= PROGRESS {
+            self.progress.put(self.manifest).await?;
+            self.told = clock::now();
         }
+        Ok(())
     }
-    settle(manifest);
-    Ok(())
 }
 
 /// What of a span is not done; what is, ascends.

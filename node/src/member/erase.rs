@@ -1,0 +1,96 @@
+//! Has the engine drop what was erased of the ranges here, once it may.
+//!
+//! What nobody reads any more goes as the engine compacts, whenever that is. What somebody wants to be gone is not to wait for it: the
+//! keys' tables are compacted, one span after the other, on each node that has a replica. Nothing is written down of that: after a
+//! start each span is looked at once more, and compacted only if something is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Member;
+use crate::range::{bounds, erased};
+
+/// How often it is looked whether there is something to do.
+const TICK: Duration = Duration::from_secs(5);
+
+/// So many versions of a span are looked at; where there are more it is compacted.
+const LOOKED_MAX: usize = 10_000;
+
+/// So often a span is compacted whose old versions are still found: a table that something else was busy with stays as it was.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// A span that was erased, and before when.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Erased {
+    start: Bytes,
+    end: Bytes,
+    before: u64,
+}
+
+impl Member {
+    /// Runs as long as the node does.
+    pub(super) async fn drop_erased(self: Arc<Self>) {
+        let mut attempts: BTreeMap<Erased, u32> = BTreeMap::new();
+        let mut known: BTreeSet<Erased> = BTreeSet::new();
+        loop {
+            env::clock::sleep(TICK).await;
+            let due = self.due();
+            attempts.retain(|erased, _| due.contains(erased));
+            // Of what is known for a while the engine was told, too.
+            let waits = |erased: &&Erased| attempts.get(*erased).is_none_or(|made| *made < ATTEMPTS_MAX);
+            let next = due.intersection(&known).find(waits).cloned();
+            known = due;
+            let Some(next) = next else { continue };
+            let (db, erased) = (self.context.db.clone(), next.clone());
+            let dropped = match env::task::blocking(move || drop_one(&db, &erased)).await {
+                Ok(dropped) => dropped,
+                Err(_) => return,
+            };
+            let made = attempts.entry(next).or_default();
+            match dropped {
+                Ok(true) => *made = ATTEMPTS_MAX,
+                Ok(false) => *made += 1,
+                // The engine is poisoned, which the store's watch tells.
+                Err(error) => tracing::debug!(%error, "what was erased could not be dropped"),
+            }
+        }
+    }
+
+    /// What the engine may drop.
+    fn due(&self) -> BTreeSet<Erased> {
+        let mut all = BTreeSet::new();
+        for replica in self.replicas() {
+            let state = replica.cell.state();
+            let spans = erased::due(&state).filter_map(|own| Some((own.span.clone()?, own.safe_point)));
+            all.extend(spans.map(|(span, before)| Erased { start: span.start, end: span.end, before }));
+        }
+        all
+    }
+}
+
+/// Compacts a span if something of it has to go; whether nothing is left.
+fn drop_one(db: &lsm::Db, erased: &Erased) -> Result<bool, lsm::Error> {
+    if !may_hold(db, erased)? {
+        return Ok(true);
+    }
+    db.compact_span(&erased.start, &erased.end)?;
+    Ok(!may_hold(db, erased)?)
+}
+
+/// Whether a span holds versions that are to go, or so many others that it is not known.
+fn may_hold(db: &lsm::Db, erased: &Erased) -> Result<bool, lsm::Error> {
+    let options = lsm::ScanOptions { tombstones: true, all_versions: true, ..Default::default() };
+    let mut last: Option<Bytes> = None;
+    let within = bounds(&erased.start, &erased.end);
+    for (looked, version) in db.scan_at(within, erased.before, options)?.enumerate() {
+        let version = version?;
+        if looked >= LOOKED_MAX || version.value.is_none() || last.as_ref() == Some(&version.key) {
+            return Ok(true);
+        }
+        last = Some(version.key);
+    }
+    Ok(false)
+}
