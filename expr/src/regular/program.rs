@@ -9,6 +9,9 @@ use crate::error::Result;
 /// How many steps an expression may have.
 const STEPS_MAX: usize = 100_000;
 
+/// How many parts of an expression are made into steps, those that are repeated each time, and those of which there are none.
+const PARTS_MAX: usize = 10 * STEPS_MAX;
+
 /// One step. Those that name none go on with the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
@@ -45,13 +48,15 @@ pub(super) struct Program {
 /// Makes a program.
 pub(super) struct Maker<'r> {
     program: Program,
+    /// The parts so far.
+    parts: usize,
     /// The whole expression.
     root: &'r Node,
 }
 
 impl<'r> Maker<'r> {
     pub(super) fn new(classes: Vec<Class>, root: &'r Node) -> Self {
-        Self { program: Program { steps: Vec::new(), classes }, root }
+        Self { program: Program { steps: Vec::new(), classes }, parts: 0, root }
     }
 
     pub(super) fn finish(self) -> Program {
@@ -93,6 +98,10 @@ impl<'r> Maker<'r> {
     /// Adds the steps of a node. `loosely`: in the place of a back reference, where conditions of the group do not count.
     /// Lookaround gets its steps behind the part.
     fn add<'n>(&mut self, node: &'n Node, loosely: bool, looks: &mut Vec<(usize, &'n Node)>) -> Result<()> {
+        self.parts += 1;
+        if self.parts > PARTS_MAX {
+            return Err(invalid("regular expression is too complex"));
+        }
         match node {
             Node::Character(c) => self.push(Step::Character(*c)).map(drop),
             Node::Any => self.push(Step::Any).map(drop),
