@@ -249,7 +249,7 @@ fn materialised_view(catalog: &CatalogSnapshot, relation: &TableDescriptor) -> O
 
 /// A view's query that means the same under any search path.
 fn anywhere(catalog: &CatalogSnapshot, view: &ViewDescriptor) -> String {
-    deparse::view(view, catalog, &SearchPath::new([]))
+    deparse::view(view, catalog, &SearchPath::new([]), false)
 }
 
 fn column_names(view: &ViewDescriptor) -> String {
