@@ -9,7 +9,7 @@ use proto::v1::{
 
 use super::RootTerm;
 use crate::range::state::{FORMAT_ERASED, FORMAT_KEPT};
-use crate::root::history::HISTORY_MS_MIN;
+use crate::root::history::{self, HISTORY_MS_MIN};
 
 /// So many spans may be kept for longer: all nodes are told of them once a second.
 const KEPT_MAX: usize = 1000;
@@ -74,6 +74,17 @@ impl RootTerm {
         drop(holds);
         // Gateways may have reported to another leader by now.
         self.group.lease_valid(self.term).then_some(horizon)
+    }
+
+    /// What nodes are told: how far ranges may go. As long as that is nowhere, they are told all the same what is kept for longer.
+    pub(crate) fn told_horizon(&self) -> Option<Horizon> {
+        self.horizon().or_else(|| {
+            let unmoved = {
+                let state = self.state.lock();
+                history::unmoved(state.history_ms(), state.kept())
+            };
+            self.group.lease_valid(self.term).then_some(unmoved)
+        })
     }
 
     /// A gateway says which spans' history is kept for longer, or asks how long all other is.
