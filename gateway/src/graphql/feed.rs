@@ -35,7 +35,7 @@ use super::schema::{Input, Meaning, Schema};
 use super::select::{Selected, select};
 use super::statement::{self, Keys, LIFETIME, Rows, When};
 use super::tell::Teller;
-use crate::door::{Follower, Following, READS_NOW, Share, Step, Work, note_failure};
+use crate::door::{Follower, Following, READS_NOW, Room, Share, Step, Work, note_failure};
 
 /// How often at least is told up to when all was told, where nothing has changed.
 const MARK: Duration = Duration::from_secs(10);
@@ -247,8 +247,8 @@ impl<'r> Feed<'r> {
         let (keys, named) = self.named(&wish, changes)?;
         let work = &mut self.following.work;
         work.begin(&[]).await?;
-        let room = &self.asker.graphql.answers;
-        let loader = Loader { work: &mut *work, schema: &schema, bytes: 0, room, share: None };
+        let (room, role) = (&self.asker.graphql.answers, self.asker.guest.parameters.user.as_str());
+        let loader = Loader { work: &mut *work, schema: &schema, bytes: 0, room, share: None, role };
         let outcome = read(loader, &wish, &keys, &named).await;
         let outcome = work.end(outcome).await;
         let settled = work.settle().await;
@@ -348,8 +348,8 @@ async fn begin(
 async fn probe(asker: &Asker, work: &mut Work, wish: &Wish<'_, '_>, at: u64) -> Result<(), Refused> {
     let (keys, columns) = (wish.keys(), columns_of(wish));
     work.begin(&[]).await?;
-    let room = &asker.graphql.answers;
-    let mut loader = Loader { work: &mut *work, schema: wish.schema, bytes: 0, room, share: None };
+    let (room, role) = (&asker.graphql.answers, asker.guest.parameters.user.as_str());
+    let mut loader = Loader { work: &mut *work, schema: wish.schema, bytes: 0, room, share: None, role };
     let outcome = versions(&mut loader, wish, &keys, &columns, (at, at)).await;
     work.end(outcome).await?;
     Ok(())
@@ -416,7 +416,9 @@ async fn read(
     let levels = levels(&mut loader, wish, &wanted, columns, found, &mut events).await?;
     let teller = Teller { schema: wish.schema, context: loader.work.context() };
     let text = tell(wish, teller, &levels, &events, None)?;
-    Ok(Read { answer: Some((text, loader.share)), unseen })
+    drop(levels);
+    let share = Room::less(loader.share, text.len());
+    Ok(Read { answer: Some((text, share)), unseen })
 }
 
 /// What the versions say of each change, in one level.
