@@ -163,9 +163,15 @@ impl<'r> Feed<'r> {
                             return Ok(answer);
                         }
                         Ok(None) => {}
-                        Err(refused) if is_too_much(&refused) && changes.len() > 1 => {
-                            self.following.halve(changes);
-                        }
+                        Err(Refused::Sql(error)) if is_too_much(&error) => match changes.as_slice() {
+                            [(_, timestamp)] => {
+                                // It is told no better when it is asked for again: the others are told without it.
+                                self.has_told = true;
+                                self.count_bytes();
+                                return Ok((left_out(error, *timestamp).answer(), None));
+                            }
+                            _ => self.following.halve(changes),
+                        },
                         Err(refused) => return Err(self.reason(refused).await),
                     }
                 }
@@ -538,6 +544,28 @@ fn tell_event(
 }
 
 /// Whether less of it at once may succeed.
-fn is_too_much(refused: &Refused) -> bool {
-    matches!(refused, Refused::Sql(error) if error.sqlstate == "54000")
+fn is_too_much(error: &sql::Error) -> bool {
+    error.sqlstate == "54000"
+}
+
+/// Why a change is not told, which is of this timestamp.
+fn left_out(error: sql::Error, timestamp: u64) -> Refused {
+    let detail = format!("A change of {timestamp} is left out; what has changed besides is told.");
+    Refused::Sql(error.detail(detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_which_change_is_left_out() {
+        let error = sql::Error::new("54000", "the answer is too long").hint("Ask for less.");
+        assert!(is_too_much(&error));
+        assert_eq!(
+            left_out(error, 7).answer(),
+            "{\"errors\":[{\"message\":\"the answer is too long\",\"extensions\":{\"code\":\"54000\",\"detail\":\"A change of 7 is \
+             left out; what has changed besides is told.\",\"hint\":\"Ask for less.\"}}],\"data\":null}"
+        );
+    }
 }
