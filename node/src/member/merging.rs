@@ -33,6 +33,9 @@ use crate::root::ROOT_RANGE;
 /// For how long nothing may come of a merge.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long ago it was heard at most what is kept for longer. Who hears that no more goes no further himself, but others do.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long before it is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -291,8 +294,8 @@ impl Member {
 
     /// That a range which is to become one with another knows what is to be kept of it for longer.
     fn check_kept(&self, state: &RangeState) -> Result<(), Status> {
-        let horizon = self.horizon.lock().clone();
-        check_kept(state, horizon.as_deref())
+        let heard = self.horizon.lock().clone().filter(|(heard, _)| heard.elapsed() < HEARD_WITHIN);
+        check_kept(state, heard.as_ref().map(|(_, horizon)| horizon.as_ref()))
     }
 
     /// Freezes a range that this node leads, as long as its replicas do not change.
@@ -446,7 +449,7 @@ fn check_programs(nodes: &[NodeDescriptor]) -> Result<(), Status> {
 
 /// That a range knows what is to be kept of it for longer, as far as was heard here: two ranges that become one forget as much as the
 /// one that has forgotten more, but for what they keep. One that has slept may have yet to hear of something, and a node that was just
-/// started has yet to hear of anything.
+/// started, or does not hear the root, of anything.
 fn check_kept(state: &RangeState, heard: Option<&Horizon>) -> Result<(), Status> {
     let heard =
         heard.ok_or_else(|| Status::unavailable("this node has yet to hear what is kept for longer"))?;
