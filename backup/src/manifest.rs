@@ -165,6 +165,9 @@ pub struct Manifest {
     /// Of one that is not finished: the parts of spans whose files are written.
     #[prost(message, repeated, tag = "12")]
     pub done: Vec<Part>,
+    /// By chance, so that no two that are begun are alike.
+    #[prost(bytes = "vec", tag = "13")]
+    pub begun: Vec<u8>,
 }
 
 impl Scope {

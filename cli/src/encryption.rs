@@ -1,6 +1,7 @@
 //! The master key of an encrypted data directory: a file, a variable, or what a command prints.
 
 use std::io::{self, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -76,6 +77,8 @@ fn printed_by(flag: &str, command: &str, patience: Duration) -> Result<lsm::KeyS
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // What it starts goes with it, if it is not waited for.
+        .process_group(0)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let read = child.stdout.take().map_or_else(|| Err(io::ErrorKind::BrokenPipe.into()), reading);
@@ -85,7 +88,7 @@ fn printed_by(flag: &str, command: &str, patience: Duration) -> Result<lsm::KeyS
         Ok((Some(status), read)) => (status, read),
         ended => {
             // Whatever it was about to say, nobody waits for it any more.
-            let _ = child.kill().and_then(|()| child.wait());
+            let _ = env::process::kill_group(&child).and_then(|()| child.wait());
             return Err(ended.err().map_or_else(late, |error| failed(error.to_string())));
         }
     };
@@ -143,6 +146,19 @@ mod tests {
         assert_eq!(key(&format!("echo {hex}")), Ok(hex.clone()));
         assert_eq!(key(&format!("printf %s {hex}; sleep 0.2")), Ok(hex.clone()));
         assert_eq!(key("printf '\\007%.0s' $(seq 32)"), Ok(hex));
+    }
+
+    #[test]
+    fn what_one_that_hangs_has_started_does_not_outlive_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = folder.path().join("written");
+        let command = format!("(sleep 1; touch '{}') & sleep 60", written.display());
+        let begun = now();
+        assert!(printed_by("--flag", &command, Duration::from_millis(300)).is_err());
+        while begun.elapsed() < Duration::from_secs(2) {
+            std::thread::park_timeout(LOOK);
+        }
+        assert!(!written.exists());
     }
 
     #[test]

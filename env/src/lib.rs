@@ -8,6 +8,7 @@ pub mod canary;
 pub mod clock;
 pub mod disk;
 pub mod pool;
+pub mod process;
 pub mod random;
 mod scope;
 pub mod simulation;

@@ -47,10 +47,14 @@ impl Bucket {
     }
 
     pub(super) async fn claim(&self, name: &str, content: Vec<u8>) -> Result<()> {
-        let payload = PutPayload::from(content);
+        let content = Bytes::from(content);
+        let payload = PutPayload::from(content.clone());
         match self.store.put_opts(&self.path(name), payload, PutMode::Create.into()).await {
             Ok(_) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => Err(Error::Exists(name.to_owned())),
+            // An attempt of this one, whose answer was lost, may have put it.
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                own(name, &content, self.get(name, content.len() as u64).await)
+            }
             Err(error) => Err(Error::Io { doing: "write", name: name.to_owned(), source: error.into() }),
         }
     }
@@ -90,5 +94,32 @@ impl Bucket {
             .collect();
         names.sort();
         Ok(names)
+    }
+}
+
+/// Whether what was found under a name is what was to be put there.
+fn own(name: &str, content: &Bytes, found: Result<Bytes>) -> Result<()> {
+    match found {
+        Ok(found) if found == *content => Ok(()),
+        // It is another one, or longer.
+        Ok(_) | Err(Error::Damaged { .. }) => Err(Error::Exists(name.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_his_own_has_put_it() {
+        let content = Bytes::from_static(b"own");
+        assert!(own("a", &content, Ok(content.clone())).is_ok());
+        for other in [Ok(Bytes::from_static(b"ow")), Ok(Bytes::from_static(b"owe")), Err(too_long("a", 4, 3))]
+        {
+            assert!(matches!(own("a", &content, other), Err(Error::Exists(name)) if name == "a"));
+        }
+        let gone = Error::io("read", "a")(std::io::ErrorKind::NotFound.into());
+        assert!(matches!(own("a", &content, Err(gone)), Err(Error::Missing(_))));
     }
 }

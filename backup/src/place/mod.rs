@@ -78,7 +78,7 @@ impl Place {
         }
     }
 
-    /// Puts a file under a name that there is not yet: of two who do so at once, one does.
+    /// Puts a file under a name that there is not yet: of two who do so at once, with content that is not the same, one does.
     ///
     /// # Errors
     /// [`Error::Exists`]

@@ -35,7 +35,7 @@ use super::schema::{Input, Meaning, Schema};
 use super::select::{Selected, select};
 use super::statement::{self, Keys, LIFETIME, Rows, When};
 use super::tell::Teller;
-use crate::door::{Follower, Following, READS_NOW, Share, Step, Work, note_failure};
+use crate::door::{Follower, Following, READS_NOW, Room, Share, Step, Work, note_failure};
 
 /// How often at least is told up to when all was told, where nothing has changed.
 const MARK: Duration = Duration::from_secs(10);
@@ -163,9 +163,15 @@ impl<'r> Feed<'r> {
                             return Ok(answer);
                         }
                         Ok(None) => {}
-                        Err(refused) if is_too_much(&refused) && changes.len() > 1 => {
-                            self.following.halve(changes);
-                        }
+                        Err(Refused::Sql(error)) if is_too_much(&error) => match changes.as_slice() {
+                            [(_, timestamp)] => {
+                                // It is told no better when it is asked for again: the others are told without it.
+                                self.has_told = true;
+                                self.count_bytes();
+                                return Ok((left_out(error, *timestamp).answer(), None));
+                            }
+                            _ => self.following.halve(changes),
+                        },
                         Err(refused) => return Err(self.reason(refused).await),
                     }
                 }
@@ -247,8 +253,8 @@ impl<'r> Feed<'r> {
         let (keys, named) = self.named(&wish, changes)?;
         let work = &mut self.following.work;
         work.begin(&[]).await?;
-        let room = &self.asker.graphql.answers;
-        let loader = Loader { work: &mut *work, schema: &schema, bytes: 0, room, share: None };
+        let (room, role) = (&self.asker.graphql.answers, self.asker.guest.parameters.user.as_str());
+        let loader = Loader { work: &mut *work, schema: &schema, bytes: 0, room, share: None, role };
         let outcome = read(loader, &wish, &keys, &named).await;
         let outcome = work.end(outcome).await;
         let settled = work.settle().await;
@@ -348,8 +354,8 @@ async fn begin(
 async fn probe(asker: &Asker, work: &mut Work, wish: &Wish<'_, '_>, at: u64) -> Result<(), Refused> {
     let (keys, columns) = (wish.keys(), columns_of(wish));
     work.begin(&[]).await?;
-    let room = &asker.graphql.answers;
-    let mut loader = Loader { work: &mut *work, schema: wish.schema, bytes: 0, room, share: None };
+    let (room, role) = (&asker.graphql.answers, asker.guest.parameters.user.as_str());
+    let mut loader = Loader { work: &mut *work, schema: wish.schema, bytes: 0, room, share: None, role };
     let outcome = versions(&mut loader, wish, &keys, &columns, (at, at)).await;
     work.end(outcome).await?;
     Ok(())
@@ -416,7 +422,9 @@ async fn read(
     let levels = levels(&mut loader, wish, &wanted, columns, found, &mut events).await?;
     let teller = Teller { schema: wish.schema, context: loader.work.context() };
     let text = tell(wish, teller, &levels, &events, None)?;
-    Ok(Read { answer: Some((text, loader.share)), unseen })
+    drop(levels);
+    let share = Room::less(loader.share, text.len());
+    Ok(Read { answer: Some((text, share)), unseen })
 }
 
 /// What the versions say of each change, in one level.
@@ -536,6 +544,28 @@ fn tell_event(
 }
 
 /// Whether less of it at once may succeed.
-fn is_too_much(refused: &Refused) -> bool {
-    matches!(refused, Refused::Sql(error) if error.sqlstate == "54000")
+fn is_too_much(error: &sql::Error) -> bool {
+    error.sqlstate == "54000"
+}
+
+/// Why a change is not told, which is of this timestamp.
+fn left_out(error: sql::Error, timestamp: u64) -> Refused {
+    let detail = format!("A change of {timestamp} is left out; what has changed besides is told.");
+    Refused::Sql(error.detail(detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_which_change_is_left_out() {
+        let error = sql::Error::new("54000", "the answer is too long").hint("Ask for less.");
+        assert!(is_too_much(&error));
+        assert_eq!(
+            left_out(error, 7).answer(),
+            "{\"errors\":[{\"message\":\"the answer is too long\",\"extensions\":{\"code\":\"54000\",\"detail\":\"A change of 7 is \
+             left out; what has changed besides is told.\",\"hint\":\"Ask for less.\"}}],\"data\":null}"
+        );
+    }
 }

@@ -149,6 +149,8 @@ pub(super) struct Loader<'w> {
     /// The room that all requests share, and what this one has of it.
     pub(super) room: &'w Room,
     pub(super) share: Share,
+    /// Whose share it is.
+    pub(super) role: &'w str,
 }
 
 /// What a statement has answered.
@@ -190,7 +192,8 @@ impl Loader<'_> {
             return Ok(());
         }
         self.work.rest();
-        let share = self.room.share(LOADED_BYTES_MAX.saturating_add(ANSWER_BYTES_MAX)).await;
+        let bytes = LOADED_BYTES_MAX.saturating_add(ANSWER_BYTES_MAX);
+        let share = self.room.share_of(self.role, bytes).await;
         self.work.go_on();
         self.share = share.map_err(|full| sql::Error::new("53200", full.to_string()))?;
         Ok(())

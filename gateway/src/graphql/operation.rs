@@ -93,7 +93,8 @@ impl Asker {
         let mut retries = Retries::default();
         loop {
             work.begin(&[]).await?;
-            let outcome = run(work, &self.graphql.answers, &schema, &selected).await;
+            let share_of = (&self.graphql.answers, self.guest.parameters.user.as_str());
+            let outcome = run(work, share_of, &schema, &selected).await;
             match work.end(outcome).await {
                 Err(Refused::Sql(error)) if Retries::help(&error) && retries.are_left() => {
                     retries.pause().await;

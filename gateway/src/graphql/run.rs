@@ -55,13 +55,13 @@ fn cost(selections: &[Selected<'_>], rows: u64) -> Result<u64, Refused> {
 /// The answer of an operation, and its share of the room: to be kept until it has been sent.
 pub(super) async fn run(
     work: &mut Work,
-    room: &Room,
+    (room, role): (&Room, &str),
     schema: &Schema,
     asked: &[Selected<'_>],
 ) -> Result<(String, Share), Refused> {
     let mut out = Sink::new(ANSWER_BYTES_MAX);
     out.push("{\"data\":{")?;
-    let mut loader = Loader { work, schema, bytes: 0, room, share: None };
+    let mut loader = Loader { work, schema, bytes: 0, room, share: None, role };
     for (number, selected) in asked.iter().enumerate() {
         if number > 0 {
             out.push(",")?;
@@ -72,7 +72,10 @@ pub(super) async fn run(
         root(&mut loader, selected, &mut out).await?;
     }
     out.push("}}")?;
-    Ok((out.into_text(), loader.share))
+    let text = out.into_text();
+    // The rows are gone, and the answer is as large as it is.
+    let share = Room::less(loader.share, text.len());
+    Ok((text, share))
 }
 
 async fn root(loader: &mut Loader<'_>, selected: &Selected<'_>, out: &mut Sink) -> Result<(), Refused> {

@@ -1,5 +1,5 @@
 //! Who calls is settled by a call's metadata, before anything of its message is read: who is not let in takes no room with
-//! messages that are large.
+//! messages that are large. Who is let in takes of the room that all share.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 
 use super::holdings::Kv;
 use super::service::Service;
-use super::status;
+use super::{message, status};
 use crate::door::Caller;
 
 /// What stands before the service.
@@ -62,15 +62,25 @@ impl Serve<Request<Body>> for Entrance {
             match admitted {
                 Ok(guest) => {
                     request.extensions_mut().insert(guest);
-                    service.call(request).await
+                    let (parts, body) = request.into_parts();
+                    match message::receive(&kv.room, body).await {
+                        Ok((body, share)) => {
+                            let answer = service.call(Request::from_parts(parts, body)).await;
+                            drop(share);
+                            answer
+                        }
+                        Err(status) => Ok(refused(&kv, status)),
+                    }
                 }
-                Err(status) => {
-                    kv.door.metrics.requests.increment(1);
-                    kv.door.metrics.errors.increment(1);
-                    tracing::debug!(code = ?status.code(), message = status.message(), "a call is not let in");
-                    Ok(status.into_http())
-                }
+                Err(status) => Ok(refused(&kv, status)),
             }
         })
     }
+}
+
+fn refused(kv: &Kv, status: Status) -> Response<Body> {
+    kv.door.metrics.requests.increment(1);
+    kv.door.metrics.errors.increment(1);
+    tracing::debug!(code = ?status.code(), message = status.message(), "a call is not let in");
+    status.into_http()
 }

@@ -11,7 +11,7 @@ use proto::grpc::{Ending, Ends};
 use super::pairs;
 use super::transactions::Transactions;
 use crate::connection::Shared;
-use crate::door::{Caller, Door, Watched};
+use crate::door::{Caller, Door, Room, Watched};
 
 /// How long the cluster may take to answer whether it is there, and how long that answer holds.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
@@ -21,6 +21,8 @@ const HEALTH_HOLDS: Duration = Duration::from_secs(1);
 pub(crate) struct Kv {
     pub(crate) door: Arc<Door>,
     pub(super) transactions: Transactions,
+    /// What messages that are large take of memory.
+    pub(super) room: Room,
     /// Where its connections, scans and watches belong.
     pub(super) scope: Scope,
     pub(super) ends: Ends,
@@ -39,6 +41,7 @@ impl Kv {
         Self {
             door: Arc::new(Door::new(shared, "kv", pairs::TABLES)),
             transactions: Transactions::default(),
+            room: Room::new(),
             scope,
             ends: Ends::default(),
             callers: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The public key-value service over gRPC: `nunatak.kv.v1.Kv`, health checks and reflection.
 //!
 //! ```text
-//! serve (connections) ──▶ entrance (who calls) ──▶ service (calls)
+//! serve (connections) ──▶ entrance (who calls) ──▶ message (room for it) ──▶ service (calls)
 //!     service ──▶ place: the caller's idle sessions │ transactions (open ones, by id)
 //!            └──▶ pairs (statements over kv.pairs), scan and watch (streams), status (errors)
 //! ```
@@ -10,6 +10,7 @@ mod entrance;
 mod health;
 mod holdings;
 mod in_process;
+mod message;
 mod pairs;
 mod place;
 mod scan;

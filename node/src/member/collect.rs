@@ -28,7 +28,8 @@ impl Member {
             env::clock::sleep(TICK).await;
             let full = self.context.vitals.is_full();
             self.host.keep_log_short(full);
-            let step = Duration::from_millis(self.horizon.lock().step_ms);
+            let step_ms = self.horizon.lock().as_ref().map_or(0, |(_, horizon)| horizon.step_ms);
+            let step = Duration::from_millis(step_ms);
             let wait = if full { WAIT_FULL } else { (step * STEPS).clamp(WAIT_MIN, WAIT_MAX) };
             let due = full || self.machine.waits_for_flush();
             if !due || flushed.elapsed() < wait {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use proto::v1::{
-    ChangeReplicasRequest, MergeRequest, MergeResponse, Neighbour, NodeDescriptor, NodeState,
+    ChangeReplicasRequest, Horizon, MergeRequest, MergeResponse, Neighbour, NodeDescriptor, NodeState,
     RangeDescriptor, RangeMerge, RangeState, SubsumeRequest, SubsumeResponse, SubsumeStep,
 };
 use proto::{Code, Status};
@@ -32,6 +32,9 @@ use crate::root::ROOT_RANGE;
 
 /// For how long nothing may come of a merge.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long ago it was heard at most what is kept for longer. Who hears that no more goes no further himself, but others do.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long before it is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -181,7 +184,7 @@ impl Member {
         if !meets || !merge::are_beside(&state, &found) || is_held(&found) || found.joint {
             return Err(again("the ranges are others by now, or change"));
         }
-        self.check_kept(left)?;
+        self.check_kept(&state)?;
         // Else the right one would freeze in vain.
         all_near(left)?;
         let right = Neighbour { range_id: right_id, span_epoch: found.span_epoch };
@@ -278,7 +281,7 @@ impl Member {
                 let serving =
                     serving.ok_or_else(|| Status::unavailable("this node does not lead the range"))?;
                 replica.prove_leadership(serving.term).await.map_err(refused)?;
-                self.check_kept(&replica)?;
+                self.check_kept(&replica.cell.state())?;
                 all_near(&replica)?;
             }
             SubsumeStep::Freeze => self.freeze(&replica, &request).await?,
@@ -289,14 +292,10 @@ impl Member {
         Ok(SubsumeResponse { state, replica_id: replica.group.replica_id() })
     }
 
-    /// That a range which is to become one with another knows what is to be kept of it for longer: the two forget as much as the one that
-    /// has forgotten more, but for what they keep. One that has slept may have yet to hear of something.
-    fn check_kept(&self, replica: &Replica) -> Result<(), Status> {
-        let horizon = self.horizon.lock().clone();
-        match kept::knows(&replica.cell.state(), &horizon.kept) {
-            true => Ok(()),
-            false => Err(Status::unavailable("the range has yet to hear what of it is kept for longer")),
-        }
+    /// That a range which is to become one with another knows what is to be kept of it for longer.
+    fn check_kept(&self, state: &RangeState) -> Result<(), Status> {
+        let heard = self.horizon.lock().clone().filter(|(heard, _)| heard.elapsed() < HEARD_WITHIN);
+        check_kept(state, heard.as_ref().map(|(_, horizon)| horizon.as_ref()))
     }
 
     /// Freezes a range that this node leads, as long as its replicas do not change.
@@ -448,6 +447,18 @@ fn check_programs(nodes: &[NodeDescriptor]) -> Result<(), Status> {
     Ok(())
 }
 
+/// That a range knows what is to be kept of it for longer, as far as was heard here: two ranges that become one forget as much as the
+/// one that has forgotten more, but for what they keep. One that has slept may have yet to hear of something, and a node that was just
+/// started, or does not hear the root, of anything.
+fn check_kept(state: &RangeState, heard: Option<&Horizon>) -> Result<(), Status> {
+    let heard =
+        heard.ok_or_else(|| Status::unavailable("this node has yet to hear what is kept for longer"))?;
+    match kept::knows(state, &heard.kept) {
+        true => Ok(()),
+        false => Err(Status::unavailable("the range has yet to hear what of it is kept for longer")),
+    }
+}
+
 /// That all replicas of a range that this node leads live and lag little behind.
 fn all_near(replica: &Replica) -> Result<(), Status> {
     let near = replica.group.near();
@@ -467,7 +478,7 @@ fn refused(refusal: Refusal) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use proto::v1::ReplicaDescriptor;
+    use proto::v1::{KeptSpan, ReplicaDescriptor, Span};
 
     use super::*;
 
@@ -488,6 +499,23 @@ mod tests {
         assert_eq!(step(&[2, 3], &[1, 2, 3]), Some((3, 0, 1)));
         let joint = RangeDescriptor { joint: true, ..range(3, &[1, 2]) };
         assert!(towards(&range(2, &[1, 2]), &joint).is_err());
+    }
+
+    #[test]
+    fn no_range_is_merged_before_it_was_heard_what_of_it_is_kept() {
+        let span = |start: &'static str, end: &'static str| Span {
+            start: Bytes::from_static(start.as_bytes()),
+            end: Bytes::from_static(end.as_bytes()),
+        };
+        let kept = KeptSpan { span: Some(span("d", "g")), safe_point: 0 };
+        let state = RangeState { span: Some(span("a", "m")), safe_point: 70, ..RangeState::default() };
+        let knowing = RangeState { kept: vec![kept.clone()], ..state.clone() };
+        let nothing = Horizon::default();
+        let heard = Horizon { kept: vec![kept], ..Horizon::default() };
+        assert!(check_kept(&state, Some(&nothing)).is_ok() && check_kept(&knowing, Some(&heard)).is_ok());
+        for (state, heard) in [(&state, None), (&knowing, None), (&state, Some(&heard))] {
+            assert_eq!(check_kept(state, heard).unwrap_err().code(), Code::Unavailable);
+        }
     }
 
     #[test]

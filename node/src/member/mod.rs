@@ -96,8 +96,8 @@ pub(crate) struct Member {
     measures: Mutex<grow::Measures>,
     digests: Semaphore,
     checks: Semaphore,
-    /// What the root range's leader said last of how far history may go.
-    horizon: Mutex<Arc<Horizon>>,
+    /// What the root range's leader said last of how far history may go, if this process has heard it, and when.
+    horizon: Mutex<Option<(env::clock::Instant, Arc<Horizon>)>>,
 }
 
 impl Member {
@@ -441,7 +441,7 @@ impl Member {
     /// Has the ranges that this node leads keep no more than they must.
     fn follow_horizon(&self, horizon: Horizon) {
         let all = Arc::new(horizon);
-        *self.horizon.lock() = all.clone();
+        *self.horizon.lock() = Some((env::clock::now(), all.clone()));
         let sleeps = |replica: &Arc<Replica>| replica.group.is_asleep();
         let follows =
             |replica: &Arc<Replica>| replica.cell.range_id() != ROOT_RANGE && replica.may_follow(&all);

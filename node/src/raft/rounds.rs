@@ -24,6 +24,8 @@ pub(super) const NAMED_MAX: usize = 1 << 16;
 struct Peer {
     /// A message is on its way there.
     busy: bool,
+    /// When the last one was begun.
+    begun: Option<Instant>,
     /// The ranges whose replicas there sleep on this store's word, or may; and whether this life of that store has said that they do, and
     /// nothing else since.
     told: BTreeMap<u64, bool>,
@@ -101,14 +103,20 @@ impl Rounds {
         self.peers.lock().entry(node_id).or_default().asked.push(asked);
     }
 
-    /// The stores that a message is to go to now: those with replicas that sleep on this one's word, or may.
-    pub(super) fn begin(&self) -> Vec<u64> {
+    /// The stores that a message is to go to now: those with replicas that sleep on this one's word, or may. To those that have not answered
+    /// for `patience`, of nodes that give no sign of life, maybe for ever, one that asks for nothing goes only as long after the last one.
+    pub(super) fn begin(&self, now: Instant, silent: &BTreeSet<u64>, patience: Duration) -> Vec<u64> {
         let mut peers = self.peers.lock();
-        let due = peers
-            .iter_mut()
-            .filter(|(_, peer)| !(peer.busy || peer.told.is_empty() && peer.asked.is_empty()));
+        let is_due = |node_id: &u64, peer: &Peer| {
+            let was_lately = |at: Instant| now.saturating_duration_since(at) < patience;
+            let waits = silent.contains(node_id)
+                && peer.begun.is_some_and(was_lately)
+                && peer.answered.is_none_or(|(at, _)| !was_lately(at));
+            !peer.busy && (!peer.asked.is_empty() || !peer.told.is_empty() && !waits)
+        };
+        let due = peers.iter_mut().filter(|(node_id, peer)| is_due(node_id, peer));
         due.map(|(node_id, peer)| {
-            peer.busy = true;
+            (peer.busy, peer.begun) = (true, Some(now));
             *node_id
         })
         .collect()
@@ -186,13 +194,18 @@ mod tests {
         Answer { epoch, asleep: asleep.iter().copied().collect(), awake: awake.iter().copied().collect() }
     }
 
+    /// Where all nodes live.
+    fn begin(rounds: &Rounds, now: Instant) -> Vec<u64> {
+        rounds.begin(now, &BTreeSet::new(), Duration::from_secs(5))
+    }
+
     /// Node 2 was told that ranges 10 and 11 may sleep, and has said that they do.
     fn told() -> (Rounds, Instant) {
         let (rounds, now) = (Rounds::new(None, 1), env::clock::now());
-        assert_eq!(rounds.begin(), [0; 0]);
+        assert_eq!(begin(&rounds, now), [0; 0]);
         rounds.ask(2, asked(10));
         rounds.ask(2, asked(11));
-        assert_eq!((rounds.begin(), rounds.begin()), (vec![2], vec![]), "one message at a time");
+        assert_eq!((begin(&rounds, now), begin(&rounds, now)), (vec![2], vec![]), "one message at a time");
         let (asks, woken) = rounds.message(2, |_| true);
         assert_eq!((asks.len(), woken.len()), (2, 0));
         assert!(rounds.answered(2, now, &asks, &woken, answer(5, &[10, 11], &[])).is_empty());
@@ -204,11 +217,29 @@ mod tests {
     fn who_was_told_is_told_again_and_again_that_the_word_holds() {
         let (rounds, now) = told();
         for _ in 0..3 {
-            assert_eq!(rounds.begin(), [2]);
+            assert_eq!(begin(&rounds, now), [2]);
             assert_eq!(rounds.message(2, |_| true), (vec![], vec![]));
             assert!(rounds.answered(2, now, &[], &[], answer(5, &[], &[])).is_empty());
             rounds.end(2);
         }
+    }
+
+    #[test]
+    fn who_gives_no_sign_of_life_is_told_less_often_but_asked_at_once() {
+        let (rounds, now) = told();
+        let (ms, patience, silent) = (Duration::from_millis, Duration::from_secs(5), BTreeSet::from([2]));
+        let at = |after, silent: &BTreeSet<u64>| {
+            let begun = rounds.begin(now + ms(after), silent, patience);
+            rounds.message(2, |_| true);
+            rounds.end(2);
+            begun.len()
+        };
+        assert_eq!([1, 4999].map(|after| at(after, &silent)), [1, 1], "it has answered lately");
+        assert_eq!([5000, 9998, 9999, 10_300].map(|after| at(after, &silent)), [0, 0, 1, 0]);
+        assert_eq!(at(10_400, &BTreeSet::new()), 1, "it lives");
+        assert_eq!(at(10_600, &silent), 0);
+        rounds.ask(2, asked(12));
+        assert_eq!(at(10_900, &silent), 1);
     }
 
     #[test]
@@ -241,7 +272,7 @@ mod tests {
         assert_eq!(anew, BTreeSet::from([11]), "but for what that life itself has said");
         assert_eq!(rounds.message(2, |_| false).1, [11, 12]);
         rounds.forget(2);
-        assert_eq!(rounds.begin(), [0; 0]);
+        assert_eq!(begin(&rounds, now), [0; 0]);
     }
 
     #[test]

@@ -28,6 +28,10 @@ use super::sense::malformed;
 /// all of them at once would keep each other from being elected. One that is asked for something does not wait for its turn.
 const WOKEN_MAX: usize = 256;
 
+/// Once in so many rounds a store is told something that does not answer, and whose node gives no sign of life: it may be gone for ever,
+/// and what it was told stands until it has answered.
+const SILENT_ROUNDS: u32 = 16;
+
 impl RaftHost {
     /// Goes its rounds until the store stops; it does not keep the store by itself.
     pub(super) async fn go_rounds(host: Weak<Self>, every: Duration) {
@@ -58,7 +62,7 @@ impl RaftHost {
             }
         }
         metrics::gauge!("nunatak_groups_asleep").set(f64::from(asleep));
-        for node_id in self.rounds.begin() {
+        for node_id in self.rounds.begin(now, &silent, self.timing.heartbeat * SILENT_ROUNDS) {
             let host = Arc::clone(self);
             drop(self.spawn(async move {
                 host.tell(node_id).await;

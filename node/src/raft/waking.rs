@@ -166,6 +166,7 @@ impl Group {
 
     /// Completes once it holds its lease again, if it was woken as a leader; or if it is not acknowledged as one.
     async fn prove_awake(&self) {
+        let mut pauses = pauses(self.timing.heartbeat / 4);
         while self.must_prove(env::clock::now()) {
             let roused = self.slumber.roused.notified();
             let Some(_rousing) = Rousing::begin(&self.slumber) else {
@@ -176,7 +177,7 @@ impl Group {
                 return;
             }
             if self.must_prove(env::clock::now()) {
-                env::clock::sleep(PUBLISHED).await;
+                env::clock::sleep(pauses.next().unwrap_or(self.timing.heartbeat)).await;
             }
         }
     }
@@ -418,5 +419,23 @@ impl Group {
     pub(super) fn gives_word(&self) -> bool {
         let gives = |asleep: Asleep| asleep.word == Word::Own;
         self.slumber.look(|sleep| sleep.is_asking() || sleep.asleep().is_some_and(gives))
+    }
+}
+
+/// How long whoever proves that it leads waits after each time that it has asked the others, and they have answered: longer and longer, for
+/// what they answered may count for nothing yet. So it is for a leader that was about to hand over, until its lease may be had again.
+fn pauses(most: Duration) -> impl Iterator<Item = Duration> {
+    std::iter::successors(Some(PUBLISHED), move |pause| Some((*pause * 2).min(most)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_answered_in_vain_asks_less_and_less_often() {
+        let ms = Duration::from_millis;
+        let first: Vec<Duration> = pauses(ms(20)).take(7).collect();
+        assert_eq!(first, [1, 2, 4, 8, 16, 20, 20].map(ms));
     }
 }

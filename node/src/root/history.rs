@@ -123,11 +123,8 @@ impl Holds {
                 wanted.min(self.held_from().saturating_sub(1).max(forgotten))
             }
         };
-        let step_ms = match history_ms {
-            0 => STEP_MS_MAX,
-            history_ms => (history_ms / STEPS).clamp(STEP_MS_MIN, STEP_MS_MAX),
-        };
-        Some(Horizon { safe_point, forgotten: forgotten.max(safe_point), step_ms, kept: Vec::new() })
+        let forgotten = forgotten.max(safe_point);
+        Some(Horizon { safe_point, forgotten, step_ms: step_ms(history_ms), kept: Vec::new() })
     }
 
     /// How far ranges may go in spans whose history is kept for longer, where the last horizon says how far elsewhere.
@@ -170,6 +167,19 @@ impl Holds {
     pub(crate) fn held_ms(&self, newest: u64, history_ms: u64) -> u64 {
         let wanted = newest.saturating_sub(timestamp::from_ms(history_ms));
         timestamp::ms(wanted.saturating_sub(self.held_from().saturating_sub(1)))
+    }
+}
+
+/// A horizon behind which no range goes any further, and what is kept for longer.
+pub(crate) fn unmoved(history_ms: u64, kept: &[KeptHistory]) -> Horizon {
+    let kept = kept.iter().map(|kept| KeptSpan { span: kept.span.clone(), safe_point: 0 });
+    Horizon { safe_point: 0, forgotten: 0, step_ms: step_ms(history_ms), kept: kept.collect() }
+}
+
+fn step_ms(history_ms: u64) -> u64 {
+    match history_ms {
+        0 => STEP_MS_MAX,
+        history_ms => (history_ms / STEPS).clamp(STEP_MS_MIN, STEP_MS_MAX),
     }
 }
 
@@ -277,6 +287,14 @@ mod tests {
         assert_eq!((kept(DAY, 0), kept(0, 0)), (at(NOW - DAY), 0));
         assert_eq!(kept(HOUR, 0), at(NOW - 2 * HOUR) - 1);
         assert_eq!((kept(DAY, NOW + 1), kept(DAY, NOW)), (0, at(NOW - DAY)));
+    }
+
+    #[test]
+    fn what_is_kept_is_told_before_anything_may_move() {
+        let kept = [KeptHistory { history_ms: DAY, ..KeptHistory::default() }];
+        let told = unmoved(HOUR, &kept);
+        assert_eq!((told.safe_point, told.forgotten, told.step_ms), (0, 0, STEP_MS_MAX));
+        assert_eq!(told.kept, [KeptSpan { span: None, safe_point: 0 }]);
     }
 
     #[test]

@@ -269,7 +269,7 @@ impl RootTerm {
         let (moves, transfers) = self.wanted_of(node_id);
         let merges = self.merges_of(node_id);
         // It takes a timestamp.
-        let horizon = self.horizon();
+        let horizon = self.told_horizon();
         let newest = self.newest_timestamp().unwrap_or(0);
         let some_nodes = heard_by == self.number;
         let nodes = if some_nodes { self.some_nodes(node_id) } else { self.nodes_lately() };

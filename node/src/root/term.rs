@@ -80,8 +80,6 @@ pub(crate) struct RootTerm {
     detector: Mutex<Detector>,
     pub(super) view: Mutex<View>,
     holds: Mutex<Holds>,
-    /// The largest version in which it was said, in this term, what is kept for longer; held while that is said.
-    kept_said: tokio::sync::Mutex<u64>,
     relay: Mutex<Relay>,
     pub(super) started: Instant,
     /// By node, for how many ms it had been silent when the term began, as earlier leaders have written down.
@@ -128,7 +126,6 @@ impl RootTerm {
             detector: Mutex::default(),
             view: Mutex::default(),
             holds: Mutex::new(Holds::new(began)),
-            kept_said: tokio::sync::Mutex::new(0),
             relay: Mutex::new(Relay::new(env::random::next_u64())),
             started: began,
             silent,

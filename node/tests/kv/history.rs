@@ -12,7 +12,7 @@ use proto::v1::{
 };
 use proto::{Code, Status};
 
-use crate::harness::{Client, Cluster, key, simulate};
+use crate::harness::{Client, Cluster, Txn, key, simulate};
 
 async fn seconds(seconds: u64) {
     env::clock::sleep(Duration::from_secs(seconds)).await;
@@ -127,6 +127,27 @@ fn what_is_said_late_does_not_take_the_place_of_what_was_said_again() {
         keep(&client, client.timestamp().await, wanted()).await;
         keep(&client, late, Vec::new()).await;
         seconds(15).await;
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+    });
+}
+
+#[test]
+fn what_is_said_late_does_not_take_the_place_of_what_another_leader_was_told_again() {
+    simulate(|| async {
+        let (mut cluster, client) = forgetful().await;
+        let wanted = || vec![kept("b", "c", 0)];
+        keep(&client, client.timestamp().await, wanted()).await;
+        client.put("b", "1").await;
+        let read_at = client.begin().await.read_at;
+        client.put("b", "2").await;
+        let late = client.timestamp().await;
+        keep(&client, client.timestamp().await, wanted()).await;
+        cluster.stop(1).await;
+        cluster.start(1).await.wait_ready(Duration::from_secs(20)).await.unwrap();
+        let client = cluster.client().await;
+        keep(&client, late, Vec::new()).await;
+        seconds(15).await;
+        let old = Txn { read_at, ..client.begin().await };
         assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
     });
 }

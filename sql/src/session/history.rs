@@ -15,7 +15,7 @@ use crate::catalog::TableDescriptor;
 use crate::catalog::home::Home;
 use crate::catalog::kept::{self, ALL_TABLES, Kept};
 use crate::error::{Error, Notice, Result};
-use crate::execute::ddl::{erased_indexes, said, tell_kept};
+use crate::execute::ddl::{check_said, check_told, erased_indexes, said, tell_kept};
 use crate::moment;
 use crate::plan::{KeepHistory, KeepOf};
 
@@ -64,6 +64,14 @@ impl Session {
             } else {
                 transaction.put(key.clone(), kept::encode(table, now));
             }
+            // Whoever wants less than before may say so at any time.
+            if before.is_empty()
+                && !now.is_empty()
+                && let Err(error) = check_said(&mut transaction).await
+            {
+                transaction.rollback().await;
+                return Err(error);
+            }
             match transaction.commit().await {
                 Ok(_) => break,
                 Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {}
@@ -94,6 +102,12 @@ impl Session {
         let said = said(&mut transaction, catalog.home()).await?;
         let erased = erased_indexes(&mut transaction).await?;
         transaction.rollback().await;
+        if !said.is_empty()
+            && let Err(error) = check_told(&client).await
+        {
+            let message = format!("the cluster does not keep to what was said lately: {}", error.message);
+            self.notify(Notice::warning("01000", message));
+        }
         for (oid, kept) in said {
             let of = match (oid, catalog.table_by_oid(oid)) {
                 (ALL_TABLES, _) => format!("database {}", catalog.database_name()),

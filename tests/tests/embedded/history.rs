@@ -225,3 +225,31 @@ async fn transactions_that_only_read_may_be_about_a_moment_that_any_replica_answ
     assert_eq!(code(&bound), "22023");
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_cluster_cannot_keep_is_refused_by_who_wants_it() {
+    let cluster = Embedded::start().await;
+    let client = connect(&cluster.url()).await;
+    // Nine tables with a hundred indexes each beside their primary keys.
+    let columns: Vec<String> = (0..100).map(|column| format!("c{column} int unique")).collect();
+    for table in 0..9 {
+        let statement = format!("create table t{table} (id int primary key, {})", columns.join(", "));
+        client.batch_execute(&statement).await.expect("a table");
+    }
+    client.batch_execute("alter database postgres set (history = 'forever')").await.expect("a setting");
+    let statement = format!("create table t9 (id int primary key, {})", columns.join(", "));
+    let refused = client.batch_execute(&statement).await.expect_err("there is no room for so many");
+    assert_eq!(code(&refused), "54000", "{refused}");
+    client.batch_execute("create table small (id int primary key)").await.expect("there is room for one");
+    client.batch_execute("alter database postgres reset (history)").await.expect("a setting");
+    client.batch_execute(&statement).await.expect("it is not kept for longer");
+    let refused = client.batch_execute("alter database postgres set (history = 'forever')").await;
+    let refused = refused.expect_err("there is no room for all");
+    assert_eq!(code(&refused), "54000", "{refused}");
+    client.batch_execute("alter table small set (history = 'forever')").await.expect("there is room for one");
+    let shown = client.simple_query("show history").await.expect("what is said");
+    let rows = shown.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
+    assert_eq!(rows, 2, "the cluster, and the table");
+    drop(client);
+    cluster.stop().await;
+}

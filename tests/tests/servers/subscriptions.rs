@@ -280,6 +280,48 @@ fn large_changes_come_in_pieces() {
 }
 
 #[test]
+fn a_change_that_is_too_large_is_left_out_and_what_follows_is_told() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, graphql) = start(&folder);
+    let sql = |statement: &str| psql(&server.address, statement).expect("a statement");
+    sql("create table heavy (id int primary key, data bytea)");
+    let mut socket = Socket::ready(&graphql);
+    socket.subscribe("a", "subscription { heavy { resolved changes { operation node { id data } } } }");
+    let since = socket.mark("heavy");
+    // In hexadecimal digits it is twice as long.
+    sql("insert into heavy values (1, ''), (2, decode(repeat('00', 5000000), 'hex')), (3, '')");
+    let mut told = Vec::new();
+    let mut left_out = Vec::new();
+    let mark = loop {
+        let Heard::Message(message) = socket.hear() else { panic!("the socket is closed") };
+        assert_eq!((&message["id"], &message["type"]), (&json!("a"), &json!("next")), "{message}");
+        let payload = &message["payload"];
+        if let Some(errors) = payload.get("errors") {
+            assert_eq!((&errors[0]["extensions"]["code"], &payload["data"]), (&json!("54000"), &Value::Null));
+            left_out.push(errors[0]["extensions"]["detail"].as_str().expect("a detail").to_owned());
+            continue;
+        }
+        let changes = payload["data"]["heavy"]["changes"].as_array().expect("changes");
+        told.extend(changes.iter().map(|change| change["node"]["id"].clone()));
+        let resolved = payload["data"]["heavy"]["resolved"].as_str();
+        if let Some(resolved) = resolved.filter(|_| told.len() == 2 && !left_out.is_empty()) {
+            break resolved.to_owned();
+        }
+    };
+    told.sort_by_key(|id| id.as_i64());
+    assert_eq!(told, [json!(1), json!(3)]);
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    assert!(left_out[0].starts_with("A change of "), "{left_out:?}");
+    assert!(mark.parse::<u64>().expect("a mark") > since.parse::<u64>().expect("a mark"));
+    // It is left out again, by who asks from before on, and by nobody else.
+    sql("insert into heavy values (4, '')");
+    assert_eq!(socket.changes("a", "heavy", 1), [change("INSERT", json!({ "id": 4, "data": "\\x" }))]);
+}
+
+#[test]
 fn roles_are_told_what_they_may_see() {
     if !installed("psql") {
         return;

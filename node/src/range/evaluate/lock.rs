@@ -66,7 +66,7 @@ impl Evaluation<'_> {
         self.check_keys(lock.keys.iter())?;
         let mut acquired = Acquired { locks: &self.serving.locks, owner, keys: Vec::new(), keep: false };
         let (mut taken, waited) = self.take(&lock, owner, &mut acquired).await?;
-        let result = self.read_newest(&lock, &mut taken, waited).await?;
+        let result = self.read_newest(&lock, &mut taken, waited, &mut acquired).await?;
         // What was promised up to `locked_at` holds only if no other leader has begun meanwhile.
         self.prove(|from| lock.keys.iter().any(|key| key.as_ref() >= from)).await?;
         acquired.keep = true;
@@ -107,7 +107,7 @@ impl Evaluation<'_> {
                 let rest = lock.keys.get(next..).unwrap_or_default();
                 let count = locks.request_run(owner, rest);
                 if count > 0 {
-                    acquired.keys.extend(rest.iter().take(count));
+                    acquired.extend(rest.iter().take(count));
                     next += count;
                     continue;
                 }
@@ -153,7 +153,7 @@ impl Evaluation<'_> {
                     }
                 },
             }
-            acquired.keys.push(key);
+            acquired.extend([key]);
         }
         Ok((taken, waited))
     }
@@ -233,6 +233,7 @@ impl Evaluation<'_> {
         lock: &Lock,
         taken: &mut [Taken],
         waited: bool,
+        acquired: &mut Acquired<'_>,
     ) -> Result<LockResult, Refusal> {
         let policy = WaitPolicy::try_from(lock.wait).unwrap_or(WaitPolicy::Block);
         let patience = (lock.wait_ms_max > 0).then(|| Duration::from_millis(lock.wait_ms_max));
@@ -255,7 +256,7 @@ impl Evaluation<'_> {
                 if bytes >= VALUES_BYTES_MAX {
                     break;
                 }
-                self.settle_locked(keys, taken, locked_at, policy, patience, &mut pace).await?;
+                self.settle_locked(keys, taken, locked_at, (policy, patience), acquired, &mut pace).await?;
                 // From here on what is read of them is the newest up to `locked_at`, and stays it.
                 let mut versions = Newest::of(self.db(), keys.iter());
                 for (key, taken) in keys.iter().zip(taken.iter()) {
@@ -288,8 +289,8 @@ impl Evaluation<'_> {
         keys: &[Bytes],
         taken: &mut [Taken],
         locked_at: u64,
-        policy: WaitPolicy,
-        patience: Option<Duration>,
+        (policy, patience): (WaitPolicy, Option<Duration>),
+        acquired: &mut Acquired<'_>,
         pace: &mut Pace,
     ) -> Result<(), Refusal> {
         let mut met = Met::default();
@@ -309,7 +310,7 @@ impl Evaluation<'_> {
                 if policy == WaitPolicy::Nowait {
                     return Err(Refusal::LockNotAvailable { key: key.clone() });
                 }
-                self.serving.locks.give_back(&self.owner()?.id, std::slice::from_ref(key));
+                acquired.give_back(key);
                 *taken = Taken::Skipped;
                 continue;
             }
@@ -394,19 +395,45 @@ fn full() -> Refusal {
     Refusal::TooManyLocks { bytes_max: LOCKS_BYTES_MAX as u64 }
 }
 
-/// Locks that a request has got, given back if it fails. What the transaction held before it keeps, and so it does what a
-/// second sending of the request has got meanwhile.
+/// Locks that a request has got, given back if it fails, but for those that were before. What the transaction held before it keeps, and
+/// so it does what a second sending of the request has got meanwhile.
 struct Acquired<'a> {
     locks: &'a Arc<Locks>,
     owner: Owner,
-    keys: Vec<&'a Bytes>,
+    /// In the order of keys.
+    keys: Vec<Got<'a>>,
     keep: bool,
+}
+
+/// A key that a request has got, as often as it stands there.
+struct Got<'a> {
+    key: &'a Bytes,
+    /// Whether it was not given back since.
+    is_held: bool,
+}
+
+impl<'a> Acquired<'a> {
+    /// Notes what the request has got, behind all that it has.
+    fn extend(&mut self, keys: impl IntoIterator<Item = &'a Bytes>) {
+        self.keys.extend(keys.into_iter().map(|key| Got { key, is_held: true }));
+    }
+
+    /// Gives one of them back at once.
+    fn give_back(&mut self, key: &Bytes) {
+        let first = self.keys.partition_point(|got| got.key < key);
+        let mut same = self.keys.iter_mut().skip(first).take_while(|got| got.key == key);
+        if let Some(got) = same.find(|got| got.is_held) {
+            got.is_held = false;
+            self.locks.give_back(&self.owner.id, [got.key]);
+        }
+    }
 }
 
 impl Drop for Acquired<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            self.locks.give_back(&self.owner.id, self.keys.iter().copied());
+            let held = self.keys.iter().filter(|got| got.is_held).map(|got| got.key);
+            self.locks.give_back(&self.owner.id, held);
         }
     }
 }
@@ -502,5 +529,42 @@ impl Drop for Reported<'_> {
             let (detector, request) = (context.detector.clone(), self.request(Vec::new()));
             context.tasks.spawn(async move { detector.report(request).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_has_given_back_it_does_not_give_back_again() {
+        let locks = Arc::new(Locks::default());
+        let (owner, other) = (Owner { id: [1; 16], priority: 1 }, Owner { id: [2; 16], priority: 2 });
+        let keys: Vec<Bytes> = ["a", "b", "b", "c"].map(|key| Bytes::from_static(key.as_bytes())).to_vec();
+        let request = || {
+            keys.iter().for_each(|key| {
+                locks.request(owner, key, Strength::Exclusive);
+            });
+        };
+        let is_held = |key: &Bytes| locks.request(other, key, Strength::Exclusive) == Requested::Blocked;
+        // An earlier request of the transaction has got them all.
+        request();
+        for given_back in 0..keys.len() {
+            request();
+            let mut acquired = Acquired { locks: &locks, owner, keys: Vec::new(), keep: false };
+            acquired.extend(&keys);
+            keys.iter().take(given_back).for_each(|key| acquired.give_back(key));
+            drop(acquired);
+            assert!(keys.iter().all(is_held), "{given_back}");
+        }
+        let mut acquired = Acquired { locks: &locks, owner, keys: Vec::new(), keep: false };
+        acquired.extend(&keys);
+        acquired.give_back(&keys[1]);
+        assert!(is_held(&keys[1]), "it was asked for twice");
+        acquired.give_back(&keys[1]);
+        assert!(!is_held(&keys[1]));
+        acquired.give_back(&Bytes::from_static(b"d"));
+        drop(acquired);
+        assert!(!is_held(&keys[0]) && !is_held(&keys[3]));
     }
 }

@@ -9,7 +9,7 @@ use proto::v1::{
 
 use super::RootTerm;
 use crate::range::state::{FORMAT_ERASED, FORMAT_KEPT};
-use crate::root::history::HISTORY_MS_MIN;
+use crate::root::history::{self, HISTORY_MS_MIN};
 
 /// So many spans may be kept for longer: all nodes are told of them once a second.
 const KEPT_MAX: usize = 1000;
@@ -76,6 +76,17 @@ impl RootTerm {
         self.group.lease_valid(self.term).then_some(horizon)
     }
 
+    /// What nodes are told: how far ranges may go. As long as that is nowhere, they are told all the same what is kept for longer.
+    pub(crate) fn told_horizon(&self) -> Option<Horizon> {
+        self.horizon().or_else(|| {
+            let unmoved = {
+                let state = self.state.lock();
+                history::unmoved(state.history_ms(), state.kept())
+            };
+            self.group.lease_valid(self.term).then_some(unmoved)
+        })
+    }
+
     /// A gateway says which spans' history is kept for longer, or asks how long all other is.
     pub(crate) async fn keep_history(
         &self,
@@ -93,21 +104,20 @@ impl RootTerm {
             self.prove_leadership().await?;
         } else {
             check_kept(&kept)?;
-            // One after the other. Of those who say something else the later one counts, also where it says what is in force already:
-            // an earlier one that comes after it would have forgotten what somebody has just been told is kept.
-            let mut said = self.kept_said.lock().await;
-            let is_said = {
+            let (known, is_same) = {
                 let state = self.state.lock();
-                version <= state.kept_version().max(*said) || state.kept() == kept
+                (state.kept_version(), state.kept() == kept)
             };
-            // Whoever says the same again need not have it written down.
-            if is_said {
+            if version <= known || (is_same && kept.is_empty()) {
                 self.prove_leadership().await?;
             } else {
-                self.check_programs(FORMAT_KEPT, "keeps all history equally long")?;
+                if !is_same {
+                    self.check_programs(FORMAT_KEPT, "keeps all history equally long")?;
+                }
+                // Also where it is in force already: else an earlier version that comes later, to another leader perhaps, would have
+                // forgotten what somebody has just been told is kept. One that comes after it was said that nothing is does no harm.
                 self.run(Kind::KeepHistory(KeepHistoryCommand { version, kept })).await?;
             }
-            *said = version.max(*said);
         }
         let history_ms = self.state.lock().history_ms();
         let safe_point = self.horizon().map_or(0, |horizon| horizon.safe_point);

@@ -64,22 +64,53 @@ pub(super) fn outlasts(
 
 /// What is to be kept for longer, as the catalog says at this timestamp.
 pub(super) async fn wanted_history(client: &Client) -> Result<(u64, Vec<KeptHistory>)> {
-    let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
-    let mut transaction = client.begin(options);
+    let mut transaction = reader(client);
     let version = transaction.read_timestamp().await?;
+    let wanted = wanted_in(&mut transaction).await?;
+    transaction.rollback().await;
+    Ok((version, wanted))
+}
+
+/// 54000 if the cluster cannot keep all that is to be kept once a transaction, which says so, is committed.
+pub(crate) async fn check_said(transaction: &mut Transaction) -> Result<()> {
+    check_count(wanted_in(transaction).await?.len())
+}
+
+/// 54000 if the cluster has been told nothing of late, because it cannot keep all that is wanted.
+pub(crate) async fn check_told(client: &Client) -> Result<()> {
+    check_count(wanted_history(client).await?.1.len())
+}
+
+/// 54000 if the cluster cannot keep one more index, or several of one transaction, of a database of which all history is kept for longer.
+pub(super) async fn check_new(client: &Client, home: Home, new: usize) -> Result<()> {
+    let mut transaction = reader(client);
+    let said = transaction.get(kept::key(home, ALL_TABLES)).await?;
+    transaction.rollback().await;
+    if said.is_none() {
+        return Ok(());
+    }
+    let (_, wanted) = wanted_history(client).await?;
+    check_count(wanted.len().saturating_add(new))
+}
+
+fn reader(client: &Client) -> Transaction {
+    client.begin(TransactionOptions { read_only: true, ..TransactionOptions::default() })
+}
+
+async fn wanted_in(transaction: &mut Transaction) -> Result<Vec<KeptHistory>> {
     let mut databases = Databases::default();
-    for (_, value) in store::scan(&mut transaction, database::span()).await? {
+    for (_, value) in store::scan(transaction, database::span()).await? {
         databases.take(&value)?;
     }
     let mut wanted = Vec::new();
     let mut said_of: BTreeMap<Oid, Said> = BTreeMap::new();
     for database in databases.iter() {
         let home = Home::of(database.oid);
-        let said = said(&mut transaction, home).await?;
+        let said = said(transaction, home).await?;
         if said.is_empty() {
             continue;
         }
-        for (table, indexes) in tables(&mut transaction, home, &said).await? {
+        for (table, indexes) in tables(transaction, home, &said).await? {
             let kept = of_table(&said, table);
             wanted.extend(indexes.into_iter().map(|index| (of_index(index), kept)));
         }
@@ -89,7 +120,7 @@ pub(super) async fn wanted_history(client: &Client) -> Result<(u64, Vec<KeptHist
         said_of.insert(database.oid, said);
     }
     if !said_of.is_empty() {
-        for (row, value) in store::scan(&mut transaction, dropped::span()).await? {
+        for (row, value) in store::scan(transaction, dropped::span()).await? {
             let of = dropped::index_of(&row).zip(dropped::table_of(&value));
             let Some((index, (database, table))) = of else { continue };
             if let Some(said) = said_of.get(&database) {
@@ -97,11 +128,10 @@ pub(super) async fn wanted_history(client: &Client) -> Result<(u64, Vec<KeptHist
             }
         }
     }
-    for (_, row) in store::scan(&mut transaction, BranchRow::span()).await? {
+    for (_, row) in store::scan(transaction, BranchRow::span()).await? {
         wanted.extend(below(row)?);
     }
-    transaction.rollback().await;
-    Ok((version, history(wanted)))
+    Ok(history(wanted))
 }
 
 /// What is to be kept for a branch.
@@ -126,7 +156,8 @@ fn check_count(spans: usize) -> Result<()> {
         return Ok(());
     }
     let message = format!("the history of more than {SPANS_MAX} indexes is to be kept for longer");
-    Err(Error::new("54000", message))
+    let hint = "Have that of a database, or of a table with its indexes, kept no longer than all other.";
+    Err(Error::new("54000", message).hint(hint))
 }
 
 /// What is said of the tables of a database.

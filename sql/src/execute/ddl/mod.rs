@@ -55,7 +55,7 @@ pub(crate) use self::backup::{
     scheduled_of, take_backup,
 };
 pub(crate) use erase::{Erasure, erase_history, erased_indexes};
-pub(crate) use kept::{said, tell_kept};
+pub(crate) use kept::{check_said, check_told, said, tell_kept};
 pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish, watch_builds};
 pub(crate) use own::{drop_own, end_at_commit};
 pub(crate) use reclaim::reclaim_dropped;
@@ -495,7 +495,11 @@ impl Change<'_, '_> {
 
     async fn index_id(&mut self) -> Result<u64> {
         let id = match self.raised {
-            true => self.cx.client.allocate_ids("index", 1).await?,
+            true => {
+                let new = self.fresh.len().saturating_add(1);
+                kept::check_new(self.cx.client, self.catalog.home(), new).await?;
+                self.cx.client.allocate_ids("index", 1).await?
+            }
             false => self.holder()?.index_id(self.cx.client).await?,
         };
         let id = id.saturating_add(keys::sql::SYSTEM_INDEX_IDS);

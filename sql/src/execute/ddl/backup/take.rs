@@ -8,7 +8,7 @@ use std::time::Duration;
 use backup::{Collection, Covered, DataFile, DataKey, LINKS_MAX, Link, Manifest, Part, Place, SecretKey};
 use bytes::Bytes;
 use client::{Client, ExportLeft, ExportOrder, Span, Transaction, TransactionOptions};
-use env::clock;
+use env::{clock, random};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
@@ -172,6 +172,7 @@ fn begin(
         databases,
         covered: covered.collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        begun: random::id().to_vec(),
         ..Manifest::default()
     };
     Ok(Link { manifest, key: order.secret.as_ref().map(|_| DataKey::generate()) })
