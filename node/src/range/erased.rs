@@ -52,7 +52,8 @@ pub(crate) fn erase(state: &RangeState, command: &EraseHistoryCommand) -> Erased
         erased = overlaid(erased, span, command.before);
     }
     let erased = outlasting(&RangeState { erased, ..state.clone() });
-    if bytes(&erased) > BYTES_MAX { Erased::Full } else { Erased::Spans(erased) }
+    let known = bytes_of(erased.iter().filter_map(|piece| piece.span.as_ref()));
+    if known > BYTES_MAX { Erased::Full } else { Erased::Spans(erased) }
 }
 
 /// Those of a range's erased spans that say more than what the range keeps anyway.
@@ -141,10 +142,9 @@ pub(crate) fn retentions(state: &RangeState) -> Vec<Retention> {
     pieces.into_iter().filter_map(to_retention).collect()
 }
 
-/// What pieces remember takes.
-fn bytes(pieces: &[KeptSpan]) -> usize {
-    let bytes = |span: &Span| SPAN_BYTES + span.start.len() + span.end.len();
-    pieces.iter().filter_map(|piece| piece.span.as_ref()).map(bytes).sum()
+/// How many bytes it takes to remember spans.
+pub(crate) fn bytes_of<'s>(spans: impl IntoIterator<Item = &'s Span>) -> usize {
+    spans.into_iter().map(|span| SPAN_BYTES + span.start.len() + span.end.len()).sum()
 }
 
 /// Pieces, which ascend and may leave gaps, once a span has this safe point wherever theirs is not above it. The span has an end; the last piece
