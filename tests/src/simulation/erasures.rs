@@ -84,20 +84,26 @@ impl Erasures {
         client.erase_history(vec![span], before).await?;
         let erased = Erased { list, before };
         self.tally.erased();
+        self.remember(erased);
+        self.look(client, erased).await
+    }
+
+    fn remember(&self, erased: Erased) {
         let mut done = self.done.lock();
         if done.len() < REMEMBERED_MAX {
             done.push(erased);
         }
-        drop(done);
-        self.look(client, erased).await
+    }
+
+    /// One of those that were acknowledged.
+    fn remembered(&self) -> Option<Erased> {
+        let done = self.done.lock();
+        let any = random::below(done.len().max(1) as u64) as usize;
+        done.get(any).copied()
     }
 
     async fn look_again(&self, client: &Client) -> Result<(), Error> {
-        let any = {
-            let done = self.done.lock();
-            done.get(random::below(done.len().max(1) as u64) as usize).copied()
-        };
-        match any {
+        match self.remembered() {
             Some(erased) => self.look(client, erased).await,
             None => Ok(()),
         }
