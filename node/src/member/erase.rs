@@ -16,6 +16,9 @@ use crate::range::{bounds, erased};
 /// How often it is looked whether there is something to do.
 const TICK: Duration = Duration::from_secs(5);
 
+/// So many spans are looked at in a row: where many rows of a table were erased, the first takes most of the others along.
+const AT_ONCE_MAX: usize = 256;
+
 /// So many versions of a span are looked at; where there are more it is compacted once.
 const LOOKED_MAX: usize = 10_000;
 
@@ -41,20 +44,22 @@ impl Member {
             attempts.retain(|erased, _| due.contains(erased));
             // Of what is known for a while the engine was told, too.
             let waits = |erased: &&Erased| attempts.get(*erased).is_none_or(|made| *made < ATTEMPTS_MAX);
-            let next = due.intersection(&known).find(waits).cloned();
+            let waiting: Vec<Erased> =
+                due.intersection(&known).filter(waits).take(AT_ONCE_MAX).cloned().collect();
             known = due;
-            let Some(next) = next else { continue };
-            let (db, erased) = (self.context.db.clone(), next.clone());
-            let dropped = match env::task::blocking(move || drop_one(&db, &erased)).await {
-                Ok(dropped) => dropped,
-                Err(_) => return,
-            };
-            let made = attempts.entry(next).or_default();
-            match dropped {
-                Ok(true) => *made = ATTEMPTS_MAX,
-                Ok(false) => *made += 1,
-                // The engine is poisoned, which the store's watch tells.
-                Err(error) => tracing::debug!(%error, "what was erased could not be dropped"),
+            for next in waiting {
+                let (db, erased) = (self.context.db.clone(), next.clone());
+                let dropped = match env::task::blocking(move || drop_one(&db, &erased)).await {
+                    Ok(dropped) => dropped,
+                    Err(_) => return,
+                };
+                let made = attempts.entry(next).or_default();
+                match dropped {
+                    Ok(true) => *made = ATTEMPTS_MAX,
+                    Ok(false) => *made += 1,
+                    // The engine is poisoned, which the store's watch tells.
+                    Err(error) => tracing::debug!(%error, "what was erased could not be dropped"),
+                }
             }
         }
     }
