@@ -10,8 +10,11 @@ use crate::reclaim::mismatch;
 use crate::router::Route;
 use crate::{Client, CommitTimestamp, Result};
 
-/// So many spans one range is asked to erase at a time.
+/// So many spans one range is asked to erase at a time,
 const SPANS_MAX: usize = 256;
+
+/// and so many bytes of keys, if it is more than one span: a range remembers little more.
+const BYTES_MAX: usize = 32 << 10;
 
 impl Client {
     /// From now on nobody reads what the keys of these spans were before a timestamp, which has been handed out; disks lose it as soon as
@@ -61,7 +64,13 @@ fn within(spans: &VecDeque<Span>, end: &[u8]) -> Vec<proto::v1::Span> {
         let end = if is_within { span.end.clone() } else { bytes::Bytes::copy_from_slice(end) };
         proto::v1::Span { start: span.start.clone(), end }
     };
-    spans.iter().take_while(begins).take(SPANS_MAX).map(clipped).collect()
+    let mut bytes = 0_usize;
+    let has_room = |span: &&Span| {
+        let is_first = bytes == 0;
+        bytes = bytes.saturating_add(span.start.len()).saturating_add(span.end.len());
+        is_first || bytes <= BYTES_MAX
+    };
+    spans.iter().take_while(begins).take(SPANS_MAX).take_while(has_room).map(clipped).collect()
 }
 
 /// Leaves of the spans what lies at or behind a key.
@@ -101,5 +110,28 @@ mod tests {
         assert_eq!(told(&rest, ""), "n-p");
         leave(&mut rest, &"p".into());
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_range_is_asked_for_no_more_than_it_can_remember() {
+        let long = |number: u32| {
+            let start = bytes::Bytes::from(format!("{number:04}{}", "x".repeat(1000)));
+            Span { end: keys::span::successor(&start), start }
+        };
+        let spans = ordered((0..100).map(long).collect());
+        assert_eq!(spans.len(), 100);
+        assert_eq!(within(&spans, b"").len(), 16);
+        let short: VecDeque<Span> = ordered(
+            (0..300)
+                .map(|number: u32| {
+                    let start = bytes::Bytes::from(format!("{number:04}"));
+                    Span { end: keys::span::successor(&start), start }
+                })
+                .collect(),
+        );
+        assert_eq!(within(&short, b"").len(), SPANS_MAX);
+        let huge = bytes::Bytes::from("x".repeat(40_000));
+        let alone = ordered(vec![Span { end: keys::span::successor(&huge), start: huge }]);
+        assert_eq!(within(&alone, b"").len(), 1);
     }
 }

@@ -7,8 +7,8 @@ use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
-    Check, Conflict, KeyValue, LockResult, LockedKey, NoTimestamp, ScanResult, Span, StaleRange,
-    ValidateResult,
+    BelowSafePoint, Check, Conflict, KeyValue, LockResult, LockedKey, NoTimestamp, ScanResult, Span,
+    StaleRange, ValidateResult,
 };
 
 use super::scripted::{Asked, Cluster, committed, got, key, locked, range, with_cluster};
@@ -43,6 +43,23 @@ fn a_serializable_commit_checks_what_was_read_and_what_was_locked() {
         assert_eq!(transaction.get(key("db")).await.unwrap(), Some(key("3")));
         transaction.commit().await.unwrap();
         assert_eq!(commit_checks(&cluster), [point("da", 101), point("db", 90)]);
+    });
+}
+
+#[test]
+fn who_has_begun_before_an_erasure_begins_anew_and_who_asks_for_the_past_is_told() {
+    with_cluster(async |cluster: Cluster| {
+        let erased = || Kind::BelowSafePoint(BelowSafePoint { safe_point: 500, erased: true });
+        cluster.answer(got("1", 50));
+        cluster.refuse(erased());
+        let mut transaction = cluster.client.begin(at(Isolation::RepeatableRead));
+        transaction.get(key("da")).await.unwrap();
+        assert_eq!(transaction.get(key("db")).await.unwrap_err().sqlstate(), "40001");
+        cluster.refuse(erased());
+        let mut past = cluster.client.past(90);
+        past.ask_leaders();
+        let refused = past.get(key("db")).await;
+        assert!(matches!(refused, Err(Error::HistoryErased { before: 500 })), "{refused:?}");
     });
 }
 

@@ -79,6 +79,8 @@ pub struct Transaction {
     timestamp: u64,
     /// What it gives up takes more room than what it writes.
     frees_space: bool,
+    /// It is about a moment of the past.
+    of_past: bool,
     /// What it reads whoever is nearest may answer.
     from_followers: bool,
     /// Has history kept from its first timestamp on while it is open.
@@ -136,6 +138,7 @@ impl Transaction {
             id: Bytes::new(),
             timestamp: 0,
             frees_space: false,
+            of_past: false,
             from_followers: false,
             holds: None,
             stale: false,
@@ -298,7 +301,13 @@ impl Transaction {
 
     /// The error of a request that was no check. One that ends the transaction does so here.
     fn fail(&mut self, failure: Failure) -> Error {
-        let error = failure.into_error();
+        let error = match failure.into_error() {
+            // It does not ask for the past: begun anew it finds what is there now.
+            Error::HistoryErased { before } if !self.of_past && self.timestamp < before => {
+                Error::Serialization { key: Bytes::new() }
+            }
+            error => error,
+        };
         if error.is_retryable() && !self.survives(&error) {
             self.end();
         }

@@ -11,7 +11,8 @@ use crate::{Client, CommitTimestamp, Isolation, Timestamp, TransactionOptions};
 
 impl Client {
     /// A transaction that reads at a timestamp, at most [`Client::newest_timestamp`], and changes nothing. It does not keep
-    /// history from being forgotten: what is kept no more is [`crate::Error::SnapshotTooOld`].
+    /// history from being forgotten: what is kept no more is [`crate::Error::SnapshotTooOld`], what was
+    /// erased [`crate::Error::HistoryErased`].
     pub fn past(&self, at: CommitTimestamp) -> Transaction {
         let options = TransactionOptions {
             isolation: Isolation::RepeatableRead,
@@ -21,6 +22,7 @@ impl Client {
         };
         let mut transaction = Transaction::new(self.clone(), options);
         let newest = self.newest_timestamp().max(about_now());
+        transaction.of_past = true;
         transaction.from_followers = ms_between(at, newest) >= self.follower_age().as_millis() as u64;
         transaction.start_at(Timestamp { timestamp: at.max(1), catalog_version: 0 });
         transaction

@@ -27,7 +27,7 @@ use super::split::check_key;
 use crate::error::NodeError;
 use crate::range::map::RangeMap;
 use crate::range::state::{FORMAT_MERGES, contains, descriptor, is_held};
-use crate::range::{Refusal, Replica, kept, merge};
+use crate::range::{Refusal, Replica, erased, kept, merge};
 use crate::root::ROOT_RANGE;
 
 /// For how long nothing may come of a merge.
@@ -183,6 +183,11 @@ impl Member {
             && found.span.as_ref().is_some_and(|span| span.start == *key);
         if !meets || !merge::are_beside(&state, &found) || is_held(&found) || found.joint {
             return Err(again("the ranges are others by now, or change"));
+        }
+        if !erased::fit(&state, &found) {
+            return Err(Status::failed_precondition(
+                "the ranges remember more of erased history than one may: merge them once they keep no more of it",
+            ));
         }
         self.check_kept(&state)?;
         // Else the right one would freeze in vain.

@@ -13,7 +13,7 @@
 //! # Invariants
 //!
 //! - The spans ascend, none overlaps another or reaches beyond the range's, and none is empty. Those beside each other differ in their
-//!   timestamps.
+//!   timestamps, unless they were of two ranges.
 //! - From which timestamp on a key is readable never goes back: one is left out once the range itself keeps no more.
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use proto::v1::{EraseHistoryCommand, KeptSpan, RangeState, Span};
 use super::kept;
 use super::state::covers;
 
-/// What a range remembers of its erased spans takes so many bytes at most. A merge may bring together twice as much.
+/// What a range remembers of its erased spans takes so many bytes at most; where two become one while somebody erases, a little more.
 pub(crate) const BYTES_MAX: usize = 64 << 10;
 
 /// What a span takes beside its keys, about.
@@ -52,7 +52,8 @@ pub(crate) fn erase(state: &RangeState, command: &EraseHistoryCommand) -> Erased
         erased = overlaid(erased, span, command.before);
     }
     let erased = outlasting(&RangeState { erased, ..state.clone() });
-    if bytes(&erased) > BYTES_MAX { Erased::Full } else { Erased::Spans(erased) }
+    let known = bytes_of(erased.iter().filter_map(|piece| piece.span.as_ref()));
+    if known > BYTES_MAX { Erased::Full } else { Erased::Spans(erased) }
 }
 
 /// Those of a range's erased spans that say more than what the range keeps anyway.
@@ -141,10 +142,15 @@ pub(crate) fn retentions(state: &RangeState) -> Vec<Retention> {
     pieces.into_iter().filter_map(to_retention).collect()
 }
 
-/// What pieces remember takes.
-fn bytes(pieces: &[KeptSpan]) -> usize {
-    let bytes = |span: &Span| SPAN_BYTES + span.start.len() + span.end.len();
-    pieces.iter().filter_map(|piece| piece.span.as_ref()).map(bytes).sum()
+/// Whether one range can remember what was erased of two.
+pub(crate) fn fit(left: &RangeState, right: &RangeState) -> bool {
+    let both = left.erased.iter().chain(&right.erased);
+    bytes_of(both.filter_map(|piece| piece.span.as_ref())) <= BYTES_MAX
+}
+
+/// How many bytes it takes to remember spans.
+pub(crate) fn bytes_of<'s>(spans: impl IntoIterator<Item = &'s Span>) -> usize {
+    spans.into_iter().map(|span| SPAN_BYTES + span.start.len() + span.end.len()).sum()
 }
 
 /// Pieces, which ascend and may leave gaps, once a span has this safe point wherever theirs is not above it. The span has an end; the last piece
@@ -311,6 +317,7 @@ mod tests {
             }
         });
         assert!((1_000..2_000).contains(&refused.unwrap()), "{refused:?}");
+        assert!(fit(&state, &RangeState::default()) && !fit(&state, &state));
         // All of them as one span is little.
         assert!(matches!(erased(&state, &[span("b", "c")], 80), Erased::Spans(spans) if spans.len() == 3));
     }

@@ -12,13 +12,15 @@
 use bytes::Bytes;
 use prost::Message;
 use proto::v1::range_command::Kind;
-use proto::v1::{FreezeCommand, Neighbour, RangeCommand, RangeState, SubsumeRequest, ThawCommand};
+use proto::v1::{
+    FreezeCommand, MergeCommand, Neighbour, RangeCommand, RangeState, SubsumeRequest, ThawCommand,
+};
 
 use super::apply::{APPLIED, STALE_EPOCH};
 use super::merge;
 use super::refusal::Refusal;
 use super::replica::Replica;
-use super::state::{FORMAT_MERGES, is_held};
+use super::state::{FORMAT_MERGES, format_of, is_held};
 use crate::raft::ProposeError;
 
 impl Replica {
@@ -88,10 +90,40 @@ impl Replica {
 /// A step of a merge as it is logged, evaluated under this state.
 pub(super) fn command_of(state: &RangeState, kind: Kind) -> Bytes {
     let command = RangeCommand {
-        format: FORMAT_MERGES,
+        format: format_of_step(&kind),
         span_epoch: state.span_epoch,
         kind: Some(kind),
         ..RangeCommand::default()
     };
     command.encode_to_vec().into()
+}
+
+/// The least format of programs that read all that a step says: with a range that is taken over comes what it keeps for longer, and
+/// what of it was erased.
+fn format_of_step(kind: &Kind) -> u32 {
+    match kind {
+        Kind::Merge(MergeCommand { frozen: Some(frozen), .. }) => format_of(frozen).max(FORMAT_MERGES),
+        _ => FORMAT_MERGES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::{Frozen, KeptSpan, MergeAbortCommand};
+
+    use super::*;
+    use crate::range::state::{FORMAT_ERASED, FORMAT_KEPT};
+
+    #[test]
+    fn who_does_not_know_what_a_range_brings_with_it_does_not_read_that_it_is_taken_over() {
+        let of = |frozen: RangeState| {
+            format_of_step(&Kind::Merge(MergeCommand { frozen: Some(frozen), ..MergeCommand::default() }))
+        };
+        let frozen = RangeState { frozen: Some(Frozen::default()), ..RangeState::default() };
+        let some = || vec![KeptSpan::default()];
+        assert_eq!(of(frozen.clone()), FORMAT_MERGES);
+        assert_eq!(of(RangeState { kept: some(), ..frozen.clone() }), FORMAT_KEPT);
+        assert_eq!(of(RangeState { erased: some(), ..frozen }), FORMAT_ERASED);
+        assert_eq!(format_of_step(&Kind::MergeAbort(MergeAbortCommand::default())), FORMAT_MERGES);
+    }
 }

@@ -8,6 +8,7 @@ use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{
     EraseHistory, HistoryRequest, KeepHistoryRequest, KeptHistory, Measure, Scan, Span, Versions,
+    VersionsResult,
 };
 
 use crate::harness::{Client, Cluster, Txn, key, simulate};
@@ -31,10 +32,14 @@ async fn erase(client: &Client, spans: Vec<Span>, before: u64) -> Result<(), Kin
 
 /// The values of all versions of a span, the newest of each key first.
 async fn values(client: &Client, span: Span, at: u64) -> Vec<Option<Bytes>> {
-    let versions = Versions { span: Some(span), at, ..Versions::default() };
+    let found = page(client, Versions { span: Some(span), at, ..Versions::default() }).await;
+    found.versions.into_iter().map(|version| version.value).collect()
+}
+
+async fn page(client: &Client, wanted: Versions) -> VersionsResult {
     let header = client.begin().await.header();
-    match client.send(header, Op::Versions(versions)).await.unwrap() {
-        Answer::Versions(found) => found.versions.into_iter().map(|version| version.value).collect(),
+    match client.send(header, Op::Versions(wanted)).await.unwrap() {
+        Answer::Versions(found) => found,
         other => panic!("{other:?}"),
     }
 }
@@ -103,6 +108,44 @@ fn of_all_versions_those_that_were_erased_are_none() {
         assert_eq!(texts(values(&client, span("a", "c"), end).await), "43321");
         // Up to a moment before nothing of it is left.
         assert_eq!(texts(values(&client, span("a", "c"), now - 1).await), "321");
+    });
+}
+
+#[test]
+fn what_was_erased_between_two_pages_is_not_on_the_second() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        for text in ["1", "2", "3"] {
+            client.put("a", text).await;
+        }
+        let end = client.timestamp().await;
+        let wanted =
+            |below| Versions { span: Some(only("a")), at: end, below, bytes_max: 1, ..Versions::default() };
+        let first = page(&client, wanted(0)).await;
+        assert_eq!(first.versions.len(), 1);
+        assert!(first.resume.is_some());
+        let second = page(&client, wanted(first.below)).await;
+        assert_eq!(second.versions.len(), 1);
+        erase(&client, vec![only("a")], end).await.unwrap();
+        let second = page(&client, wanted(first.below)).await;
+        assert!(second.versions.is_empty() && second.resume.is_none(), "{second:?}");
+    });
+}
+
+#[test]
+fn more_than_a_range_can_remember_is_refused_before_it_is_logged() {
+    simulate(|| async {
+        let client = Cluster::single().await.client().await;
+        client.put("a", "1").await;
+        let then = client.begin().await;
+        client.put("a", "2").await;
+        let now = client.timestamp().await;
+        let long = |number: u32| only(&format!("a{number:03}{}", "x".repeat(300)));
+        let mut spans = vec![only("a")];
+        spans.extend((0..200).map(long));
+        let refused = erase(&client, spans, now).await;
+        assert!(matches!(refused, Err(Kind::TooLarge(_))), "{refused:?}");
+        assert_eq!(then.try_get("a").await.unwrap().as_deref(), Some("1"), "nothing of it was done");
     });
 }
 

@@ -36,8 +36,15 @@ pub(super) struct Lists {
     snapshots: Snapshots,
 }
 
-fn key(list: u32) -> Bytes {
+/// The key of a list.
+pub(super) fn key(list: u32) -> Bytes {
     keys::sql::kv_key(TENANT, &[b"list/", &list.to_be_bytes()[..]].concat())
+}
+
+/// That key alone.
+pub(super) fn only(list: u32) -> Span {
+    let key = key(list);
+    Span { end: keys::span::successor(&key), start: key }
 }
 
 /// The keys of all lists.
@@ -130,9 +137,7 @@ impl Lists {
         past.rollback().await;
         let then = read?;
         self.snapshots.note(at, &seen(then.as_ref()));
-        let key = key(list);
-        let end = keys::span::successor(&key);
-        let mut left = Some(VersionsLeft::all(Span { start: key, end }));
+        let mut left = Some(VersionsLeft::all(only(list)));
         let (mut first, mut until) = (None, newest);
         while let Some(wanted) = left.take() {
             let bytes_max = 1 + random::below(4096) as usize;

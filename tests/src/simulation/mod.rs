@@ -6,7 +6,7 @@
 //! hash over every message delivered.
 //!
 //! A run: start the nodes and join them (`cluster`), write the first state, let workers of each gateway transfer money
-//! (`bank`), append to lists (`lists`), which others watch (`watches`), write rows of megabytes (`hoard`), and put jobs into a queue and take them (`queue`), by keys and values or by SQL (`sessions`, which also make branches of the past), some by the doors beside SQL's,
+//! (`bank`), append to lists (`lists`), which others watch (`watches`) and whose history they erase (`erasures`), write rows of megabytes (`hoard`), and put jobs into a queue and take them (`queue`), by keys and values or by SQL (`sessions`, which also make branches of the past), some by the doors beside SQL's,
 //! while the scenario's faults come and go (`nemesis`), heal everything, wait for the cluster to serve again, and check: sums, acknowledged writes,
 //! dependency cycles (`cycles`) in the lists' `history`, what was read as of moments of the past, what became of each job (`jobs`), that every key has one range (`coverage`), that the replicas are alike, that nothing panicked.
 
@@ -15,6 +15,7 @@ mod borders;
 mod cluster;
 mod coverage;
 mod cycles;
+mod erasures;
 mod faults;
 mod gateway;
 mod history;

@@ -393,7 +393,7 @@ impl Nemesis<'_> {
     async fn perish(&mut self) {
         let doomed = Gateway::new(3, self.cluster);
         let mut scenario = self.scenario.clone();
-        (scenario.auditors, scenario.appenders, scenario.historians) = (0, 0, 0);
+        (scenario.auditors, scenario.appenders, scenario.historians, scenario.erasers) = (0, 0, 0, 0);
         scenario.pause_ms_max = 5;
         drop(self.workload.start(&scenario, &doomed, &Signals::default()));
         pause(300, 2_000).await;

@@ -28,6 +28,7 @@ struct Seen {
     too_old: u64,
     divided: u64,
     watched: u64,
+    erased: u64,
     taken: u64,
     branched: u64,
     violations: Vec<String>,
@@ -84,6 +85,11 @@ impl Tally {
     /// So many changes that a watch was told of were found to be committed.
     pub(super) fn watched(&self, changes: u64) {
         self.0.lock().watched += changes;
+    }
+
+    /// An erasure of history was acknowledged.
+    pub(super) fn erased(&self) {
+        self.0.lock().erased += 1;
     }
 
     /// So many jobs of the queue were taken by a transaction that was acknowledged.
@@ -154,6 +160,8 @@ pub struct Report {
     pub follower_reads: u64,
     /// Changes that watchers were told of, and found to be committed.
     pub watched: u64,
+    /// Erasures of history that were acknowledged.
+    pub erased: u64,
     /// Jobs of the queue that were taken.
     pub taken: u64,
     /// Branches that were made, changed, and flashed back.
@@ -188,6 +196,7 @@ impl Report {
             divided: seen.divided,
             follower_reads: 0,
             watched: seen.watched,
+            erased: seen.erased,
             taken: seen.taken,
             branched: seen.branched,
             faults: Faults::default(),
@@ -208,6 +217,7 @@ impl Report {
             ("reads by followers", self.follower_reads, floors.follower_reads),
             ("faults while ranges slept", self.faults.asleep, floors.asleep),
             ("changes watched", self.watched, floors.watched),
+            ("erasures", self.erased, floors.erased),
             ("jobs taken", self.taken, floors.taken),
             ("branches", self.branched, floors.branched),
         ];
@@ -225,7 +235,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided {:>5} by followers {:>5} watched {:>4} taken {:>3} branched; \
+            "seed {:>4} {:<10} {:>4} s: {:>5} commits {:>3} large {:>5} reads {:>4} aborts {:>3} ambiguous {:>3} unavailable {:>3} too old {:>3} divided {:>5} by followers {:>5} watched {:>3} erased {:>4} taken {:>3} branched; \
              {:>2} crashes {:>2} stops {:>2} cuts {:>2} clocks {:>2} hangs {:>2} freezes {:>2} divisions {:>2} merges {:>2} transfers {:>2} moves {:>2} resizes {:>2} drains {:>2} decommissions {:>2} gateways, {:>4} lost {:>4} slow {:>4} twice; {:>2} failovers; trace {:016x}",
             self.seed,
             self.scenario,
@@ -240,6 +250,7 @@ impl fmt::Display for Report {
             self.divided,
             self.follower_reads,
             self.watched,
+            self.erased,
             self.taken,
             self.branched,
             self.faults.crashes,

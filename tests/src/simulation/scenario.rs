@@ -45,6 +45,9 @@ pub struct Scenario {
     /// Workers of each gateway that read the same snapshot again and again.
     #[serde(default)]
     pub historians: u32,
+    /// Workers of each gateway that erase the history of lists, by keys and values only.
+    #[serde(default)]
+    pub erasers: u32,
     /// Workers of each gateway that watch what is committed to the lists, by keys and values only.
     #[serde(default)]
     pub watchers: u32,
@@ -232,6 +235,9 @@ pub struct Floors {
     /// Changes that watchers were told of, and found to be committed.
     #[serde(default)]
     pub watched: u64,
+    /// Erasures of history that were acknowledged.
+    #[serde(default)]
+    pub erased: u64,
     /// Jobs of the queue that were taken.
     #[serde(default)]
     pub taken: u64,

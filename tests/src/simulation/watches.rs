@@ -42,7 +42,7 @@ impl Watches {
             match self.watch(&client, &mut since).await {
                 Ok(()) => self.tally.read(),
                 Err(error) => {
-                    if matches!(error, Error::SnapshotTooOld { .. }) {
+                    if matches!(error, Error::SnapshotTooOld { .. } | Error::HistoryErased { .. }) {
                         since = None;
                     }
                     self.tally.failed(&error);

@@ -8,7 +8,7 @@ use super::gateway::Gateway;
 use super::report::Tally;
 use super::scenario::{Interface, Scenario};
 use super::signals::Signals;
-use super::{bank, hoard, lists, queue, sessions, watches};
+use super::{bank, erasures, hoard, lists, queue, sessions, watches};
 
 /// A bank, lists, a hoard of large rows, and a queue.
 pub(super) enum Workload {
@@ -18,6 +18,7 @@ pub(super) enum Workload {
         lists: Arc<lists::Lists>,
         hoard: Arc<hoard::Hoard>,
         watches: Arc<watches::Watches>,
+        erasures: Arc<erasures::Erasures>,
         queue: Arc<queue::Queue>,
     },
     /// Through sessions.
@@ -37,6 +38,7 @@ impl Workload {
                 lists: Arc::new(lists::Lists::new(scenario, tally.clone())),
                 hoard: Arc::new(hoard::Hoard::new(scenario, tally.clone())),
                 watches: Arc::new(watches::Watches::new(lists::all(), scenario.pause_ms_max, tally.clone())),
+                erasures: Arc::new(erasures::Erasures::new(scenario, tally.clone())),
                 queue: Arc::new(queue::Queue::new(scenario, tally.clone())),
             },
             Interface::Sql => Self::Sql {
@@ -76,7 +78,7 @@ impl Workload {
         let mut workers = Vec::new();
         let told = || signals.clone();
         match self {
-            Self::Keys { bank, lists, hoard, watches, queue } => {
+            Self::Keys { bank, lists, hoard, watches, erasures, queue } => {
                 let client = || gateway.client();
                 let tellers =
                     (0..scenario.tellers).map(|_| gateway.spawn(bank.clone().teller(client(), told())));
@@ -93,6 +95,9 @@ impl Workload {
                 let watchers =
                     (0..scenario.watchers).map(|_| gateway.spawn(watches.clone().watcher(client(), told())));
                 workers.extend(watchers);
+                let erasers =
+                    (0..scenario.erasers).map(|_| gateway.spawn(erasures.clone().eraser(client(), told())));
+                workers.extend(erasers);
                 let queuers =
                     (0..scenario.queuers).map(|_| gateway.spawn(queue.clone().queuer(client(), told())));
                 workers.extend(queuers);

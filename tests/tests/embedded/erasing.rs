@@ -94,6 +94,24 @@ async fn the_history_of_a_whole_table_is_erased_with_what_it_held_under_other_ke
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_begun_before_is_told_to_begin_anew() {
+    let cluster = Embedded::start().await;
+    let (client, other) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&client, "create table t (id int primary key, n int)").await;
+    run(&client, "insert into t values (1, 1), (2, 2)").await;
+    run(&client, "begin isolation level repeatable read").await;
+    assert_eq!(rows(&client, "select n from t where id = 2").await, ["2"]);
+    run(&other, "update t set n = 10 where id = 1").await;
+    run(&other, "erase history of row (1) of t").await;
+    assert_eq!(rows(&client, "select n from t where id = 2").await, ["2"]);
+    assert_eq!(code(&client, "select n from t where id = 1").await.code(), "40001");
+    run(&client, "rollback").await;
+    assert_eq!(rows(&client, "select n from t where id = 1").await, ["10"]);
+    drop((client, other));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_of_driftql_are_not_erased_alone() {
     let cluster = Embedded::start().await;
     let client = connect(&cluster.url()).await;

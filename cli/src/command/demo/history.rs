@@ -98,6 +98,19 @@ const STEPS: &[Step] = &[
         ],
     },
     Step {
+        told: "Who is to be forgotten is: what a row was is erased, however long history is kept",
+        run: &[
+            "CREATE TABLE people (id int PRIMARY KEY, mail text);",
+            "INSERT INTO people VALUES (1, 'ada@example.com'), (2, 'bert@example.com');",
+            "SELECT clock_timestamp() AS known, pg_sleep(0.02) \\gset",
+            "DELETE FROM people WHERE id = 1;",
+            "ERASE HISTORY OF ROW (1) OF people;",
+            "SELECT id, mail FROM people FOR SYSTEM_TIME ALL;",
+            "SELECT * FROM people FOR SYSTEM_TIME AS OF :'known' WHERE id = 2;",
+            "SHOW HISTORY;",
+        ],
+    },
+    Step {
         told: "DriftQL: documents under keys, of which every change stays",
         run: &[
             "SET dialect = driftql;",

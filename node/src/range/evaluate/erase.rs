@@ -7,9 +7,9 @@ use proto::v1::{EraseHistory, EraseHistoryCommand, EraseHistoryResult, RangeComm
 
 use super::Evaluation;
 use crate::range::apply::{APPLIED, FULL};
-use crate::range::erased::BYTES_MAX;
+use crate::range::erased::{BYTES_MAX, bytes_of};
 use crate::range::refusal::Refusal;
-use crate::range::state::FORMAT_ERASED;
+use crate::range::state::{FORMAT_ERASED, is_held};
 
 impl Evaluation<'_> {
     /// Erases it. The disk's reserve does not count: this frees room.
@@ -26,7 +26,15 @@ impl Evaluation<'_> {
         if spans.is_empty() {
             return Err(Refusal::Invalid("there is nothing to erase".to_owned()));
         }
+        // As it stands in the log it is bounded, too.
+        let wanted = bytes_of(&spans);
+        if wanted > BYTES_MAX {
+            return Err(full(wanted));
+        }
         self.admit(before).await?;
+        if is_held(&self.replica.cell.state()) {
+            return Err(again());
+        }
         let command = RangeCommand {
             format: FORMAT_ERASED,
             span_epoch: self.state.span_epoch,
@@ -37,11 +45,18 @@ impl Evaluation<'_> {
         let proposed = self.replica.group.propose_in(self.serving.term, command).await?;
         match proposed.reply.as_ref() {
             APPLIED => Ok(EraseHistoryResult {}),
-            FULL => {
-                let (what, bytes_max) = ("what a range remembers of erased history", BYTES_MAX as u64);
-                Err(Refusal::TooLarge { what, bytes: bytes_max + 1, bytes_max })
-            }
-            _ => Err(Refusal::Retry("the range is being merged, or is another by now".to_owned())),
+            FULL => Err(full(BYTES_MAX.saturating_add(wanted))),
+            _ => Err(again()),
         }
     }
+}
+
+/// There is no room to remember so many bytes.
+fn full(bytes: usize) -> Refusal {
+    let what = "what a range remembers of erased history";
+    Refusal::TooLarge { what, bytes: bytes as u64, bytes_max: BYTES_MAX as u64 }
+}
+
+fn again() -> Refusal {
+    Refusal::Retry("the range is being merged, or is another by now".to_owned())
 }

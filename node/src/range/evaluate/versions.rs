@@ -127,13 +127,14 @@ impl Evaluation<'_> {
                 return Ok(left(result, key, span, below));
             }
             let from = wanted.from_of(&key);
-            // What was there up to `at` was erased, all of it.
-            if from > wanted.from.max(wanted.at) {
+            let goes_on = wanted.below != 0 && key == span.start;
+            // What was there up to `at` was erased, all of it; or, since the page before, all that it has left of the key.
+            if from > wanted.from.max(wanted.at) || (goes_on && wanted.below <= from) {
                 looked += 1;
                 pace.step().await;
                 continue;
             }
-            let mut version = if wanted.below != 0 && key == span.start {
+            let mut version = if goes_on {
                 below = wanted.below;
                 self.older(&key, wanted.below)?
             } else if seen.is_foreign {

@@ -204,6 +204,9 @@ async fn check_branches(
 /// The entries that versions of rows had in the table's other indexes.
 async fn entries(client: &Client, erasure: &Erasure<'_>, rows: &Span) -> Result<Vec<Span>> {
     let format = TableFormat::new(erasure.table)?;
+    if format.secondary.is_empty() {
+        return Ok(Vec::new());
+    }
     let reader = RowReader::whole(&format)?;
     let at = client.timestamp().await?.timestamp;
     let mut keys: BTreeSet<Bytes> = BTreeSet::new();
