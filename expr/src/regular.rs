@@ -312,8 +312,7 @@ mod tests {
         // Nothing, so many times that nobody could wait for it.
         let nothing = (0..12).fold(String::new(), |inner, _| format!("(?:{inner}){{255}}"));
         let long = "a".repeat(PATTERN_BYTES_MAX + 1);
-        assert!(compile(&nothing, Flags::default()).unwrap().is_match("").unwrap());
-        for pattern in [format!("(?=a){nothing}"), long] {
+        for pattern in [format!("(?=a){nothing}"), nothing, long] {
             let refused = compile(&pattern, Flags::default()).unwrap_err();
             assert_eq!(refused.sqlstate, "2201B", "{}", pattern.len());
         }
