@@ -108,6 +108,11 @@ pub(super) fn is_subscription(document: &Document<'_>, name: Option<&str>) -> Re
     Ok(chosen(document, name)?.kind == OperationKind::Subscription)
 }
 
+/// Whether what is asked for is a mutation.
+pub(super) fn is_mutation(document: &Document<'_>, name: Option<&str>) -> Result<bool, Refused> {
+    Ok(chosen(document, name)?.kind == OperationKind::Mutation)
+}
+
 fn chosen<'d, 'a>(document: &'d Document<'a>, name: Option<&str>) -> Result<&'d Operation<'a>, Refused> {
     let mut found = document.operations.iter().filter(|operation| name.is_none() || operation.name == name);
     match (found.next(), found.next()) {
