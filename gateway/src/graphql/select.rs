@@ -125,16 +125,17 @@ fn chosen<'d, 'a>(document: &'d Document<'a>, name: Option<&str>) -> Result<&'d 
     }
 }
 
-/// A variable: the name of its type, and its value.
-struct Bound<'a> {
-    ty: &'a str,
+/// A variable: the type that it was declared with, whether it has a value where none is given, and the one that it has.
+struct Bound<'d, 'a> {
+    ty: &'d Wanted<'a>,
+    has_default: bool,
     value: Option<Value<'a>>,
 }
 
 struct Selector<'s, 'd, 'a> {
     schema: &'s Schema,
     document: &'d Document<'a>,
-    variables: HashMap<&'a str, Bound<'a>>,
+    variables: HashMap<&'a str, Bound<'d, 'a>>,
     fields_left: usize,
     values_left: usize,
     /// Bytes.
@@ -146,7 +147,7 @@ struct Selector<'s, 'd, 'a> {
 impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
     fn take_variables(
         &mut self,
-        operation: &Operation<'a>,
+        operation: &'d Operation<'a>,
         given: &[(String, Value<'static>)],
     ) -> Result<(), Refused> {
         // There may be very many of both.
@@ -165,7 +166,9 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             if is_required && matches!(value, None | Some(Value::Null)) {
                 return Err(Refused::at(place, format!("${name} has no value")));
             }
-            if self.variables.insert(name, Bound { ty, value }).is_some() {
+            let has_default = variable.default.as_ref().is_some_and(|default| *default != Value::Null);
+            let bound = Bound { ty: &variable.ty, has_default, value };
+            if self.variables.insert(name, bound).is_some() {
                 return Err(Refused::at(place, format!("${name} is declared twice")));
             }
         }
@@ -353,10 +356,27 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         let bound = self.variables.get(name);
         let bound = bound.ok_or_else(|| Refused::new(format!("${name} is not declared")))?;
         let wanted = self.schema.name_of(of.named());
-        if bound.ty != wanted {
-            return Err(Refused::new(format!("${name} is a {}, not a {wanted}", bound.ty)));
+        let ty = named(bound.ty);
+        if ty != wanted {
+            return Err(Refused::new(format!("${name} is a {ty}, not a {wanted}")));
+        }
+        let least = match of {
+            Of::NonNull(of) if bound.has_default => of.as_ref(),
+            of => of,
+        };
+        if !may_stand(bound.ty, least) {
+            return Err(Refused::new(format!("${name} is to be declared as {}", self.written(of))));
         }
         Ok(bound.value.clone())
+    }
+
+    /// A type as documents write it.
+    fn written(&self, of: &Of) -> String {
+        match of {
+            Of::Named(id) => self.schema.name_of(*id).to_owned(),
+            Of::List(of) => format!("[{}]", self.written(of)),
+            Of::NonNull(of) => format!("{}!", self.written(of)),
+        }
     }
 
     fn given(&mut self, of: &Of, value: &Value<'a>) -> Result<Given, Refused> {
@@ -441,8 +461,11 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
     /// Whether `@skip` and `@include` let what they stand at be.
     fn is_included(&mut self, directives: &[Directive<'a>]) -> Result<bool, Refused> {
         let mut is_included = true;
-        for directive in directives {
+        for (number, directive) in directives.iter().enumerate() {
             let place = directive.place;
+            if directives.iter().take(number).any(|other| other.name == directive.name) {
+                return Err(Refused::at(place, format!("@{} stands here twice", directive.name)));
+            }
             let wanted = match directive.name {
                 "include" => true,
                 "skip" => false,
@@ -453,7 +476,7 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             };
             let value = match value {
                 Value::Variable(name) => {
-                    let bound = self.variables.get(name).filter(|bound| bound.ty == "Boolean");
+                    let bound = self.variables.get(name).filter(|bound| named(bound.ty) == "Boolean");
                     let bound = bound.ok_or_else(|| Refused::at(place, format!("${name} is no Boolean")))?;
                     bound.value.as_ref()
                 }
@@ -473,6 +496,18 @@ fn named<'a>(wanted: &Wanted<'a>) -> &'a str {
     match wanted {
         Wanted::Named(name) => name,
         Wanted::List(of) | Wanted::NonNull(of) => named(of),
+    }
+}
+
+/// Whether a variable of a type may stand where one of the same name is wanted (specification, section 5.8.5): what is never null may
+/// stand where null may, and lists where lists are.
+fn may_stand(ty: &Wanted<'_>, of: &Of) -> bool {
+    match (ty, of) {
+        (Wanted::NonNull(ty), Of::NonNull(of)) => may_stand(ty, of),
+        (Wanted::NonNull(ty), of) => may_stand(ty, of),
+        (Wanted::List(ty), Of::List(of)) => may_stand(ty, of),
+        (Wanted::Named(_), Of::Named(_)) => true,
+        _ => false,
     }
 }
 
@@ -545,6 +580,23 @@ mod tests {
     }
 
     #[test]
+    fn variables_stand_where_their_types_may() {
+        let schema = schema_of(library());
+        for text in [
+            "query ($x: Int = 1) { authorByKey(key: {id: $x}) { id } }",
+            "query ($x: Int! = 1) { authorByKey(key: {id: $x}) { id } }",
+            "query ($x: Int! = 1) { author(first: $x) { nodes { id } } }",
+            "query ($x: Int! = 1) { author(where: {id: {in: [$x, 2]}}) { nodes { id } } }",
+            "query ($x: [Int!]! = [1]) { author(where: {id: {in: $x}}) { nodes { id } } }",
+            "query ($x: AuthorKey = {id: 1}) { authorByKey(key: $x) { id } }",
+            "query ($x: AuthorFilter) { author(where: $x) { nodes { id } } }",
+        ] {
+            let document = Document::parse(text).unwrap();
+            assert!(select(&schema, &document, None, &[]).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_and_said() {
         let schema = schema_of(library());
         for (text, why) in [
@@ -558,6 +610,20 @@ mod tests {
             ("{ authorByKey(key: {id: $x}) { id } }", "key: $x is not declared"),
             ("query ($x: String) { authorByKey(key: {id: $x}) { id } }", "key: $x is a String, not a Int"),
             ("query ($x: Int!) { authorByKey(key: {id: $x}) { id } }", "$x has no value"),
+            ("query ($x: Int) { authorByKey(key: {id: $x}) { id } }", "key: $x is to be declared as Int!"),
+            (
+                "query ($x: Int = null) { authorByKey(key: {id: $x}) { id } }",
+                "key: $x is to be declared as Int!",
+            ),
+            (
+                "query ($x: [Int]) { author(where: {id: {in: $x}}) { nodes { id } } }",
+                "where: id: $x is to be declared as [Int!]",
+            ),
+            (
+                "query ($x: Int = 1) { author(where: {id: {in: $x}}) { nodes { id } } }",
+                "where: id: $x is to be declared as [Int!]",
+            ),
+            ("{ author @skip(if: true) @skip(if: true) { nodes { id } } }", "@skip stands here twice"),
             ("query ($x: Nothing) { __typename }", "$x: there is no type Nothing of values"),
             (
                 "{ author { nodes { id } } author: book { nodes { id } } }",
@@ -597,7 +663,7 @@ mod tests {
         let named = |count: usize| {
             let all = vec!["$x"; count].join(" ");
             let text = format!(
-                "query ($x: String) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
+                "query ($x: String!) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
             );
             let document = Document::parse(&text).unwrap();
             let selected = select(&schema, &document, None, &variables);

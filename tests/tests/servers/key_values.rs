@@ -285,6 +285,9 @@ async fn the_port_says_what_it_is() {
     };
     let names: Vec<&str> = services.service.iter().map(|service| service.name.as_str()).collect();
     assert!(names.contains(&"nunatak.kv.v1.Kv") && names.contains(&"grpc.health.v1.Health"), "{names:?}");
+    for version in ["v1", "v1alpha"] {
+        assert!(names.contains(&&*format!("grpc.reflection.{version}.ServerReflection")), "{names:?}");
+    }
     assert!(!names.iter().any(|name| name.starts_with("nunatak.v1.")), "{names:?}");
     // What is no HTTP/2 ends its connection, and nothing else.
     for garbage in [
