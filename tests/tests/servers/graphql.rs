@@ -148,11 +148,13 @@ fn tables_are_asked_with_what_belongs_to_them() {
         let (mut seen, mut after) = (Vec::new(), "null".to_owned());
         loop {
             let page = client.data(&format!(
-                "{{ book(first: 3, orderBy: {order}, after: {after}) {{ edges {{ cursor node {{ id }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+                "{{ book(first: 3, orderBy: {order}, after: {after}) {{ edges {{ cursor node {{ id }} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
             ));
             let (edges, info) = (page["book"]["edges"].as_array().expect("edges"), &page["book"]["pageInfo"]);
             seen.extend(edges.iter().map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()));
+            assert_eq!(edges.first().map(|edge| &edge["cursor"]), Some(&info["startCursor"]));
             assert_eq!(edges.last().map(|edge| &edge["cursor"]), Some(&info["endCursor"]));
+            assert_eq!(info["hasPreviousPage"], json!(after != "null"));
             after = info["endCursor"].to_string();
             if info["hasNextPage"] == json!(false) {
                 break;
