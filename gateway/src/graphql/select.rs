@@ -14,6 +14,7 @@ use super::document::{
 };
 use super::refusal::{Place, Refused};
 use super::schema::{Choice, FieldDef, Input, InputDef, Meaning, Of, Schema, Shape, TypeId};
+use super::uses;
 
 /// Fields that one operation may select, with those of fragments wherever these are spread, and how deep.
 pub(super) const FIELDS_MAX: usize = 5000;
@@ -100,6 +101,7 @@ pub(super) fn select<'s>(
     if operation.kind == OperationKind::Subscription && !is_one {
         return Err(Refused::at(operation.place, "a subscription has one field, which is followed"));
     }
+    uses::check(document, operation)?;
     Ok(selected)
 }
 
@@ -624,6 +626,7 @@ mod tests {
                 "where: id: $x is to be declared as [Int!]",
             ),
             ("{ author @skip(if: true) @skip(if: true) { nodes { id } } }", "@skip stands here twice"),
+            ("query ($x: Int) { author { nodes { id } } }", "$x is not used"),
             ("query ($x: Nothing) { __typename }", "$x: there is no type Nothing of values"),
             (
                 "{ author { nodes { id } } author: book { nodes { id } } }",
