@@ -256,8 +256,9 @@ fn is_asked_by_address<B>(request: &HttpRequest<B>) -> bool {
 fn asked_by_address(query: &str) -> Result<Request, (StatusCode, Refused)> {
     let bad = |refused| (StatusCode::BAD_REQUEST, refused);
     let asked = Request::of_address(query).map_err(bad)?;
-    let document = Document::parse(&asked.query).map_err(bad)?;
-    if is_mutation(&document, asked.operation.as_deref()).map_err(bad)? {
+    let document = Document::parse(&asked.query);
+    let changes = document.and_then(|document| is_mutation(&document, asked.operation.as_deref()));
+    if changes.map_err(bad)? {
         return Err((StatusCode::METHOD_NOT_ALLOWED, Refused::new("a mutation is asked for by POST")));
     }
     Ok(asked)
