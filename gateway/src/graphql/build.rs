@@ -21,12 +21,14 @@ pub(super) fn schema_of(tables: Vec<Table>) -> Schema {
     for kind in Scalar::ALL {
         compared.insert(kind, add_comparisons(&mut types, kind, &scalar(kind), &boolean));
     }
-    let (has_next, end) = (boolean.clone().required(), text.clone());
+    let (whether, place) = (|| boolean.clone().required(), || text.clone());
     let page_info = Shape::Object(vec![
-        field("hasNextPage", "Whether more rows follow.", has_next, Meaning::HasNextPage),
-        field("endCursor", "What the next page begins after; null of no rows.", end, Meaning::EndCursor),
+        field("hasNextPage", "Whether more rows follow.", whether(), Meaning::HasNextPage),
+        field("hasPreviousPage", "Whether it begins after a row.", whether(), Meaning::HasPreviousPage),
+        field("startCursor", "Where its first row stands; null of no rows.", place(), Meaning::StartCursor),
+        field("endCursor", "What the next page begins after; null of no rows.", place(), Meaning::EndCursor),
     ]);
-    let page_info = types.add("PageInfo", "Where a page of rows ends.", page_info);
+    let page_info = types.add("PageInfo", "Where a page of rows begins and ends.", page_info);
     let rows: Vec<TypeId> = tables.iter().map(|table| types.reserve(&table.ty)).collect();
     let made = Made { scalar: &scalar, comparisons: &compared, page_info, rows: &rows };
     let roots = add_tables(&mut types, &tables, &made);

@@ -74,7 +74,9 @@ impl<'q> Wanted<'q> {
             match selected.field.meaning {
                 Meaning::Nodes => wanted.nodes.push(&selected.selections),
                 Meaning::PageInfo => {
-                    let ends = |selected: &Selected<'_>| selected.field.meaning == Meaning::EndCursor;
+                    let ends = |selected: &Selected<'_>| {
+                        matches!(selected.field.meaning, Meaning::StartCursor | Meaning::EndCursor)
+                    };
                     wanted.cursors |= selected.selections.iter().any(ends);
                 }
                 Meaning::Edges => {

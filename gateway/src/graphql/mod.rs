@@ -38,6 +38,7 @@ mod socket;
 mod statement;
 mod table_types;
 mod tell;
+mod uses;
 
 pub(crate) use holdings::GraphQl;
 pub(crate) use serve::serve;

@@ -54,7 +54,9 @@ impl Asker {
         let mut span = work.begin_trace("graphql", self.parent);
         let context = span.as_ref().map(|span| span.context().clone());
         let outcome = trace::under(context, pin!(self.within(&mut work, asked, bytes))).await;
-        if let Err(Refused::Sql(error)) = &outcome {
+        if let Err(refused) = &outcome
+            && let Some(error) = refused.sql()
+        {
             note_failure(&mut span, error);
         }
         drop(span);
@@ -96,7 +98,7 @@ impl Asker {
             let share_of = (&self.graphql.answers, self.guest.parameters.user.as_str());
             let outcome = run(work, share_of, &schema, &selected).await;
             match work.end(outcome).await {
-                Err(Refused::Sql(error)) if Retries::help(&error) && retries.are_left() => {
+                Err(refused) if refused.sql().is_some_and(Retries::help) && retries.are_left() => {
                     retries.pause().await;
                 }
                 outcome => return outcome,

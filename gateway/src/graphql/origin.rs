@@ -22,6 +22,12 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
     origin.is_some() && origin == text(headers, HOST)
 }
 
+/// Whether a page of another server has made a browser ask, which browsers say also of what no page needs a leave for: images, scripts.
+pub(super) fn is_of_others(headers: &HeaderMap) -> bool {
+    let site = text(headers, HeaderName::from_static("sec-fetch-site"));
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}
+
 /// Whether a request was meant for this machine, by an address of it or the name that is nobody else's.
 pub(super) fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = text(headers, HOST) else { return false };
@@ -35,6 +41,14 @@ pub(super) fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_pages_of_others_have_had_fetched_is_told_apart() {
+        let site = |site| headers(&[(HeaderName::from_static("sec-fetch-site"), site)]);
+        assert!(!is_of_others(&headers(&[])) && !is_of_others(&site("none")));
+        assert!(!is_of_others(&site("same-origin")));
+        assert!(is_of_others(&site("cross-site")) && is_of_others(&site("same-site")));
+    }
 
     fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
         list.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()

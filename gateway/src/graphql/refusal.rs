@@ -9,6 +9,15 @@ pub(super) struct Place {
     pub(super) column: usize,
 }
 
+/// What a field of an operation has failed of.
+#[derive(Debug)]
+pub(super) struct Failed {
+    error: sql::Error,
+    /// What the field is called in the answer.
+    key: String,
+    at: Place,
+}
+
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
@@ -18,6 +27,9 @@ pub(super) enum Refused {
     /// A statement has failed.
     #[error("{} ({})", .0.message, .0.sqlstate)]
     Sql(#[from] sql::Error),
+    /// A statement of a field has failed.
+    #[error("{} ({})", .0.error.message, .0.error.sqlstate)]
+    Field(Box<Failed>),
 }
 
 impl From<expr::Error> for Refused {
@@ -51,12 +63,26 @@ impl Refused {
         }
     }
 
+    /// The same, while a field of the operation was answered.
+    pub(super) fn of_field(self, key: &str, at: Place) -> Self {
+        match self {
+            Self::Sql(error) => Self::Field(Box::new(Failed { error, key: key.to_owned(), at })),
+            other => other.or_at(at),
+        }
+    }
+
+    /// The error of a statement, if it is one.
+    pub(super) fn sql(&self) -> Option<&sql::Error> {
+        match self {
+            Self::Request { .. } => None,
+            Self::Sql(error) => Some(error),
+            Self::Field(failed) => Some(&failed.error),
+        }
+    }
+
     /// The answer that says so.
     pub(super) fn answer(&self) -> String {
-        let data = match self {
-            Self::Request { .. } => "",
-            Self::Sql(_) => ",\"data\":null",
-        };
+        let data = if self.sql().is_some() { ",\"data\":null" } else { "" };
         format!("{{\"errors\":{}{data}}}", self.errors())
     }
 
@@ -66,23 +92,38 @@ impl Refused {
         match self {
             Self::Request { message, at } => {
                 out.push_str(&quoted(message));
-                if let Some(Place { line, column }) = at {
-                    out.push_str(&format!(",\"locations\":[{{\"line\":{line},\"column\":{column}}}]"));
+                if let Some(at) = at {
+                    put_place(*at, &mut out);
                 }
                 out.push_str(",\"extensions\":{\"code\":\"BAD_REQUEST\"}}]");
             }
             Self::Sql(error) => {
                 out.push_str(&quoted(&error.message));
-                out.push_str(&format!(",\"extensions\":{{\"code\":{}", quoted(error.sqlstate)));
-                let more = [("detail", &error.detail), ("hint", &error.hint)];
-                for (name, text) in more.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-                    out.push_str(&format!(",\"{name}\":{}", quoted(text)));
-                }
-                out.push_str("}}]");
+                put_code(error, &mut out);
+            }
+            Self::Field(failed) => {
+                out.push_str(&quoted(&failed.error.message));
+                put_place(failed.at, &mut out);
+                out.push_str(&format!(",\"path\":[{}]", quoted(&failed.key)));
+                put_code(&failed.error, &mut out);
             }
         }
         out
     }
+}
+
+fn put_place(Place { line, column }: Place, out: &mut String) {
+    out.push_str(&format!(",\"locations\":[{{\"line\":{line},\"column\":{column}}}]"));
+}
+
+/// What else SQL says of an error, and its end.
+fn put_code(error: &sql::Error, out: &mut String) {
+    out.push_str(&format!(",\"extensions\":{{\"code\":{}", quoted(error.sqlstate)));
+    let more = [("detail", &error.detail), ("hint", &error.hint)];
+    for (name, text) in more.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+        out.push_str(&format!(",\"{name}\":{}", quoted(text)));
+    }
+    out.push_str("}}]");
 }
 
 #[cfg(test)]
@@ -101,5 +142,16 @@ mod tests {
             failed.answer(),
             r#"{"errors":[{"message":"permission denied","extensions":{"code":"42501","hint":"Ask."}}],"data":null}"#
         );
+        let of_field =
+            Refused::from(sql::Error::new("22012", "no")).of_field("a", Place { line: 1, column: 2 });
+        assert_eq!(
+            of_field.answer(),
+            r#"{"errors":[{"message":"no","locations":[{"line":1,"column":2}],"path":["a"],"extensions":{"code":"22012"}}],"data":null}"#
+        );
+        assert_eq!(of_field.sql().map(|error| error.sqlstate), Some("22012"));
+        // Who knows better where it stands has said so.
+        let placed =
+            Refused::at(Place { line: 2, column: 3 }, "no").of_field("a", Place { line: 1, column: 2 });
+        assert!(matches!(placed, Refused::Request { at: Some(Place { line: 2, column: 3 }), .. }));
     }
 }

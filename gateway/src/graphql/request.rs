@@ -26,10 +26,24 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
         let text = std::str::from_utf8(body).map_err(|_| Refused::new("the request is not UTF-8"))?;
-        let json = expr::json::parse_within(text, DIGITS_BYTES_MAX);
-        let json =
-            json.map_err(|error| Refused::new(format!("the request is no JSON: {}", error.message)))?;
-        Self::of(json)
+        Self::of(json_of(text, "the request")?)
+    }
+
+    /// What stands behind the `?` of an address: `query`, and perhaps the others, escaped as those of forms are.
+    pub(super) fn of_address(text: &str) -> Result<Self, Refused> {
+        let mut members = Vec::new();
+        for pair in text.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = unescaped(value)?;
+            let value = match name {
+                "operationName" | "variables" | "extensions" if value.is_empty() => continue,
+                "query" | "operationName" => Json::String(value.into()),
+                "variables" | "extensions" => json_of(&value, name)?,
+                _ => continue,
+            };
+            members.push((name.into(), value));
+        }
+        Self::of(Json::Object(members))
     }
 
     /// A request that has been read as JSON.
@@ -49,11 +63,12 @@ impl Request {
                     });
                     request.variables = values.collect::<Result<_, Refused>>()?;
                 }
-                ("operationName" | "variables", Json::Null) => {}
-                ("query" | "operationName" | "variables", _) => {
+                ("operationName" | "variables" | "extensions", Json::Null) => {}
+                // None is known here.
+                ("extensions", Json::Object(_)) => {}
+                ("query" | "operationName" | "variables" | "extensions", _) => {
                     return Err(Refused::new(format!("{name} is of the wrong type")));
                 }
-                // What others call extensions.
                 _ => {}
             }
         }
@@ -62,6 +77,35 @@ impl Request {
         }
         Ok(request)
     }
+}
+
+fn json_of(text: &str, what: &str) -> Result<Json, Refused> {
+    let json = expr::json::parse_within(text, DIGITS_BYTES_MAX);
+    json.map_err(|error| Refused::new(format!("{what} is no JSON: {}", error.message)))
+}
+
+/// A text without the escapes that addresses have.
+fn unescaped(text: &str) -> Result<String, Refused> {
+    let wrong = || Refused::new("the address is not escaped as addresses are");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
+                    return Err(wrong());
+                };
+                (high << 4) | low
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+fn digit(byte: Option<u8>) -> Option<u8> {
+    char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A value; its numbers are written out, with as many digits as are left.
@@ -120,12 +164,36 @@ mod tests {
             r#"{"query": 1}"#,
             r#"[{"query": "{a}"}]"#,
             r#"{"query": "{a}", "variables": []}"#,
+            r#"{"query": "{a}", "extensions": [1]}"#,
         ] {
             assert!(Request::read(body.as_bytes()).is_err(), "{body}");
         }
         let deep =
             format!(r#"{{"query": "{{a}}", "variables": {{"x": {}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
         assert!(Request::read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_address_says_a_request() {
+        let request = Request::of_address(
+            "query=%7Ba%20b+c%7D&operationName=A&variables=%7B%22x%22%3A%22%C3%A9%22%7D&more",
+        )
+        .unwrap();
+        assert_eq!((request.query.as_str(), request.operation.as_deref()), ("{a b c}", Some("A")));
+        assert_eq!(request.variables, [("x".to_owned(), Value::Text("é".to_owned()))]);
+        let request = Request::of_address("query={a}&operationName=&variables=&extensions=").unwrap();
+        assert_eq!((request.query.as_str(), request.operation, request.variables.len()), ("{a}", None, 0));
+        for wrong in [
+            "",
+            "query=",
+            "query=%7",
+            "query=%zz",
+            "query=%ff",
+            "query={a}&variables=1",
+            "query={a}&variables={",
+        ] {
+            assert!(Request::of_address(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

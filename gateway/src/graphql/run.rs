@@ -69,7 +69,8 @@ pub(super) async fn run(
         out.push("\"")?;
         out.push(&selected.key)?;
         out.push("\":")?;
-        root(&mut loader, selected, &mut out).await?;
+        let answered = root(&mut loader, selected, &mut out).await;
+        answered.map_err(|refused| refused.of_field(&selected.key, selected.place))?;
     }
     out.push("}}")?;
     let text = out.into_text();

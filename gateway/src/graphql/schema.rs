@@ -105,6 +105,8 @@ pub(super) enum Meaning {
     Cursor,
     Node,
     HasNextPage,
+    HasPreviousPage,
+    StartCursor,
     EndCursor,
     /// Of a subscription, of what it is told, and of each change.
     Feed(usize),

@@ -14,6 +14,7 @@ use super::document::{
 };
 use super::refusal::{Place, Refused};
 use super::schema::{Choice, FieldDef, Input, InputDef, Meaning, Of, Schema, Shape, TypeId};
+use super::uses;
 
 /// Fields that one operation may select, with those of fragments wherever these are spread, and how deep.
 pub(super) const FIELDS_MAX: usize = 5000;
@@ -100,12 +101,18 @@ pub(super) fn select<'s>(
     if operation.kind == OperationKind::Subscription && !is_one {
         return Err(Refused::at(operation.place, "a subscription has one field, which is followed"));
     }
+    uses::check(document, operation)?;
     Ok(selected)
 }
 
 /// Whether what is asked for is a subscription.
 pub(super) fn is_subscription(document: &Document<'_>, name: Option<&str>) -> Result<bool, Refused> {
     Ok(chosen(document, name)?.kind == OperationKind::Subscription)
+}
+
+/// Whether what is asked for is a mutation.
+pub(super) fn is_mutation(document: &Document<'_>, name: Option<&str>) -> Result<bool, Refused> {
+    Ok(chosen(document, name)?.kind == OperationKind::Mutation)
 }
 
 fn chosen<'d, 'a>(document: &'d Document<'a>, name: Option<&str>) -> Result<&'d Operation<'a>, Refused> {
@@ -120,16 +127,17 @@ fn chosen<'d, 'a>(document: &'d Document<'a>, name: Option<&str>) -> Result<&'d 
     }
 }
 
-/// A variable: the name of its type, and its value.
-struct Bound<'a> {
-    ty: &'a str,
+/// A variable: the type that it was declared with, whether it has a value where none is given, and the one that it has.
+struct Bound<'d, 'a> {
+    ty: &'d Wanted<'a>,
+    has_default: bool,
     value: Option<Value<'a>>,
 }
 
 struct Selector<'s, 'd, 'a> {
     schema: &'s Schema,
     document: &'d Document<'a>,
-    variables: HashMap<&'a str, Bound<'a>>,
+    variables: HashMap<&'a str, Bound<'d, 'a>>,
     fields_left: usize,
     values_left: usize,
     /// Bytes.
@@ -141,7 +149,7 @@ struct Selector<'s, 'd, 'a> {
 impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
     fn take_variables(
         &mut self,
-        operation: &Operation<'a>,
+        operation: &'d Operation<'a>,
         given: &[(String, Value<'static>)],
     ) -> Result<(), Refused> {
         // There may be very many of both.
@@ -160,7 +168,9 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             if is_required && matches!(value, None | Some(Value::Null)) {
                 return Err(Refused::at(place, format!("${name} has no value")));
             }
-            if self.variables.insert(name, Bound { ty, value }).is_some() {
+            let has_default = variable.default.as_ref().is_some_and(|default| *default != Value::Null);
+            let bound = Bound { ty: &variable.ty, has_default, value };
+            if self.variables.insert(name, bound).is_some() {
                 return Err(Refused::at(place, format!("${name} is declared twice")));
             }
         }
@@ -348,10 +358,27 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         let bound = self.variables.get(name);
         let bound = bound.ok_or_else(|| Refused::new(format!("${name} is not declared")))?;
         let wanted = self.schema.name_of(of.named());
-        if bound.ty != wanted {
-            return Err(Refused::new(format!("${name} is a {}, not a {wanted}", bound.ty)));
+        let ty = named(bound.ty);
+        if ty != wanted {
+            return Err(Refused::new(format!("${name} is a {ty}, not a {wanted}")));
+        }
+        let least = match of {
+            Of::NonNull(of) if bound.has_default => of.as_ref(),
+            of => of,
+        };
+        if !may_stand(bound.ty, least) {
+            return Err(Refused::new(format!("${name} is to be declared as {}", self.written(of))));
         }
         Ok(bound.value.clone())
+    }
+
+    /// A type as documents write it.
+    fn written(&self, of: &Of) -> String {
+        match of {
+            Of::Named(id) => self.schema.name_of(*id).to_owned(),
+            Of::List(of) => format!("[{}]", self.written(of)),
+            Of::NonNull(of) => format!("{}!", self.written(of)),
+        }
     }
 
     fn given(&mut self, of: &Of, value: &Value<'a>) -> Result<Given, Refused> {
@@ -436,8 +463,11 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
     /// Whether `@skip` and `@include` let what they stand at be.
     fn is_included(&mut self, directives: &[Directive<'a>]) -> Result<bool, Refused> {
         let mut is_included = true;
-        for directive in directives {
+        for (number, directive) in directives.iter().enumerate() {
             let place = directive.place;
+            if directives.iter().take(number).any(|other| other.name == directive.name) {
+                return Err(Refused::at(place, format!("@{} stands here twice", directive.name)));
+            }
             let wanted = match directive.name {
                 "include" => true,
                 "skip" => false,
@@ -448,7 +478,7 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             };
             let value = match value {
                 Value::Variable(name) => {
-                    let bound = self.variables.get(name).filter(|bound| bound.ty == "Boolean");
+                    let bound = self.variables.get(name).filter(|bound| named(bound.ty) == "Boolean");
                     let bound = bound.ok_or_else(|| Refused::at(place, format!("${name} is no Boolean")))?;
                     bound.value.as_ref()
                 }
@@ -468,6 +498,18 @@ fn named<'a>(wanted: &Wanted<'a>) -> &'a str {
     match wanted {
         Wanted::Named(name) => name,
         Wanted::List(of) | Wanted::NonNull(of) => named(of),
+    }
+}
+
+/// Whether a variable of a type may stand where one of the same name is wanted (specification, section 5.8.5): what is never null may
+/// stand where null may, and lists where lists are.
+fn may_stand(ty: &Wanted<'_>, of: &Of) -> bool {
+    match (ty, of) {
+        (Wanted::NonNull(ty), Of::NonNull(of)) => may_stand(ty, of),
+        (Wanted::NonNull(ty), of) => may_stand(ty, of),
+        (Wanted::List(ty), Of::List(of)) => may_stand(ty, of),
+        (Wanted::Named(_), Of::Named(_)) => true,
+        _ => false,
     }
 }
 
@@ -540,6 +582,23 @@ mod tests {
     }
 
     #[test]
+    fn variables_stand_where_their_types_may() {
+        let schema = schema_of(library());
+        for text in [
+            "query ($x: Int = 1) { authorByKey(key: {id: $x}) { id } }",
+            "query ($x: Int! = 1) { authorByKey(key: {id: $x}) { id } }",
+            "query ($x: Int! = 1) { author(first: $x) { nodes { id } } }",
+            "query ($x: Int! = 1) { author(where: {id: {in: [$x, 2]}}) { nodes { id } } }",
+            "query ($x: [Int!]! = [1]) { author(where: {id: {in: $x}}) { nodes { id } } }",
+            "query ($x: AuthorKey = {id: 1}) { authorByKey(key: $x) { id } }",
+            "query ($x: AuthorFilter) { author(where: $x) { nodes { id } } }",
+        ] {
+            let document = Document::parse(text).unwrap();
+            assert!(select(&schema, &document, None, &[]).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_and_said() {
         let schema = schema_of(library());
         for (text, why) in [
@@ -553,6 +612,21 @@ mod tests {
             ("{ authorByKey(key: {id: $x}) { id } }", "key: $x is not declared"),
             ("query ($x: String) { authorByKey(key: {id: $x}) { id } }", "key: $x is a String, not a Int"),
             ("query ($x: Int!) { authorByKey(key: {id: $x}) { id } }", "$x has no value"),
+            ("query ($x: Int) { authorByKey(key: {id: $x}) { id } }", "key: $x is to be declared as Int!"),
+            (
+                "query ($x: Int = null) { authorByKey(key: {id: $x}) { id } }",
+                "key: $x is to be declared as Int!",
+            ),
+            (
+                "query ($x: [Int]) { author(where: {id: {in: $x}}) { nodes { id } } }",
+                "where: id: $x is to be declared as [Int!]",
+            ),
+            (
+                "query ($x: Int = 1) { author(where: {id: {in: $x}}) { nodes { id } } }",
+                "where: id: $x is to be declared as [Int!]",
+            ),
+            ("{ author @skip(if: true) @skip(if: true) { nodes { id } } }", "@skip stands here twice"),
+            ("query ($x: Int) { author { nodes { id } } }", "$x is not used"),
             ("query ($x: Nothing) { __typename }", "$x: there is no type Nothing of values"),
             (
                 "{ author { nodes { id } } author: book { nodes { id } } }",
@@ -592,7 +666,7 @@ mod tests {
         let named = |count: usize| {
             let all = vec!["$x"; count].join(" ");
             let text = format!(
-                "query ($x: String) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
+                "query ($x: String!) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
             );
             let document = Document::parse(&text).unwrap();
             let selected = select(&schema, &document, None, &variables);

@@ -19,11 +19,14 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tonic::metadata::MetadataMap;
 
+use super::document::Document;
 use super::holdings::GraphQl;
 use super::operation::{Asked, Asker};
 use super::origin;
 use super::pace::{Pace, Paced};
 use super::refusal::Refused;
+use super::request::Request;
+use super::select::is_mutation;
 use super::socket::{self, Handshake};
 use crate::door::{Accepted, Caller, Share, Wire, stopping};
 
@@ -32,6 +35,9 @@ const PATH: &str = "/graphql";
 
 /// The page that asks.
 const PAGE: &str = include_str!("page.html");
+
+/// What an answer is called, if its reader knows the name that GraphQL has for it.
+const RESPONSE: &str = "application/graphql-response+json";
 
 /// What the page may do: ask this server, and nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -131,15 +137,9 @@ impl Exchange {
         }
         match *request.method() {
             Method::GET if socket::is_asked_for(request.headers()) => (self.turn(request), None),
+            Method::GET if is_asked_by_address(&request) => self.answer(request).await,
             Method::GET | Method::HEAD => (page(), None),
-            Method::POST => {
-                let started = env::clock::now();
-                let (response, share) = self.post(request).await;
-                let metrics = &self.graphql.door.metrics;
-                metrics.requests.increment(1);
-                metrics.request_seconds.record(started.elapsed().as_secs_f64());
-                (response, share)
-            }
+            Method::POST => self.answer(request).await,
             _ => {
                 let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET or POST\n");
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
@@ -166,15 +166,21 @@ impl Exchange {
         }
     }
 
-    async fn post(&self, request: HttpRequest<Incoming>) -> (Answer, Share) {
-        match self.carried_out(request).await {
-            Ok((text, share)) => (json(StatusCode::OK, text), share),
+    async fn answer(&self, request: HttpRequest<Incoming>) -> (Answer, Share) {
+        let started = env::clock::now();
+        let content = content_for(request.headers());
+        let metrics = &self.graphql.door.metrics;
+        let answer = match self.carried_out(request).await {
+            Ok((text, share)) => (response(StatusCode::OK, content, Bytes::from(text)), share),
             Err((status, refused)) => {
-                self.graphql.door.metrics.errors.increment(1);
+                metrics.errors.increment(1);
                 tracing::debug!(%status, %refused, "answering an error");
-                (refusal(status, &refused), None)
+                (refusal(status, &refused, content), None)
             }
-        }
+        };
+        metrics.requests.increment(1);
+        metrics.request_seconds.record(started.elapsed().as_secs_f64());
+        answer
     }
 
     async fn carried_out(
@@ -182,17 +188,28 @@ impl Exchange {
         request: HttpRequest<Incoming>,
     ) -> Result<(String, Share), (StatusCode, Refused)> {
         let headers = request.headers();
-        check(headers, self.is_near).map_err(|(status, why)| (status, Refused::new(why)))?;
+        let is_by_address = *request.method() == Method::GET;
+        let checked = match is_by_address {
+            true if origin::is_of_others(headers) => {
+                Err((StatusCode::FORBIDDEN, "pages of other servers may not ask"))
+            }
+            true => check_origin(headers, self.is_near),
+            false => check(headers, self.is_near),
+        };
+        checked.map_err(|(status, why)| (status, Refused::new(why)))?;
         let parent = header_text(headers, "traceparent").and_then(Parent::parse);
         let metadata = MetadataMap::from_headers(headers.clone());
         let door = &self.graphql.door;
         let guest = self.caller.guest(door, &self.graphql.scope, &metadata).await.map_err(told)?;
-        let (body, _share) = self.body(request).await?;
         let asker = Asker { graphql: self.graphql.clone(), caller: self.caller.clone(), guest, parent };
-        asker.answer(Asked::Bytes(&body)).await.map_err(|refused| match refused {
-            Refused::Request { .. } => (StatusCode::BAD_REQUEST, refused),
-            Refused::Sql(error) => told(error),
-        })
+        let answered = if is_by_address {
+            let asked = asked_by_address(request.uri().query().unwrap_or_default())?;
+            asker.answer(Asked::Read(&asked)).await
+        } else {
+            let (body, _share) = self.body(request).await?;
+            asker.answer(Asked::Bytes(&body)).await
+        };
+        answered.map_err(|refused| (refused.sql().map_or(StatusCode::BAD_REQUEST, status_of), refused))
     }
 
     /// What a request says, and its share of the room.
@@ -228,6 +245,41 @@ impl Exchange {
     }
 }
 
+/// Whether a request is for an answer, and not for the page: it says what it asks, and no browser shows what it is answered.
+fn is_asked_by_address<B>(request: &HttpRequest<B>) -> bool {
+    let says =
+        request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("query=")));
+    says && !accepts(request.headers(), "text/html")
+}
+
+/// What an address asks, which may be followed by anybody, at any time: nothing is changed by that.
+fn asked_by_address(query: &str) -> Result<Request, (StatusCode, Refused)> {
+    let bad = |refused| (StatusCode::BAD_REQUEST, refused);
+    let asked = Request::of_address(query).map_err(bad)?;
+    let document = Document::parse(&asked.query);
+    let changes = document.and_then(|document| is_mutation(&document, asked.operation.as_deref()));
+    if changes.map_err(bad)? {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, Refused::new("a mutation is asked for by POST")));
+    }
+    Ok(asked)
+}
+
+/// What an answer is called for who asks with these headers.
+fn content_for(headers: &HeaderMap) -> &'static str {
+    if accepts(headers, RESPONSE) {
+        "application/graphql-response+json; charset=utf-8"
+    } else {
+        "application/json; charset=utf-8"
+    }
+}
+
+/// Whether a client says that it takes this, by name.
+fn accepts(headers: &HeaderMap, name: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = values.flat_map(|value| value.split(','));
+    ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(name)))
+}
+
 /// Reads a body to its end; false: it has more bytes than this.
 async fn read(body: &mut Incoming, bytes: &mut BytesMut, bytes_max: usize) -> hyper::Result<bool> {
     while let Some(frame) = body.frame().await {
@@ -258,6 +310,11 @@ fn check(headers: &HeaderMap, is_near: bool) -> Result<(), (StatusCode, &'static
     if !content.is_some_and(|content| content.trim().eq_ignore_ascii_case("application/json")) {
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "a request is application/json"));
     }
+    check_origin(headers, is_near)
+}
+
+/// Refuses what a page of somebody else's may have sent.
+fn check_origin(headers: &HeaderMap, is_near: bool) -> Result<(), (StatusCode, &'static str)> {
     if !origin::is_own(headers) {
         return Err((StatusCode::FORBIDDEN, "pages of other servers may not ask"));
     }
@@ -274,17 +331,20 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// An error of SQL, and the status that says it.
 fn told(error: sql::Error) -> (StatusCode, Refused) {
-    let status = match error.sqlstate {
+    (status_of(&error), Refused::Sql(error))
+}
+
+fn status_of(error: &sql::Error) -> StatusCode {
+    match error.sqlstate {
         state if state.starts_with("28") => StatusCode::UNAUTHORIZED,
         "53400" => StatusCode::TOO_MANY_REQUESTS,
         "53300" | "57P01" | "57P03" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
-    };
-    (status, Refused::Sql(error))
+    }
 }
 
-fn refusal(status: StatusCode, refused: &Refused) -> Answer {
-    let mut response = json(status, refused.answer());
+fn refusal(status: StatusCode, refused: &Refused, content: &'static str) -> Answer {
+    let mut response = response(status, content, Bytes::from(refused.answer()));
     let headers = response.headers_mut();
     match status {
         StatusCode::UNAUTHORIZED => {
@@ -293,16 +353,15 @@ fn refusal(status: StatusCode, refused: &Refused) -> Answer {
                 HeaderValue::from_static("Basic realm=\"nunatak\", charset=\"UTF-8\""),
             );
         }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }
     response
-}
-
-fn json(status: StatusCode, text: String) -> Answer {
-    response(status, "application/json; charset=utf-8", Bytes::from(text))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {
@@ -356,6 +415,46 @@ mod tests {
         assert_eq!(checked(&[json, there], true), Err(StatusCode::FORBIDDEN));
         assert_eq!(checked(&[json, there, ("authorization", "Basic YTpi")], true), Ok(()));
         assert_eq!(checked(&[json, there], false), Ok(()));
+    }
+
+    #[test]
+    fn an_address_is_asked_or_shown() {
+        let request = |address: &str, accept: &str| {
+            HttpRequest::builder().uri(address).header("accept", accept).body(()).unwrap()
+        };
+        for (address, accept, is_asked) in [
+            ("/graphql", "application/json", false),
+            ("/graphql?query={a}", "application/json", true),
+            ("/graphql?variables={}&query={a}", "*/*", true),
+            ("/graphql?query={a}", "text/html,application/xhtml+xml,*/*;q=0.8", false),
+        ] {
+            let address = address.replace('{', "%7B").replace('}', "%7D");
+            assert_eq!(is_asked_by_address(&request(&address, accept)), is_asked, "{address} {accept}");
+        }
+        assert!(asked_by_address("query=%7Ba%7D").is_ok());
+        let status = |query: &str| asked_by_address(query).unwrap_err().0;
+        assert_eq!(status("query=mutation%7Ba%7D"), StatusCode::METHOD_NOT_ALLOWED);
+        let both = "query=query+A%7Ba%7D+mutation+B%7Ba%7D&operationName=";
+        assert!(asked_by_address(&format!("{both}A")).is_ok());
+        assert_eq!(status(&format!("{both}B")), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(status("query=%7B"), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn answers_are_called_what_their_readers_know() {
+        for (accept, content) in [
+            ("*/*", "application/json; charset=utf-8"),
+            ("application/json", "application/json; charset=utf-8"),
+            (
+                "application/json, Application/GraphQL-response+json; q=0.9",
+                "application/graphql-response+json; charset=utf-8",
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(content_for(&headers), content, "{accept}");
+        }
+        assert_eq!(content_for(&HeaderMap::new()), "application/json; charset=utf-8");
     }
 
     #[test]

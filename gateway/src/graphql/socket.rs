@@ -522,7 +522,7 @@ impl Running {
             };
             let (text, share) = match answer {
                 // What a statement has answered is an answer, too.
-                Err(refused @ Refused::Sql(_)) => (refused.answer(), None),
+                Err(refused) if refused.sql().is_some() => (refused.answer(), None),
                 answer => answer?,
             };
             self.send(messages::next(&self.id, &text), share, false).await;

@@ -43,15 +43,20 @@ impl Teller<'_> {
             Meaning::PageInfo => {
                 write_object(self.schema, &selected.selections, out, |inner, out| match inner.field.meaning {
                     Meaning::HasNextPage => out.push(if rows.len() > shown.len() { "true" } else { "false" }),
-                    Meaning::EndCursor => {
-                        let last = shown.last().map(|row| self.cursor(level, *row, page)).transpose()?;
-                        out.text_or_null(last.flatten().as_deref())
-                    }
+                    Meaning::HasPreviousPage => out.push(if page.after.is_some() { "true" } else { "false" }),
+                    Meaning::StartCursor => self.end(shown.first(), level, page, out),
+                    Meaning::EndCursor => self.end(shown.last(), level, page, out),
                     _ => out.push("null"),
                 })
             }
             _ => out.push("null"),
         })
+    }
+
+    /// Where the first or the last row of a page stands.
+    fn end(self, row: Option<&usize>, level: &Level<'_>, page: &Page, out: &mut Sink) -> Result<(), Refused> {
+        let cursor = row.map(|row| self.cursor(level, *row, page)).transpose()?;
+        out.text_or_null(cursor.flatten().as_deref())
     }
 
     fn list(

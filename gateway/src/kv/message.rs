@@ -66,7 +66,7 @@ impl Coming {
 /// Lets a message come: the body to read it from, and its share of the room, to be kept as long as the call works with it.
 ///
 /// # Errors
-/// There is no room for it, or it does not come.
+/// It is too long, there is no room for it, or it does not come.
 pub(super) async fn receive(room: &Room, body: Body) -> Result<(Body, Share), Status> {
     let mut coming = Coming::new(body);
     let mut header = Vec::with_capacity(HEADER_BYTES);
@@ -76,8 +76,11 @@ pub(super) async fn receive(room: &Room, body: Body) -> Result<(Body, Share), St
         header.extend(received.iter().take(HEADER_BYTES.saturating_sub(header.len())));
         coming.begun.push_back(received);
     }
-    // A longer one is refused before more of it is received.
-    let length = length(&header).min(api::MESSAGE_BYTES_MAX);
+    let length = length(&header);
+    if length > api::MESSAGE_BYTES_MAX {
+        let message = format!("a message has at most {} bytes, not {length}", api::MESSAGE_BYTES_MAX);
+        return Err(status::refusal("54000", &message));
+    }
     let share = room.share(length).await;
     let share = share.map_err(|full| status::refusal("53200", &full.to_string()))?;
     coming.deadline = env::clock::now() + COMING;
@@ -130,6 +133,16 @@ mod tests {
         }
         let (_, share) = receive(&room, Body::empty()).await.unwrap();
         assert!(share.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_refused_before_more_of_it_comes() {
+        let room = Room::new();
+        let longest = u32::try_from(api::MESSAGE_BYTES_MAX).unwrap();
+        assert!(receive(&room, sent(longest, &[5], true)).await.is_ok());
+        let refused = receive(&room, sent(longest + 1, &[5], false)).await.err().unwrap();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert_eq!(api::refusal::detail(&refused).unwrap().sqlstate, "54000");
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::health::health_server::HealthServer;
-use proto::grpc::Served;
+use proto::grpc::{Reflection, Served};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
-use tonic_reflection::server::Builder as Reflection;
 
 use super::entrance::Entrance;
 use super::health::Health;
@@ -80,7 +79,7 @@ pub(crate) fn keep(kv: &Arc<Kv>) {
 }
 
 fn router(kv: &Arc<Kv>) -> io::Result<Router> {
-    let reflection = || Reflection::configure().register_encoded_file_descriptor_set(api::DESCRIPTORS);
+    let reflection = Reflection::of(&[api::DESCRIPTORS]).map_err(io::Error::other)?;
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -89,9 +88,9 @@ fn router(kv: &Arc<Kv>) -> io::Result<Router> {
         .max_concurrent_streams(CALLS_MAX)
         .add_service(Entrance::new(kv.clone()))
         .add_service(HealthServer::new(Health(kv.clone())))
-        .add_service(reflection().build_v1().map_err(io::Error::other)?)
+        .add_service(reflection.v1())
         // As older clients ask.
-        .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
+        .add_service(reflection.v1alpha());
     Ok(router)
 }
 

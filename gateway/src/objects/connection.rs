@@ -281,7 +281,9 @@ impl<S: Wire> Connection<S> {
                 self.moved = self.moved.saturating_add(count as u64);
                 Ok(())
             }
-            Ok(_) => Err(Ending::Silent),
+            Ok(_) if self.input.is_empty() => Err(Ending::Silent),
+            // The client may still read what is answered.
+            Ok(_) => Err(Ending::Told("a request has ended too early")),
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "connection lost");
                 Err(Ending::Silent)

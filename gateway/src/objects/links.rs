@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::object::Object;
 
+/// No object has a longer key: a key takes 64 KiB of its row's, with what says which table it is of.
+const KEY_BYTES_MAX: usize = 65_526;
+
 /// What is left of the depth; `None`: nothing is followed any more.
 type Depth = Option<u8>;
 
@@ -41,6 +44,8 @@ impl Wanted {
             return;
         }
         match object {
+            // What no object is called leads to nothing.
+            Object::Link(key) if key.len() > KEY_BYTES_MAX => {}
             Object::Link(key) => self.by_depth.entry(below(depth)).or_default().push(key.clone()),
             Object::List(items) => items.iter().for_each(|item| self.add(item, below(depth))),
             Object::Map(members) => members.iter().for_each(|(_, value)| self.add(value, below(depth))),
@@ -185,6 +190,16 @@ mod tests {
         assert_eq!(get(&world, "self", 255), link("self"));
         assert_eq!(get(&world, "a", 255), list(&[list(&[link("a")]), link("b")]));
         assert_eq!(get(&world, "gone", 1), list(&[Object::Null, link("nowhere")]));
+    }
+
+    #[test]
+    fn a_link_that_is_longer_than_keys_leads_to_nothing() {
+        let long = "k".repeat(KEY_BYTES_MAX + 1);
+        let world = [("a", link(&long)), ("l", list(&[link(&long), link("b")])), ("b", Object::Integer(1))];
+        assert!(Wanted::of("a", &link(&long), 0).is_empty());
+        assert_eq!(get(&world, "a", 0), Object::Null);
+        assert_eq!(get(&world, "l", 0), list(&[link(&long), link("b")]));
+        assert_eq!(get(&world, "l", 1), list(&[Object::Null, Object::Integer(1)]));
     }
 
     /// The first place takes the key, however far it is followed there; the way that leads further has had it read.

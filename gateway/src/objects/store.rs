@@ -68,7 +68,7 @@ pub(super) async fn get(
 ) -> Result<(Object, Share), Refused> {
     let (object, share) = read(work, room, key).await?;
     if Wanted::of(key, &object, depth).is_empty() {
-        return Ok((object, share));
+        return Ok((followed(key, object, depth, &mut HashMap::new()), share));
     }
     // Nobody has a share while waiting for another.
     drop((object, share));

@@ -10,6 +10,7 @@ mod apart;
 mod callers;
 mod connect;
 mod mark;
+mod reflection;
 mod serve;
 mod served;
 mod stream;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use apart::serve_apart;
 pub use connect::GrpcNetwork;
+pub use reflection::Reflection;
 pub use serve::{ServeError, ServeOptions, serve};
 pub use served::{Admission, Ending, Ends, Served};
 pub use tls::{MutualTls, Tls, TlsError};

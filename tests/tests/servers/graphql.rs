@@ -148,11 +148,13 @@ fn tables_are_asked_with_what_belongs_to_them() {
         let (mut seen, mut after) = (Vec::new(), "null".to_owned());
         loop {
             let page = client.data(&format!(
-                "{{ book(first: 3, orderBy: {order}, after: {after}) {{ edges {{ cursor node {{ id }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+                "{{ book(first: 3, orderBy: {order}, after: {after}) {{ edges {{ cursor node {{ id }} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
             ));
             let (edges, info) = (page["book"]["edges"].as_array().expect("edges"), &page["book"]["pageInfo"]);
             seen.extend(edges.iter().map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()));
+            assert_eq!(edges.first().map(|edge| &edge["cursor"]), Some(&info["startCursor"]));
             assert_eq!(edges.last().map(|edge| &edge["cursor"]), Some(&info["endCursor"]));
+            assert_eq!(info["hasPreviousPage"], json!(after != "null"));
             after = info["endCursor"].to_string();
             if info["hasNextPage"] == json!(false) {
                 break;
@@ -345,6 +347,10 @@ fn bounds_hold_and_say_so() {
             client.data("{ large(first: 1) { nodes { id } } }"),
             json!({ "large": { "nodes": [{ "id": 1 }] } })
         );
+        let (status, body) = client.with("{ a: author(asOf: \"1900-01-01\") { nodes { id } } }", json!({}));
+        let error = &body["errors"][0];
+        assert_eq!((status, &body["data"], &error["path"]), (200, &Value::Null, &json!(["a"])), "{body}");
+        assert_eq!(error["locations"], json!([{ "line": 1, "column": 3 }]), "{body}");
         let (code, message) = client.refused("{ author(after: \"x\") { nodes { id } } }");
         assert_eq!((code.as_str(), message.as_str()), ("BAD_REQUEST", "after is no cursor of this order"));
     }
@@ -389,6 +395,20 @@ fn bounds_hold_and_say_so() {
     };
     assert_eq!((get("/graphql").status, get("/").status), (200, 404));
     assert!(get("/graphql").body.contains("<textarea"));
+    // An address may ask, and changes nothing.
+    let ask = |query: &str, headers: &str| {
+        let head = format!("GET /graphql?query={query} HTTP/1.1\r\nhost: {graphql}\r\nconnection: close\r\n");
+        exchange(&graphql, format!("{head}{headers}\r\n").as_bytes())
+    };
+    let named = ask("%7B__typename%7D", "accept: application/graphql-response+json\r\n");
+    assert_eq!((named.status, named.body.as_str()), (200, "{\"data\":{\"__typename\":\"Query\"}}"));
+    assert!(named.head.contains("application/graphql-response+json"), "{}", named.head);
+    assert!(ask("%7B__typename%7D", "").head.contains("application/json"));
+    assert!(ask("%7B__typename%7D", "accept: text/html\r\n").body.contains("<textarea"));
+    assert_eq!(ask("%7Bnothing%7D", "").status, 400);
+    assert_eq!(ask("mutation%7B__typename%7D", "").status, 405);
+    assert_eq!(ask("%7B__typename%7D", "sec-fetch-site: cross-site\r\n").status, 403);
+    assert_eq!(ask("%7B__typename%7D", "origin: http://evil.example\r\n").status, 403);
     let put = format!("PUT /graphql HTTP/1.1\r\nhost: {graphql}\r\nconnection: close\r\n\r\n");
     assert_eq!(exchange(&graphql, put.as_bytes()).status, 405);
     // Whoever takes too long is let go, and whoever talks of something else.

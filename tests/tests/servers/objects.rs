@@ -173,6 +173,12 @@ fn links_are_followed_as_far_as_was_asked_for() {
     assert_eq!(raw.ask(&get_to("l", 9)), far);
     assert_eq!(raw.ask(&get_to("self", 255)), b"\x05\0\x04self");
     assert_eq!(raw.ask(&get("lost")), NULL);
+    // So is one to what no object can be called.
+    let long = [&b"\x05\xff\xff"[..], &b"k".repeat(0xffff)].concat();
+    raw.ask(&set("long", &long));
+    assert_eq!(raw.ask(&get("long")), NULL);
+    raw.ask(&set("long", &[&b"\x03\0\x02"[..], &long, b"\x05\0\x01b"].concat()));
+    assert_eq!(raw.ask(&get_to("long", 1)), [&b"\x03\0\x02\0"[..], &integer(7)].concat());
     // More than one answer may look for, all of them to nothing; the connection goes on.
     let links: Vec<u8> = (0..10_001)
         .flat_map(|number| [&b"\x05\0\x05"[..], format!("{number:05}").as_bytes()].concat())
@@ -312,6 +318,17 @@ fn what_is_malformed_is_answered_and_the_last() {
     let mut raw = Raw::connect(&objects);
     raw.send(&set("k", &b"\x03\0\x01".repeat(1_000_000)));
     assert_eq!(raw.rest(), error);
+    // So is a request that ends before it is whole, to who still listens; one that is whole is answered.
+    for part in [&framed(&get("k"))[..11], &[0, 0, 0]] {
+        let mut raw = Raw::connect(&objects);
+        raw.0.write_all(part).expect("sent");
+        raw.0.shutdown(std::net::Shutdown::Write).expect("one side");
+        assert_eq!(raw.rest(), error, "{part:?}");
+    }
+    let mut raw = Raw::connect(&objects);
+    raw.send(&get("k"));
+    raw.0.shutdown(std::net::Shutdown::Write).expect("one side");
+    assert_eq!(raw.rest(), framed(NULL));
     // What went well before is answered, in order.
     let mut raw = Raw::connect(&objects);
     raw.0.write_all(&[framed(&get("k")), framed(b"\x09")].concat()).expect("sent");
