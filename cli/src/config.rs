@@ -223,6 +223,8 @@ mod tests {
             &["nunatak", "kv", "scan"],
             &["nunatak", "admin", "nodes"],
             &["nunatak", "lsm", "stats"],
+            &["nunatak", "backup", "list", "file:///backups"],
+            &["nunatak", "cert", "list"],
         ] {
             matches(example, words).unwrap();
         }

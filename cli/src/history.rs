@@ -11,6 +11,13 @@ const UNITS: [(&str, u64); 5] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct History(pub(crate) u64);
 
+impl History {
+    /// Whether the cluster takes it for a mistake: less than a minute.
+    pub(crate) fn is_short(self) -> bool {
+        (1..60_000).contains(&self.0)
+    }
+}
+
 impl FromStr for History {
     type Err = String;
 
@@ -57,6 +64,7 @@ mod tests {
         assert_eq!("forever".parse(), Ok(History(0)));
         assert_eq!(History(0).to_string(), "forever");
         assert_eq!(History(60_000).to_string(), "1min");
+        assert_eq!([0, 1, 59_999, 60_000].map(|ms| History(ms).is_short()), [false, true, true, false]);
     }
 
     #[test]

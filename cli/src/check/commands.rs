@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::arguments::{Arguments, Command, Global};
 use crate::command::node::Node;
 use crate::failure::{Failure, chain};
+use crate::history::History;
 use crate::process::MemoryArguments;
 use crate::security::{AccessArguments, PeerArguments, SecurityArguments};
 
@@ -40,6 +41,7 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             doors(found.get(1..), &start.security, &start.access, findings);
             findings.refusal(start.backups.places());
             files::directory("--data", &start.data, findings);
+            history(start.history, start.short_history, findings);
             temporary(&start.memory, findings);
             files::master_key(&start.encryption, findings);
             own_clients(&start.security, findings);
@@ -67,7 +69,10 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             sql("--listen", found.first(), &gateway.security, &gateway.access, findings);
             http(found.last(), &gateway.security, findings);
         }
-        Command::Init(init) => asking(&init.host, &init.security, findings),
+        Command::Init(init) => {
+            asking(&init.host, &init.security, findings);
+            history(init.history, init.short_history, findings);
+        }
         Command::Admin(admin) => asking(&admin.host, &admin.security, findings),
         Command::Sql(sql) => {
             if let Err(error) = sql.url.parse::<tokio_postgres::Config>() {
@@ -198,6 +203,14 @@ fn asking(host: &Address, security: &PeerArguments, findings: &mut Findings) {
     let before = findings.errors();
     certificates::check(paths, &expected, findings);
     findings.refusal_unless_found(before, security.for_nodes());
+}
+
+/// How long history is to be kept.
+fn history(history: Option<History>, short: bool, findings: &mut Findings) {
+    if let Some(history) = history.filter(|history| history.is_short() && !short) {
+        let what = "history is kept for at least 60 seconds, or for ever";
+        findings.error(format!("--history {history}"), what, "give 1min or more, or forever");
+    }
 }
 
 /// Where rows go that do not fit into memory.

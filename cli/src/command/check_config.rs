@@ -7,8 +7,8 @@ use crate::failure::Failure;
 /// Check what a command would be started with, without starting it.
 ///
 /// Put it before the command: `nunatak check-config node --data …`. It takes the same flags, variables and file, and prints what is
-/// wrong, where, and what to do. Exit status 2 if the command would be refused, or would serve nobody; warnings alone are
-/// exit status 0.
+/// wrong, where, and what to do. Whether another process has a port or a directory it does not ask. Exit status 2 if the
+/// command would be refused, or would serve nobody; warnings alone are exit status 0.
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfig {
     /// The command, and its flags

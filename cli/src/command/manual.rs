@@ -32,7 +32,7 @@ impl Completions {
 /// `nunatak man | man -l -` shows it; `nunatak man --dir /usr/local/share/man/man1` installs it, with a page for each command.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Write the pages of all commands to this directory
+    /// Write the pages of all commands to this directory, which is made if it does not exist
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -41,7 +41,8 @@ impl Man {
     /// Prints or writes.
     pub(crate) fn run(self, command: Command) -> Result<(), Failure> {
         if let Some(dir) = self.dir {
-            return clap_mangen::generate_to(command, &dir)
+            return std::fs::create_dir_all(&dir)
+                .and_then(|()| clap_mangen::generate_to(command, &dir))
                 .map_err(|error| Failure::usage(format!("cannot write to {}: {error}", dir.display())));
         }
         let mut page = Vec::new();

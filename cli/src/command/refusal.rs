@@ -30,6 +30,11 @@ pub(crate) async fn refused(node: &dyn NodeService, host: &Address, status: &Sta
     if never_arrived(status) || status.code() != Code::Unavailable {
         return match status.code() {
             Code::Unavailable => Failure::usage(format!("cannot reach a node at {host}: {message}")),
+            // What a node that speaks TLS sends to one who does not, or what is no node at all.
+            Code::Unknown | Code::Internal if never_arrived(status) => Failure::failed(format!(
+                "cannot talk to a node at {host}: {message}; one that shows a certificate \
+                 takes --tls-ca, --tls-cert and --tls-key"
+            )),
             _ => Failure::failed(format!("the node at {host} answers: {message}")),
         };
     }

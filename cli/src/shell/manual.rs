@@ -81,12 +81,21 @@ const STATEMENTS: &[(&str, &str)] = &[
         "ALTER TABLE name ADD [COLUMN] column type [constraint] | DROP [COLUMN] column [CASCADE] | \
         ALTER [COLUMN] column SET|DROP DEFAULT|NOT NULL | ADD [CONSTRAINT name] constraint | RENAME …",
     ),
-    ("BEGIN", "BEGIN [ISOLATION LEVEL SERIALIZABLE | REPEATABLE READ | READ COMMITTED] [READ ONLY]"),
+    (
+        "BACKUP",
+        "BACKUP CLUSTER | DATABASE name | TABLE name INTO 'URL' [AS OF SYSTEM TIME moment] [INCREMENTAL] \
+        [WITH (history, encryption_key_file = 'FILE')]",
+    ),
+    (
+        "BEGIN",
+        "BEGIN [ISOLATION LEVEL SERIALIZABLE | REPEATABLE READ | READ COMMITTED] [READ ONLY] [AS OF SYSTEM TIME moment]",
+    ),
     ("COMMIT", "COMMIT [AND CHAIN]"),
     (
         "COPY",
         "COPY table [(column, …)] | (query) FROM STDIN | TO STDOUT [WITH (FORMAT csv|text, HEADER, DELIMITER …)]",
     ),
+    ("CREATE DATABASE", "CREATE DATABASE name [CLONE database [AS OF SYSTEM TIME moment]] [OWNER role]"),
     (
         "CREATE INDEX",
         "CREATE [UNIQUE] INDEX [IF NOT EXISTS] [name] ON table (column | (expression) [DESC], …) \
@@ -101,8 +110,14 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("CREATE VIEW", "CREATE [OR REPLACE] VIEW name [(column, …)] AS query"),
     ("DELETE", "[WITH …] DELETE FROM table [USING from] [WHERE condition] [RETURNING output, …]"),
+    ("DIFF TABLE", "DIFF TABLE table BETWEEN moment AND moment"),
     ("DROP", "DROP TABLE | INDEX | VIEW | SEQUENCE | SCHEMA | ROLE [IF EXISTS] name, … [CASCADE | RESTRICT]"),
+    (
+        "ERASE HISTORY",
+        "ERASE HISTORY OF TABLE table | ROW (key) OF table | ROWS (key) TO (key) OF table [BEFORE moment]",
+    ),
     ("EXPLAIN", "EXPLAIN [(ANALYZE, VERBOSE, FORMAT JSON)] statement"),
+    ("FLASHBACK", "FLASHBACK TABLE | DATABASE name TO moment"),
     (
         "GRANT",
         "GRANT right, … ON [TABLE | SCHEMA | SEQUENCE | DATABASE] name, … TO role, … [WITH GRANT OPTION]",
@@ -111,6 +126,11 @@ const STATEMENTS: &[(&str, &str)] = &[
         "INSERT",
         "[WITH …] INSERT INTO table [(column, …)] VALUES (value, …), … | query \
         [ON CONFLICT [(column, …)] DO NOTHING | DO UPDATE SET …] [RETURNING output, …]",
+    ),
+    (
+        "RESTORE",
+        "RESTORE CLUSTER | DATABASE name [AS name] | TABLE name FROM 'URL' [AS OF SYSTEM TIME moment] \
+        [WITH (encryption_key_file = 'FILE')]",
     ),
     ("REVOKE", "REVOKE right, … ON [TABLE | SCHEMA | SEQUENCE | DATABASE] name, … FROM role, …"),
     ("ROLLBACK", "ROLLBACK [TO SAVEPOINT name]"),
@@ -123,11 +143,17 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("SET", "SET [SESSION | LOCAL] name = value; SHOW name | ALL; RESET name | ALL"),
     (
+        "SET CLUSTER SETTING",
+        "SET CLUSTER SETTING name = value; RESET CLUSTER SETTING name; SHOW CLUSTER SETTINGS",
+    ),
+    (
         "SHOW",
         "SHOW name | ALL | DATABASES | SCHEMAS | TABLES [FROM schema] | SEQUENCES [FROM schema] | COLUMNS FROM table | \
-        INDEXES FROM table | CREATE [TABLE | VIEW | SEQUENCE] name | NODES | RANGES [FROM TABLE table]",
+        INDEXES FROM table | CREATE [TABLE | VIEW | SEQUENCE] name | NODES | RANGES [FROM TABLE table] | CLONES | HISTORY | \
+        CHANGES FOR ROW (key) OF table | BACKUPS IN 'URL' | SCHEDULES",
     ),
     ("TRUNCATE", "TRUNCATE [TABLE] table, …"),
+    ("UNDROP TABLE", "UNDROP TABLE table"),
     (
         "UPDATE",
         "[WITH …] UPDATE table SET column = value, … [FROM from] [WHERE condition] [RETURNING output, …]",

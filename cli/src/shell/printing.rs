@@ -48,6 +48,16 @@ pub(super) fn tag(statement: &str, count: u64) -> String {
             }
         }
         "REFRESH" => "REFRESH MATERIALIZED VIEW".to_owned(),
+        "UNDROP" => "UNDROP TABLE".to_owned(),
+        "ERASE" => "ERASE HISTORY".to_owned(),
+        "FLASHBACK" => match words.next().unwrap_or_default() {
+            // By MERGE, or, of a table without a primary key, by INSERT: that is not in the words, the number is.
+            object if object == "TABLE" => format!("FLASHBACK TABLE {count}"),
+            object => format!("FLASHBACK {object}"),
+        },
+        // DriftQL's, which are answered as the statements that they are made of.
+        "PATCH" | "SOFT" => format!("UPDATE {count}"),
+        "SNAPSHOT" | "COMPACT" => format!("INSERT 0 {count}"),
         "LOCK" => "LOCK TABLE".to_owned(),
         "DECLARE" | "CLOSE" => format!("{first} CURSOR"),
         "TRUNCATE" => "TRUNCATE TABLE".to_owned(),
@@ -147,6 +157,14 @@ mod tests {
             ("drop table t", 0, "DROP TABLE"),
             ("begin", 0, "BEGIN"),
             ("end", 0, "COMMIT"),
+            ("undrop table t", 0, "UNDROP TABLE"),
+            ("erase history of table t", 0, "ERASE HISTORY"),
+            ("flashback table t to '-1h'", 3, "FLASHBACK TABLE 3"),
+            ("flashback database d to '-1h'", 0, "FLASHBACK DATABASE"),
+            ("patch t key 1 set {\"a\": 1}", 1, "UPDATE 1"),
+            ("soft delete from t key 1", 1, "UPDATE 1"),
+            ("snapshot t", 2, "INSERT 0 2"),
+            ("compact t", 0, "INSERT 0 0"),
         ] {
             assert_eq!(tag(statement, count), expected);
         }

@@ -195,6 +195,7 @@ fn files_rules_and_addresses_are_looked_at() {
     assert_found(&single(&["--data", &file]), "is no directory");
     assert_found(&single(&["--data", &format!("{file}/below")]), "is no directory");
     let data = place.path("data");
+    assert_found(&single(&["--data", &data, "--history", "3s"]), "at least 60 seconds");
     let hba = place.write("hba.conf", "host all all all\n");
     assert_found(&single(&["--data", &data, "--hba", &hba]), "line 1");
     let hba = place.write("hba.conf", "host all all all trsut\nhost all all samehost trust\nhosts all\n");

@@ -64,6 +64,17 @@ impl With {
     }
 }
 
+/// Why the directory cannot be looked into, and what makes one.
+fn unreadable(directory: &Path, error: &std::io::Error) -> String {
+    let directory = directory.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{directory} does not exist: nunatak drift init {directory} makes it")
+        }
+        _ => format!("{directory}: {error}"),
+    }
+}
+
 /// A connection, and what is behind it.
 pub(super) struct Opened {
     client: Client,
@@ -84,7 +95,7 @@ impl Opened {
         match (&place.data, &place.url) {
             (Some(directory), _) => {
                 let mut entries = std::fs::read_dir(directory)
-                    .map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))?;
+                    .map_err(|error| Failure::usage(unreadable(directory, &error)))?;
                 if entries.next().is_none() {
                     let directory = directory.display();
                     return Err(Failure::usage(format!(

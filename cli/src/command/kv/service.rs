@@ -49,7 +49,8 @@ impl Service {
         }
         let channel = endpoint.connect().await.map_err(|error| {
             Failure::usage(format!(
-                "cannot connect to the key-value service at {}: {}",
+                "cannot connect to the key-value service at {}: {}; it is served by a gateway, or \
+                 start-single, that has --kv",
                 kv.host,
                 chain(&error)
             ))
