@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::health::health_server::HealthServer;
-use proto::grpc::{Reflection, Served};
+use proto::grpc::Served;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
+use tonic_reflection::pb;
+use tonic_reflection::server::Builder as Reflection;
 
 use super::entrance::Entrance;
 use super::health::Health;
@@ -79,7 +81,11 @@ pub(crate) fn keep(kv: &Arc<Kv>) {
 }
 
 fn router(kv: &Arc<Kv>) -> io::Result<Router> {
-    let reflection = Reflection::of(&[api::DESCRIPTORS]).map_err(io::Error::other)?;
+    let reflection = || Reflection::configure().register_encoded_file_descriptor_set(api::DESCRIPTORS);
+    // Each tells of the other, too.
+    let v1 = reflection().register_encoded_file_descriptor_set(pb::v1alpha::FILE_DESCRIPTOR_SET).build_v1();
+    let v1alpha =
+        reflection().register_encoded_file_descriptor_set(pb::v1::FILE_DESCRIPTOR_SET).build_v1alpha();
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -88,9 +94,9 @@ fn router(kv: &Arc<Kv>) -> io::Result<Router> {
         .max_concurrent_streams(CALLS_MAX)
         .add_service(Entrance::new(kv.clone()))
         .add_service(HealthServer::new(Health(kv.clone())))
-        .add_service(reflection.v1())
+        .add_service(v1.map_err(io::Error::other)?)
         // As older clients ask.
-        .add_service(reflection.v1alpha());
+        .add_service(v1alpha.map_err(io::Error::other)?);
     Ok(router)
 }
 

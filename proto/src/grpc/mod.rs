@@ -10,7 +10,6 @@ mod apart;
 mod callers;
 mod connect;
 mod mark;
-mod reflection;
 mod serve;
 mod served;
 mod stream;
@@ -20,7 +19,6 @@ use std::time::Duration;
 
 pub use apart::serve_apart;
 pub use connect::GrpcNetwork;
-pub use reflection::Reflection;
 pub use serve::{ServeError, ServeOptions, serve};
 pub use served::{Admission, Ending, Ends, Served};
 pub use tls::{MutualTls, Tls, TlsError};

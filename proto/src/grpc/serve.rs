@@ -18,10 +18,10 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
+use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use super::aborting::run_on;
 use super::callers;
-use super::reflection::Reflection;
 use super::served::Ends;
 use super::stream::{Answers, Runtimes, STREAM_MESSAGE_BYTES_MAX};
 use super::tls::MutualTls;
@@ -71,7 +71,7 @@ pub enum ServeError {
     Start(#[source] std::io::Error),
     /// What the port speaks cannot be described.
     #[error("describing what the port speaks: {0}")]
-    Describe(#[source] prost::DecodeError),
+    Describe(#[source] ReflectionError),
     /// The listener failed.
     #[error("serving gRPC: {0}")]
     Serve(#[source] tonic::transport::Error),
@@ -105,10 +105,9 @@ pub(super) async fn serve_connections(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
-    let reflection = Reflection::of(&[DESCRIPTORS]).map_err(ServeError::Describe)?;
+    let reflection = Reflection::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1();
     let router = server
-        .add_service(reflection.v1())
-        .add_service(reflection.v1alpha())
+        .add_service(reflection.map_err(ServeError::Describe)?)
         .add_service(CallsServer::new(port.clone()).max_decoding_message_size(STREAM_MESSAGE_BYTES_MAX))
         .add_service(KvServer::new(port.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         // A node of an older program names all ranges that it leads.
