@@ -105,7 +105,8 @@ mod tests {
 
     /// A message of this length, of which the first bytes come in pieces, and then the end or nothing.
     fn sent(length: u32, pieces: &[usize], ends: bool) -> Body {
-        let all: Vec<u8> = [0].into_iter().chain(length.to_be_bytes()).chain(std::iter::repeat_n(7, 1 << 20)).collect();
+        let all: Vec<u8> =
+            [0].into_iter().chain(length.to_be_bytes()).chain(std::iter::repeat_n(7, 1 << 20)).collect();
         let mut at = 0;
         let mut frames = Vec::new();
         for piece in pieces {

@@ -137,7 +137,9 @@ impl Peer {
     /// Refuses what would keep the others from electing somebody while this replica is silent. openraft comes again after a pause.
     fn check_calls(&self) -> Result<(), RPCError<Types>> {
         match self.silent.load(Ordering::SeqCst) {
-            true => Err(RPCError::Unreachable(Unreachable::from_string("it is silent, for nobody answers it"))),
+            true => {
+                Err(RPCError::Unreachable(Unreachable::from_string("it is silent, for nobody answers it")))
+            }
             false => Ok(()),
         }
     }

@@ -45,6 +45,9 @@ pub(super) fn shown(
     is_same.then_some(shown)
 }
 
+/// An item of a select list, and the name that it has by itself.
+type ShownItem = (String, Option<String>);
+
 /// What an expression is shown within.
 struct Place<'p> {
     /// What the columns of the row are called.
@@ -145,12 +148,8 @@ impl Binder<'_> {
         Ok(Some(shown))
     }
 
-    /// The select list: each item, and the name that it has by itself.
-    fn shown_items(
-        &mut self,
-        items: &[SelectItem],
-        place: &Place<'_>,
-    ) -> Result<Option<Vec<(String, Option<String>)>>> {
+    /// The select list.
+    fn shown_items(&mut self, items: &[SelectItem], place: &Place<'_>) -> Result<Option<Vec<ShownItem>>> {
         let mut shown = Vec::new();
         for item in items {
             let columns = match item {

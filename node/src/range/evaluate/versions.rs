@@ -45,7 +45,7 @@ struct Wanted {
 
 impl Wanted {
     /// From when on the versions of a key are wanted.
-    fn from_of(&self, key: &[u8]) -> u64 {
+    fn begin_of(&self, key: &[u8]) -> u64 {
         let erased = self.erased.as_ref().map_or(0, |state| erased::erased_of(state, key));
         self.from.max(erased)
     }
@@ -126,7 +126,7 @@ impl Evaluation<'_> {
             if looked >= VERSIONS_MAX {
                 return Ok(left(result, key, span, below));
             }
-            let from = wanted.from_of(&key);
+            let from = wanted.begin_of(&key);
             let goes_on = wanted.below != 0 && key == span.start;
             // What was there up to `at` was erased, all of it; or, since the page before, all that it has left of the key.
             if from > wanted.from.max(wanted.at) || (goes_on && wanted.below <= from) {
