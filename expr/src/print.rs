@@ -489,7 +489,7 @@ fn symbol(function: FunctionId) -> Option<&'static str> {
 /// What of a list is compared with a `varchar` is an array of them, which as a whole is one of texts.
 fn varchars(operand: &Expr, items: &[Expr]) -> Option<Vec<Expr>> {
     let inside = |item: &Expr| match item {
-        Expr::Cast { operand, to, .. }
+        Expr::Cast { operand, to, explicit: false }
             if to.kind == TypeKind::Text && operand.ty().kind == TypeKind::Varchar =>
         {
             Some((**operand).clone())
