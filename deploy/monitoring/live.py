@@ -170,7 +170,7 @@ def picture(series, title):
     start, end = min(times), max(times)
     colours = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f"]
     lines = [f'<text x="10" y="16" font-weight="bold">{title.replace("&", "&amp;").replace("<", "&lt;")}</text>',
-             f'<text x="10" y="32">{top:.4g}</text><text x="10" y="196">0</text>']
+             f'<text x="10" y="32">{f"{top:.4g}" if top > 1e-9 else ""}</text><text x="10" y="196">0</text>']
     for number, one in enumerate(series):
         path = " ".join(f"{60 + (float(at) - start) / max(end - start, 1) * 520:.1f},{195 - float(value) / top * 165:.1f}"
                         for at, value in one["values"] if math.isfinite(float(value)))
