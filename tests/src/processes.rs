@@ -4,7 +4,7 @@
 //! and is shown when something does not come up.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,7 +39,8 @@ pub fn free_address() -> String {
     for _ in PORTS {
         let next = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
         let address = format!("127.0.0.1:{}", PORTS.start + next);
-        if TcpListener::bind(&address).is_ok() {
+        // Asked, not bound: what another thread starts at this moment would hold on to the port for a while.
+        if TcpStream::connect(&address).is_err() {
             return address;
         }
     }
