@@ -8,10 +8,11 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::cursor::{self, Ordered};
+use super::given::Given;
 use super::model::{Relation, Table};
 use super::refusal::Refused;
 use super::schema::{Choice, Function, Input, Meaning, Schema};
-use super::select::{Given, Selected};
+use super::select::Selected;
 use super::statement::{self, Keys, Page, Rows, Statement, When};
 use crate::door::{Room, Share, Work};
 

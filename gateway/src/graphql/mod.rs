@@ -1,7 +1,7 @@
 //! GraphQL over HTTP: the tables of the database `postgres`, as the role sees them that asks.
 //!
 //! ```text
-//! exchange (origin) ──▶ operation: request, document (lexer) ──▶ select, under the schema of the role ──▶ run
+//! exchange (origin) ──▶ operation: request, document (lexer) ──▶ select (given), under the schema of the role ──▶ run
 //!     schema: catalog ──▶ model (naming) ──▶ build (table_types, describe)                                     │
 //!     run ──▶ load: one statement for each level (statement, cursor, scalar) ──▶ tell (answer) ──────────────◀─┘
 //!     socket (frames, messages): operations, and subscriptions ──▶ feed: a table that is followed ──▶ load, for what has changed
@@ -19,6 +19,7 @@ mod document;
 mod exchange;
 mod feed;
 mod frames;
+mod given;
 mod holdings;
 mod lexer;
 mod load;
