@@ -240,7 +240,7 @@ impl Loader<'_> {
         Ok(level)
     }
 
-    /// What belongs to rows by a relation.
+    /// What belongs to rows by a relation, as of then, or the moment that is said for it.
     fn related<'f, 'q: 'f>(
         &'f mut self,
         level: &'f Level<'q>,
@@ -253,6 +253,7 @@ impl Loader<'_> {
             let other = table_at(schema, relation.to)?;
             let keys = keys_of(schema, level, relation, self.work.context());
             let filter = selected.argument(Input::Where);
+            let when = selected.text(Input::AsOf).map_or(when, When::Said);
             let rows = Rows { table: other, filter, keys: Some(&keys), when };
             let is_empty = keys.values.iter().all(Vec::is_empty);
             if let Meaning::ManyTotals(_) = selected.field.meaning {
