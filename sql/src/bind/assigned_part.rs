@@ -5,6 +5,7 @@ use expr::functions::subscript_assign;
 use expr::{Datum, Expr, Type, TypeKind, resolve};
 
 use super::Binder;
+use super::coerce::placed;
 use crate::catalog::Column;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, Name};
@@ -57,8 +58,12 @@ impl Binder<'_> {
             return Err(Error::unsupported("an assignment to a part of a field").at(at));
         }
         let attributes = self.shape_of(column.ty).unwrap_or_default();
+        // What was replaced before is one of a domain only when all is.
+        let mut before = before;
+        while let Expr::Checked { operand, .. } = before {
+            before = *operand;
+        }
         let mut fields = match before {
-            // Others were replaced before.
             Expr::Row { fields, .. } => fields,
             before => {
                 let mut fields = Vec::with_capacity(attributes.len());
@@ -73,14 +78,15 @@ impl Binder<'_> {
             return Err(Error::internal("a field that is not there"));
         };
         *own = self.fitting_field(value, *ty, field, at)?;
-        Ok(Expr::Row { fields, shape: attributes, ty: column.ty })
+        let whole = Expr::Row { fields, shape: attributes, ty: self.beneath(column.ty) };
+        self.convert(whole, column.ty, CastContext::Assignment).map_err(placed(value.at))
     }
 
     /// Which field of a column is meant.
     pub(super) fn field_target(&self, column: &Column, field: &Name, at: usize) -> Result<usize> {
         let what = format!("cannot assign to field \"{}\" of column \"{}\"", field.value, column.name);
         let shown = column.ty.kind.display_name();
-        if !column.ty.kind.is_composite() {
+        if !self.beneath(column.ty).kind.is_composite() {
             let message = format!("{what} because its type {shown} is not a composite type");
             return Err(Error::new("42804", message).at(at));
         }
