@@ -114,10 +114,10 @@ insert into t values (1, '(1,x)') on conflict (id) do update set h.a = 70 return
 delete from t where id = 8 returning id, h;
 prepare by_held as select id from t where h = $1::held order by id;
 execute by_held ('(7,seven)');
-execute by_held (row(70, 'seven'));
+execute by_held ('(70,seven)');
 prepare put as insert into t (id, h) values ($1, $2) returning h;
 execute put (20, '(1,x)');
-execute put (21, row(11, 'x'));
+execute put (21, '(11,x)');
 create view v as select id, (h).a as a, h from t;
 select * from v where a > 5 order by id;
 alter table t add check ((h).a < 9);
