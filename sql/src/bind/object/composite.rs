@@ -62,8 +62,7 @@ impl Binder<'_> {
             );
         }
         if self.depth(held.kind, &mut BTreeMap::new()) >= DEPTH_MAX {
-            let what = format!("composite types that stand in each other more than {DEPTH_MAX} deep");
-            return Err(Error::unsupported(what).at(definition.ty.at));
+            return Err(too_deep().at(definition.ty.at));
         }
         Ok(ty)
     }
@@ -197,9 +196,17 @@ impl Binder<'_> {
     /// The type of an attribute of a composite type that is there.
     fn typed_within(&self, kind: TypeKind, definition: &AttributeDefinition) -> Result<Type> {
         let ty = self.attribute_type(definition)?;
-        if self.held(ty).kind.oid() == kind.oid() {
+        let (held, around) = (self.held(ty).kind, self.around(kind));
+        if around.contains(&held.oid()) {
             let message = format!("composite type {} cannot be made a member of itself", kind.display_name());
             return Err(Error::new("42P16", message));
+        }
+        // What it stands in becomes deeper by no more than that.
+        let mut known = BTreeMap::new();
+        let outer = around.iter().filter_map(|oid| self.catalog.objects().kind(*oid));
+        let deepest = outer.map(|kind| self.depth(kind, &mut known)).max().unwrap_or(0);
+        if around.len() > 1 && deepest.saturating_add(self.depth(held, &mut known)) > DEPTH_MAX {
+            return Err(too_deep().at(definition.ty.at));
         }
         Ok(ty)
     }
@@ -269,14 +276,11 @@ impl Binder<'_> {
         }
     }
 
-    /// Values that are stored lack what is added: it is NULL. Texts that make values do not give it, and what becomes of the
-    /// types that this one is part of is not looked into.
+    /// Values that are stored lack what is added, be they within others: it is NULL. Texts that make values do not give it.
     fn check_extended(&self, kind: TypeKind, called: &str, added: &[(String, Type)]) -> Result<()> {
         let what = format!("adding an attribute to type {called}");
-        if self.around(kind).len() > 1 {
-            return Err(Error::unsupported(format!("{what} that other types are made of")));
-        }
-        let is_own = |column: &Column| column.ty.kind.made_oid() == Some(kind.oid());
+        let around = self.around(kind);
+        let is_own = |column: &Column| column.ty.kind.made_oid().is_some_and(|oid| around.contains(&oid));
         let is_made = |column: &Column| column.default.is_some() || column.generated.is_some();
         let has_keys = added.iter().all(|(_, ty)| self.can_be_key(ty.kind));
         for table in self.catalog.tables() {
@@ -339,6 +343,10 @@ impl Binder<'_> {
             None => Error::unsupported(format!("altering attributes of type {called}, which is in use,")),
         })
     }
+}
+
+fn too_deep() -> Error {
+    Error::unsupported(format!("composite types that stand in each other more than {DEPTH_MAX} deep"))
 }
 
 fn own_name(name: &QualifiedName) -> &str {
