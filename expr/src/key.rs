@@ -38,7 +38,7 @@ pub fn is_possible(kind: TypeKind) -> bool {
     match (kind.form(), kind.element()) {
         (Form::None | Form::Json, _) => false,
         // Whether what it is made of can is for those to find out who know that.
-        (Form::Record, _) => kind.is_composite(),
+        (Form::Record, _) => !kind.is_built_in(),
         (Form::Array, Some(element)) => is_possible(element),
         _ => kind.order() != Order::None,
     }

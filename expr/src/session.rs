@@ -9,7 +9,7 @@ use crate::datum::record::Shape;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::random::RandomNumbers;
-use crate::types::TypeKind;
+use crate::types::{Type, TypeKind};
 
 /// The functions and types whose answers stand in the catalog. The session's owner implements it; the registry
 /// of [`crate::functions`] declares the signatures (`pg_table_is_visible(oid)`, `format_type(oid, int4)`, …).
@@ -34,6 +34,13 @@ pub trait CatalogFunctions: Send + Sync + std::fmt::Debug {
 
     /// The attributes of a composite type.
     fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>>;
+
+    /// The type that a domain is over at last, with its modifier; None: it is no domain that is known.
+    fn over(&self, domain: TypeKind) -> Option<Type>;
+
+    /// Judges a value that is to be one of a domain, and of those that it is over. 23502: it is NULL and must not be; 23514: a
+    /// condition is false.
+    fn judge(&self, domain: TypeKind, value: &Datum, session: &SessionContext) -> Result<()>;
 
     /// The type of this OID, built in or made.
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind>;
@@ -70,6 +77,14 @@ impl CatalogFunctions for NoCatalog {
 
     fn attributes(&self, _kind: TypeKind) -> Option<Arc<Shape>> {
         None
+    }
+
+    fn over(&self, _domain: TypeKind) -> Option<Type> {
+        None
+    }
+
+    fn judge(&self, _domain: TypeKind, _value: &Datum, _session: &SessionContext) -> Result<()> {
+        Ok(())
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {

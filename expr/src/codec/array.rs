@@ -282,7 +282,7 @@ impl Reader {
     ) -> Result<&'a str> {
         let (item, quoted, rest) = take_item(text, malformed)?;
         let item = match !quoted && item.eq_ignore_ascii_case("null") {
-            true => Datum::Null,
+            true => super::judged(Datum::Null, element.kind, session)?,
             false => super::input(&item, element, session)?,
         };
         self.bytes = work::fits(self.bytes.saturating_add(item.size_bytes()))?;

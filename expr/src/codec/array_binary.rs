@@ -39,7 +39,7 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionCo
         let length = input.i32()?;
         let item = match usize::try_from(length) {
             Ok(length) => super::receive(input.take(length)?, element.into(), session)?,
-            Err(_) => Datum::Null,
+            Err(_) => super::judged(Datum::Null, element, session)?,
         };
         bytes = work::fits(bytes.saturating_add(item.size_bytes()))?;
         work::step(1)?;

@@ -27,8 +27,11 @@ pub(crate) use array::write_bounds;
 pub(crate) use record::{attributes, shape_of};
 
 /// Reads a value of the type, its modifier applied as an assignment would (22001 if too long).
-/// Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
+/// Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words; 23502 and 23514 of what a domain refuses.
 pub fn input(text: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
+    if let Some(over) = over(ty.kind, session) {
+        return judged(input(text, over, session)?, ty.kind, session);
+    }
     // A number alone is of the last field that there is.
     if let Some(fields) = ty.interval_fields() {
         let read = crate::text::parse_interval(text, session.interval_style, Some(fields))?;
@@ -39,6 +42,19 @@ pub fn input(text: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
         None if ty.kind.form() == Form::Array => array::parse(text, ty, session),
         None => Err(refused(ty.kind)),
     }
+}
+
+/// What a domain is over at last, as far as the session knows it.
+pub(crate) fn over(kind: TypeKind, session: &SessionContext) -> Option<Type> {
+    if kind.is_domain() { session.catalog.over(kind) } else { None }
+}
+
+/// The value, which is one of what `kind` is over, as one of `kind`, if that is a domain.
+pub(crate) fn judged(value: Datum, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
+    if kind.is_domain() {
+        session.catalog.judge(kind, &value, session)?;
+    }
+    Ok(value)
 }
 
 fn refused(kind: TypeKind) -> Error {
@@ -153,8 +169,11 @@ fn volatility(kind: TypeKind, depends: impl Fn(&table::Codec) -> bool) -> Volati
 }
 
 /// Reads a value of the type from its binary format, its modifier applied as an assignment would. Errors: 22P03, 08P01,
-/// 22021.
+/// 22021; 23502 and 23514 of what a domain refuses.
 pub fn receive(bytes: &[u8], ty: Type, session: &SessionContext) -> Result<Datum> {
+    if let Some(over) = over(ty.kind, session) {
+        return judged(receive(bytes, over, session)?, ty.kind, session);
+    }
     let mut input = Input::new(bytes);
     let value = match table::find(ty.kind) {
         Some(codec) => match codec.receive {

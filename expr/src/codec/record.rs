@@ -90,7 +90,7 @@ pub(super) fn parse(text: &str, kind: TypeKind, session: &SessionContext) -> Res
             rest = rest.strip_prefix(',').ok_or_else(|| malformed("Too few columns."))?;
         }
         if rest.starts_with([',', ')']) {
-            fields.push(Datum::Null);
+            fields.push(super::judged(Datum::Null, ty.kind, session)?);
             continue;
         }
         let (field, behind) = take_field(rest).ok_or_else(|| malformed("Unexpected end of input."))?;
@@ -168,7 +168,7 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionCo
         }
         let field = match usize::try_from(input.i32()?) {
             Ok(length) => super::receive(input.take(length)?, *ty, session)?,
-            Err(_) => Datum::Null,
+            Err(_) => super::judged(Datum::Null, ty.kind, session)?,
         };
         fields.push(work::grown(&mut bytes, field)?);
     }
@@ -236,6 +236,19 @@ mod tests {
             Some(self.0.clone())
         }
 
+        /// Its domains are over numbers of three digits, and none of them is NULL or below 0.
+        fn over(&self, _: TypeKind) -> Option<Type> {
+            Some(Type::numeric(3, 0))
+        }
+
+        fn judge(&self, _: TypeKind, value: &Datum, session: &SessionContext) -> Result<()> {
+            let shown = crate::codec::output(value, TypeKind::Numeric.into(), session)?;
+            match shown.is_empty() || shown.starts_with('-') {
+                true => Err(Error::new("23514", shown)),
+                false => Ok(()),
+            }
+        }
+
         fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {
             TypeKind::from_oid(oid)
         }
@@ -287,5 +300,32 @@ mod tests {
         assert_eq!(crate::codec::receive(&bytes, kind.into(), &other).unwrap_err().sqlstate, "42804");
         let (_, shorter) = of(&[("a", TypeKind::Int4)]);
         assert_eq!(crate::codec::receive(&bytes, kind.into(), &shorter).unwrap_err().sqlstate, "42804");
+    }
+
+    #[test]
+    fn what_is_read_of_a_domain_is_judged() {
+        let few = TypeKind::made(20_010, TypeKind::Numeric, Symbol::of("few"));
+        let all = few.array().unwrap();
+        let (kind, session) = of(&[("a", few), ("b", all)]);
+        let read = |text: &str, kind: TypeKind| crate::codec::input(text, kind.into(), &session);
+        for text in ["(1,)", "(999,{})", "(1,\"{1,2}\")"] {
+            let value = read(text, kind).unwrap();
+            assert_eq!(crate::codec::output(&value, kind.into(), &session).unwrap(), text);
+            let mut bytes = Vec::new();
+            crate::codec::send(&value, kind.into(), &session, &mut bytes).unwrap();
+            let again = crate::codec::receive(&bytes, kind.into(), &session).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{value:?}"));
+        }
+        for (text, sqlstate) in [
+            ("(-1,)", "23514"),
+            ("(,)", "23514"),
+            ("(1,{-1})", "23514"),
+            ("(1,{NULL})", "23514"),
+            ("(1000,)", "22003"),
+            ("(1,{1000})", "22003"),
+        ] {
+            assert_eq!(read(text, kind).unwrap_err().sqlstate, sqlstate, "{text}");
+        }
+        assert_eq!(read("-1", few).unwrap_err().sqlstate, "23514");
     }
 }

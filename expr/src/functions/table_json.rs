@@ -179,11 +179,13 @@ fn fields(
     // The last of equal ones.
     let parts: HashMap<&str, &str> =
         members.iter().filter_map(|(key, part)| Some((key.as_deref()?, *part))).collect();
+    let is_there = !before.is_empty();
     let values = shape.fields().enumerate().map(|(place, (name, ty))| {
         let before = before.get(place).unwrap_or(&Datum::Null);
         match parts.get(name) {
             Some(part) => value(part, ty, before, session),
-            None => Ok(before.clone()),
+            None if is_there => Ok(before.clone()),
+            None => codec::judged(Datum::Null, ty.kind, session),
         }
     });
     work::rows(values, Datum::size_bytes)
@@ -198,6 +200,9 @@ fn table(rows: impl Iterator<Item = Result<Row>>) -> Result<Vec<Row>> {
 
 /// A part of a document as a value of a type; of one of a composite type the fields that it lacks are as they were before.
 fn value(part: &str, ty: Type, before: &Datum, session: &SessionContext) -> Result<Datum> {
+    if let Some(over) = codec::over(ty.kind, session) {
+        return codec::judged(value(part, over, before, session)?, ty.kind, session);
+    }
     if part == "null" {
         return Ok(Datum::Null);
     }

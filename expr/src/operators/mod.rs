@@ -111,6 +111,7 @@ pub fn comparison(function: FunctionId) -> Option<Comparison> {
 
 /// The function of `=` for two values of a type; None if it has no equality.
 pub fn equality(kind: TypeKind) -> Option<FunctionId> {
+    let kind = kind.base();
     let kind = match kind.subtype() {
         Some(_) => TypeKind::AnyRange,
         None if kind.is_enum() => TypeKind::AnyEnum,

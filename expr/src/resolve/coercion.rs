@@ -20,7 +20,7 @@ pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
         || from == TypeKind::Unknown
         || to == TypeKind::Any
         // Whether its fields fit is found out when they are known.
-        || from == TypeKind::Record && to.is_composite()
+        || from == TypeKind::Record && to.base().is_composite()
         || match to {
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => from.element().is_some(),
             TypeKind::AnyNonArray => from.element().is_none(),

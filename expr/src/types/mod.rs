@@ -56,6 +56,7 @@ impl From<TypeKind> for Type {
 /// # Invariants
 /// - `like` is the OID of a row of the table; of a built-in type it is its own, and there is no name.
 /// - The arrays of a type that was made have the OID behind its own.
+/// - A domain knows what it is over at last: `like` says it of what is built in, `name` of what was made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeKind {
     oid: u32,
@@ -65,6 +66,8 @@ pub struct TypeKind {
     name: Symbol,
     /// Whether it is the type of the arrays of a type that was made.
     holds_made: bool,
+    /// Whether it is a domain over a type that was made, or arrays of one.
+    is_over_made: bool,
 }
 
 /// The OIDs of types begin here; rows below stand for kinds of types of which each is made.
@@ -78,13 +81,21 @@ impl std::fmt::Debug for TypeKind {
 
 impl TypeKind {
     const fn built_in(oid: u32) -> Self {
-        Self { oid, like: oid, name: Symbol::NONE, holds_made: false }
+        Self { oid, like: oid, name: Symbol::NONE, holds_made: false, is_over_made: false }
     }
 
     /// A type that was made, held like a built-in one: an enum like [`TypeKind::Enum`], a composite type like
-    /// [`TypeKind::Record`], a domain like what it is over. `name` is what SQL calls it.
+    /// [`TypeKind::Record`], a domain like what it is over that is built in. `name` is what SQL calls it.
     pub const fn made(oid: u32, like: TypeKind, name: Symbol) -> Self {
-        Self { oid, like: like.like, name, holds_made: false }
+        Self { oid, like: like.like, name, holds_made: false, is_over_made: false }
+    }
+
+    /// A domain over a type that is no domain itself. `name` is what SQL calls it.
+    pub fn domain(oid: u32, over: TypeKind, name: &str) -> Self {
+        match over.is_built_in() {
+            true => Self::made(oid, over, Symbol::of(name)),
+            false => Self { is_over_made: true, ..Self::made(oid, over, Symbol::over(name, over)) },
+        }
     }
 
     /// The built-in type of this OID, if there is one.
@@ -99,7 +110,7 @@ impl TypeKind {
             None => Self::from_oid(oid),
             Some(made) => {
                 let like = table::find(like)?.id.oid;
-                Some(Self { oid, like, name: Symbol::NONE, holds_made: made != oid })
+                Some(Self { oid, like, name: Symbol::NONE, holds_made: made != oid, is_over_made: false })
             }
         }
     }
@@ -130,30 +141,39 @@ impl TypeKind {
 
     /// Whether it is some enum.
     pub const fn is_enum(self) -> bool {
-        self.like == TypeKind::Enum.like
+        self.like == TypeKind::Enum.like && !self.is_over_made
     }
 
     /// Whether it is a composite type that was made.
     pub const fn is_composite(self) -> bool {
-        !self.is_built_in() && self.like == TypeKind::Record.like
+        !self.is_built_in() && self.is_record() && !self.is_over_made
     }
 
-    /// Whether its values are records: of whatever fields, or of a composite type.
+    /// Whether its values are records: of whatever fields, of a composite type, or of a domain over one.
     pub const fn is_record(self) -> bool {
         self.like == TypeKind::Record.like
     }
 
     /// Whether it is a domain.
     pub const fn is_domain(self) -> bool {
-        !self.is_built_in() && !self.holds_made && !self.is_enum() && !self.is_record()
+        let is_held_by_itself = self.like == TypeKind::Enum.like || self.is_record();
+        !self.is_built_in() && !self.holds_made && (self.is_over_made || !is_held_by_itself)
     }
 
-    /// The built-in type that a domain is over at last, or arrays of it for arrays of domains; any other type itself.
-    pub const fn base(self) -> Self {
-        let is_itself = self.is_enum()
-            || self.is_record()
-            || self.like == TypeKind::EnumArray.like
-            || self.like == TypeKind::RecordArray.like;
+    /// The type that a domain is over at last, or arrays of it for arrays of domains; any other type itself.
+    pub fn base(self) -> Self {
+        if self.is_built_in() {
+            return self;
+        }
+        if self.is_over_made {
+            let over = self.name.base();
+            let over = if self.holds_made { over.and_then(Self::array) } else { over };
+            // Of a name too many it is known what it is like.
+            return over.unwrap_or(Self { is_over_made: false, ..self });
+        }
+        let is_itself = [TypeKind::Enum, TypeKind::Record, TypeKind::EnumArray, TypeKind::RecordArray]
+            .iter()
+            .any(|kind| kind.like == self.like);
         if is_itself { self } else { Self::built_in(self.like) }
     }
 
@@ -189,7 +209,7 @@ impl TypeKind {
 
     /// `pg_type.typcategory`.
     pub fn category(self) -> Category {
-        if self.is_composite() { Category::Composite } else { self.row().category }
+        if !self.is_built_in() && self.is_record() { Category::Composite } else { self.row().category }
     }
 
     /// `pg_type.typispreferred`.
@@ -251,17 +271,20 @@ impl TypeKind {
         if self.is_built_in() {
             return Some(like);
         }
-        Some(Self { oid: self.oid.checked_add(1)?, like: like.like, name: self.name, holds_made: true })
+        Some(Self { oid: self.oid.checked_add(1)?, like: like.like, holds_made: true, ..self })
     }
 
     /// The type of an array's elements; None if this is no array.
     #[inline]
     pub fn element(self) -> Option<Self> {
         let like = self.row().element?;
-        if !self.holds_made {
-            return Some(like);
+        match (self.holds_made, self.is_over_made) {
+            (false, false) => Some(like),
+            (false, true) => self.base().element(),
+            (true, _) => {
+                Some(Self { oid: self.oid.checked_sub(1)?, like: like.like, holds_made: false, ..self })
+            }
         }
-        Some(Self { oid: self.oid.checked_sub(1)?, like: like.like, name: self.name, holds_made: false })
     }
 
     /// The type of a range's bounds; None if this is no range.

@@ -1,13 +1,27 @@
-//! `SET array[1] = …`, `SET document['key'] = …`, `SET composite.field = …`: the column's value with a part of it replaced.
+//! `SET array[1] = …`, `SET document['key'] = …`, `SET composite.field = …`, and any of these within each other: the column's value
+//! with a part of it replaced.
 
 use expr::casts::CastContext;
 use expr::functions::subscript_assign;
+use expr::tree::Subscript as Place;
+use expr::volatility::Volatility;
 use expr::{Datum, Expr, Type, TypeKind, resolve};
 
 use super::Binder;
+use super::coerce::placed;
 use crate::catalog::Column;
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ExprKind, Name};
+use crate::parse::ast::{self, ExprKind, Name, TargetPart};
+
+/// What a part is replaced of.
+#[derive(Clone, Copy)]
+struct Held<'a> {
+    /// What messages call it: a column, or a field.
+    name: &'a str,
+    ty: Type,
+    /// Where the target begins.
+    at: usize,
+}
 
 impl Binder<'_> {
     /// The value of a column that was `before`, with a part of it replaced.
@@ -19,44 +33,66 @@ impl Binder<'_> {
         value: &ast::Expr,
     ) -> Result<Expr> {
         let at = target.column.at;
-        if let Some(field) = &target.field {
-            return self.assigned_field(column, before, (target, field), value);
-        }
         if matches!(value.kind, ExprKind::Default) {
-            return Err(Error::new("0A000", "cannot set an array element to DEFAULT").at(at));
+            let part = match target.parts.first() {
+                Some(TargetPart::Subscripts(_)) => "an array element",
+                _ => "a subfield",
+            };
+            return Err(Error::new("0A000", format!("cannot set {part} to DEFAULT")).at(at));
         }
-        let ty = Type { kind: column.ty.kind.base(), modifier: column.ty.modifier };
-        let whole = match ty.element() {
-            _ if ty.kind == TypeKind::Jsonb => self.document_part(before, target, value)?,
-            Some(element) => self.array_part(before, (ty, element), target, value)?,
-            None => {
-                let name = ty.kind.display_name();
-                let message =
-                    format!("cannot subscript type {name} because it does not support subscripting");
-                return Err(Error::new("42804", message).at(at));
-            }
-        };
-        self.assign(whole, column.ty, &column.name, value.at)
+        self.replaced(Held { name: &column.name, ty: column.ty, at }, before, &target.parts, value)
     }
 
-    /// The value of a column of a composite type that was `before`, with one of its fields replaced. Of a NULL all others
-    /// are NULL from then on.
-    fn assigned_field(
+    /// The value of what was `before`, with that replaced which the parts lead to.
+    fn replaced(
         &mut self,
-        column: &Column,
+        held: Held<'_>,
         before: Expr,
-        (target, field): (&ast::AssignmentTarget, &Name),
+        parts: &[TargetPart],
         value: &ast::Expr,
     ) -> Result<Expr> {
-        let at = target.column.at;
-        let place = self.field_target(column, field, at)?;
-        if matches!(value.kind, ExprKind::Default) {
-            return Err(Error::new("0A000", "cannot set a subfield to DEFAULT").at(at));
+        match parts {
+            [] => Err(Error::internal("a part that is all")),
+            [TargetPart::Field(field), rest @ ..] => self.field_replaced(held, before, (field, rest), value),
+            [TargetPart::Subscripts(subscripts), rest @ ..] => {
+                let ty = Type { kind: held.ty.kind.base(), modifier: held.ty.modifier };
+                let whole = match ty.element() {
+                    _ if ty.kind == TypeKind::Jsonb => {
+                        if !rest.is_empty() {
+                            let what = "an assignment to a field of an element of a document";
+                            return Err(Error::unsupported(what).at(held.at));
+                        }
+                        self.document_part(before, held, subscripts, value)?
+                    }
+                    Some(element) => self.array_part(before, (held, ty, element), (subscripts, rest), value)?,
+                    None => {
+                        let name = ty.kind.display_name();
+                        let message =
+                            format!("cannot subscript type {name} because it does not support subscripting");
+                        return Err(Error::new("42804", message).at(held.at));
+                    }
+                };
+                self.assign(whole, held.ty, held.name, value.at)
+            }
         }
-        if !target.subscripts.is_empty() {
-            return Err(Error::unsupported("an assignment to a part of a field").at(at));
+    }
+
+    /// The same where the first part is a field. Of a NULL all others are NULL from then on.
+    fn field_replaced(
+        &mut self,
+        held: Held<'_>,
+        before: Expr,
+        (field, rest): (&Name, &[TargetPart]),
+        value: &ast::Expr,
+    ) -> Result<Expr> {
+        let place = self.field_target((held.name, held.ty), field, held.at)?;
+        let over = self.beneath(held.ty);
+        let attributes = self.shape_of(over).unwrap_or_default();
+        // What was replaced before is one of a domain only when all is.
+        let mut before = before;
+        while let Expr::Checked { operand, .. } = before {
+            before = *operand;
         }
-        let attributes = self.shape_of(column.ty).unwrap_or_default();
         let mut fields = match before {
             // Others were replaced before.
             Expr::Row { fields, .. } => fields,
@@ -69,22 +105,29 @@ impl Binder<'_> {
                 fields
             }
         };
-        let (Some(own), Some(ty)) = (fields.get_mut(place), attributes.types().get(place)) else {
+        let (Some(own), Some(ty)) = (fields.get_mut(place), attributes.types().get(place).copied()) else {
             return Err(Error::internal("a field that is not there"));
         };
-        *own = self.fitting_field(value, *ty, field, at)?;
-        Ok(Expr::Row { fields, shape: attributes, ty: column.ty })
+        *own = match rest {
+            [] => self.fitting_field(value, ty, field, held.at)?,
+            rest => {
+                let was = std::mem::replace(own, Expr::null(ty));
+                self.replaced(Held { name: &field.value, ty, ..held }, was, rest, value)?
+            }
+        };
+        let whole = Expr::Row { fields, shape: attributes, ty: over };
+        self.convert(whole, held.ty, CastContext::Assignment).map_err(placed(value.at))
     }
 
-    /// Which field of a column is meant.
-    pub(super) fn field_target(&self, column: &Column, field: &Name, at: usize) -> Result<usize> {
-        let what = format!("cannot assign to field \"{}\" of column \"{}\"", field.value, column.name);
-        let shown = column.ty.kind.display_name();
-        if !column.ty.kind.is_composite() {
+    /// Which field of a value that is called so is meant.
+    pub(super) fn field_target(&self, (name, ty): (&str, Type), field: &Name, at: usize) -> Result<usize> {
+        let what = format!("cannot assign to field \"{}\" of column \"{name}\"", field.value);
+        let shown = ty.kind.display_name();
+        if !self.beneath(ty).kind.is_composite() {
             let message = format!("{what} because its type {shown} is not a composite type");
             return Err(Error::new("42804", message).at(at));
         }
-        self.shape_of(column.ty).and_then(|attributes| attributes.place(&field.value)).ok_or_else(|| {
+        self.shape_of(ty).and_then(|attributes| attributes.place(&field.value)).ok_or_else(|| {
             let message = format!("{what} because there is no such column in data type {shown}");
             Error::new("42703", message).at(at)
         })
@@ -111,14 +154,14 @@ impl Binder<'_> {
     fn array_part(
         &mut self,
         before: Expr,
-        (ty, element): (Type, Type),
-        target: &ast::AssignmentTarget,
+        (held, ty, element): (Held<'_>, Type, Type),
+        (subscripts, rest): (&[ast::Subscript], &[TargetPart]),
         value: &ast::Expr,
     ) -> Result<Expr> {
-        self.check_dimensions(&target.subscripts, target.column.at)?;
-        let is_slice = target.subscripts.iter().any(|part| matches!(part, ast::Subscript::Slice(..)));
+        self.check_dimensions(subscripts, held.at)?;
+        let is_slice = subscripts.iter().any(|part| matches!(part, ast::Subscript::Slice(..)));
         let (mut lower, mut upper, mut given) = (Vec::new(), Vec::new(), 0_i32);
-        for (number, subscript) in target.subscripts.iter().enumerate() {
+        for (number, subscript) in subscripts.iter().enumerate() {
             let none = Expr::null(TypeKind::Int4);
             let (from, to) = match subscript {
                 ast::Subscript::Index(index) if is_slice => {
@@ -136,7 +179,20 @@ impl Binder<'_> {
             lower.push(from.unwrap_or_else(|| none.clone()));
             upper.push(to.unwrap_or(none));
         }
-        let value = self.fitting(value, if is_slice { ty } else { element }, target)?;
+        let value = match rest {
+            [] => self.fitting(value, if is_slice { ty } else { element }, held)?,
+            rest => {
+                // Where the element stands is asked twice.
+                if is_slice || lower.iter().any(|place| place.volatility() == Volatility::Volatile) {
+                    let what = "an assignment to a field of elements, or of one at a volatile place";
+                    return Err(Error::unsupported(what).at(held.at));
+                }
+                self.budget.take_copy(&before)?;
+                let subscripts = lower.iter().cloned().map(Place::Index).collect();
+                let was = Expr::Subscript { array: Box::new(before.clone()), subscripts, ty: element };
+                self.replaced(Held { ty: element, ..held }, was, rest, value)?
+            }
+        };
         let bounds = |items| Expr::Array { items, ty: TypeKind::Int4Array.into() };
         let upper = if is_slice { bounds(upper) } else { Expr::null(TypeKind::Int4Array) };
         let args = vec![before, value, bounds(lower), upper, Expr::literal(given, TypeKind::Int4)];
@@ -146,16 +202,17 @@ impl Binder<'_> {
     fn document_part(
         &mut self,
         before: Expr,
-        target: &ast::AssignmentTarget,
+        held: Held<'_>,
+        subscripts: &[ast::Subscript],
         value: &ast::Expr,
     ) -> Result<Expr> {
-        let mut keys = Vec::with_capacity(target.subscripts.len());
+        let mut keys = Vec::with_capacity(subscripts.len());
         let mut begins_with_number = false;
-        for subscript in &target.subscripts {
+        for subscript in subscripts {
             let index = match subscript {
                 ast::Subscript::Index(index) => index,
                 ast::Subscript::Slice(from, to) => {
-                    let at = to.as_ref().or(from.as_ref()).map_or(target.column.at, |bound| bound.at);
+                    let at = to.as_ref().or(from.as_ref()).map_or(held.at, |bound| bound.at);
                     return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
                 }
             };
@@ -163,26 +220,26 @@ impl Binder<'_> {
             begins_with_number |= keys.is_empty() && is_number;
             keys.push(key);
         }
-        let value = self.fitting(value, TypeKind::Jsonb.into(), target)?;
+        let value = self.fitting(value, TypeKind::Jsonb.into(), held)?;
         let path = Expr::Array { items: keys, ty: TypeKind::TextArray.into() };
         let args = vec![before, value, path, Expr::literal(Datum::Bool(begins_with_number), TypeKind::Bool)];
         Ok(Expr::Call { function: subscript_assign::DOCUMENT, args, ty: TypeKind::Jsonb.into() })
     }
 
     /// The new value, as what is assigned to has to be.
-    fn fitting(&mut self, value: &ast::Expr, ty: Type, target: &ast::AssignmentTarget) -> Result<Expr> {
+    fn fitting(&mut self, value: &ast::Expr, ty: Type, held: Held<'_>) -> Result<Expr> {
         let bound = self.expression(value)?;
         let from = bound.ty().kind;
         if !resolve::can_coerce(from, ty.kind, CastContext::Assignment) {
             let message = format!(
                 "subscripted assignment to \"{}\" requires type {} but expression is of type {}",
-                target.column.value,
+                held.name,
                 ty.kind.display_name(),
                 from.display_name()
             );
             return Err(Error::new("42804", message)
                 .hint("You will need to rewrite or cast the expression.")
-                .at(target.column.at));
+                .at(held.at));
         }
         self.coerce(bound, ty, CastContext::Assignment, value.at)
     }

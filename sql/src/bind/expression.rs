@@ -189,10 +189,10 @@ impl Binder<'_> {
             return Ok(row);
         }
         let to = self.type_of(ty)?;
-        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, to.element())
-            && !to.kind.is_domain()
-        {
-            return self.array_as(items, element, to);
+        let over = self.beneath(to);
+        if let (ExprKind::Array(items), Some(element)) = (&operand.kind, over.element()) {
+            let array = self.array_as(items, element, over)?;
+            return self.coerce(array, to, CastContext::Explicit, at);
         }
         let bound = self.expression_as(operand, to, CastContext::Explicit, at)?;
         let at = if bound.is_unknown() { operand.at } else { at };

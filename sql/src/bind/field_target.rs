@@ -6,7 +6,12 @@ use super::Binder;
 use super::modify::{check_count, is_bare};
 use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, AssignmentTarget, ExprKind, Query, QueryBody};
+use crate::parse::ast::{self, AssignmentTarget, ExprKind, Query, QueryBody, TargetPart};
+
+/// Whether a value is given to a field, or to a part of one.
+fn is_field(target: &AssignmentTarget) -> bool {
+    matches!(target.parts.first(), Some(TargetPart::Field(_)))
+}
 
 /// What a column is given.
 struct Given {
@@ -30,7 +35,7 @@ impl Binder<'_> {
         insert: &'i ast::Insert,
     ) -> Result<Cow<'i, ast::Insert>> {
         let targets = insert.columns.as_deref().unwrap_or_default();
-        let Some(first) = targets.iter().find(|target| target.field.is_some()) else {
+        let Some(first) = targets.iter().find(|target| is_field(target)) else {
             return Ok(Cow::Borrowed(insert));
         };
         let query = insert.source.as_ref().filter(|query| is_bare(query));
@@ -59,7 +64,7 @@ impl Binder<'_> {
     fn given(&self, table: &TableDescriptor, targets: &[AssignmentTarget]) -> Result<Vec<Given>> {
         let mut given: Vec<Given> = Vec::with_capacity(targets.len());
         for (place, target) in targets.iter().enumerate() {
-            let Some(field) = &target.field else {
+            let Some(TargetPart::Field(field)) = target.parts.first() else {
                 given.push(Given { column: target.clone(), values: Values::Whole(place) });
                 continue;
             };
@@ -71,19 +76,19 @@ impl Binder<'_> {
                 let message = format!("column \"{}\" specified more than once", target.column.value);
                 return Err(Error::new("42701", message).at(at));
             }
-            if !target.subscripts.is_empty() {
+            if target.parts.len() > 1 {
                 return Err(Error::unsupported("an INSERT of a part of a field").at(at));
             }
             let column = self.place(table, &target.column)?;
             let column =
                 table.columns.get(column).ok_or_else(|| Error::internal("a target that is no column"))?;
-            let field = self.field_target(column, field, at)?;
+            let field = self.field_target((column.name.as_str(), column.ty), field, at)?;
             let width = self.shape_of(column.ty).map_or(0, |attributes| attributes.len());
             let is_own = |given: &Given| {
                 matches!(given.values, Values::Fields(_)) && given.column.column.value == target.column.value
             };
             if !given.iter().any(is_own) {
-                let column = AssignmentTarget { field: None, ..target.clone() };
+                let column = AssignmentTarget { parts: Vec::new(), ..target.clone() };
                 given.push(Given { column, values: Values::Fields(vec![None; width]) });
             }
             let own = given.iter_mut().find(|given| is_own(given));

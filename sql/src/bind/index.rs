@@ -431,7 +431,7 @@ fn is_possible(kind: TypeKind, catalog: &CatalogSnapshot) -> bool {
         if !expr::key::is_possible(kind) {
             return false;
         }
-        let own = kind.element().unwrap_or(kind);
+        let own = kind.element().unwrap_or(kind).base();
         if own.is_composite() && seen.insert(own.oid()) {
             let attributes = catalog.objects().attributes(own).unwrap_or_default();
             left.extend(attributes.types().iter().map(|ty| ty.kind));

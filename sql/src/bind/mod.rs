@@ -107,7 +107,7 @@ use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, 
 
 pub(crate) use check::{default_of, rules_of, sparing_condition};
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
-pub(crate) use object::{domains_of, function_text, sparing_domain_condition};
+pub(crate) use object::{domains_of, function_text, judges, sparing_domain_condition};
 pub(crate) use policy::policy_text;
 pub(crate) use row_expression::sparing_generation;
 pub(crate) use tables_then::TableThen;

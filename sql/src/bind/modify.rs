@@ -15,7 +15,7 @@ use crate::catalog::access::Right;
 use crate::catalog::object::Identity;
 use crate::catalog::{IndexId, PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
+use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody, TargetPart};
 use crate::plan::{
     Assignment, ConflictAction, Delete, Insert, LockRows, LockStrength, LockWait, Modify, Node, OnConflict,
     OutputColumn, Plan, Project, RowLock, Update,
@@ -94,7 +94,7 @@ impl Binder<'_> {
         table: &TableDescriptor,
         targets: &[ast::AssignmentTarget],
     ) -> Result<Vec<usize>> {
-        if let Some(part) = targets.iter().find(|target| !target.subscripts.is_empty()) {
+        if let Some(part) = targets.iter().find(|target| !target.parts.is_empty()) {
             return Err(Error::unsupported("an INSERT of an element").at(part.column.at));
         }
         distinct(targets.iter().map(|target| Ok((self.place(table, &target.column)?, &target.column))))
@@ -102,8 +102,10 @@ impl Binder<'_> {
 
     fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
         let place = self.place(table, &target.column)?;
-        if let (Some(field), Some(column)) = (&target.field, table.columns.get(place)) {
-            self.field_target(column, field, target.column.at)?;
+        if let (Some(TargetPart::Field(field)), Some(column)) =
+            (target.parts.first(), table.columns.get(place))
+        {
+            self.field_target((column.name.as_str(), column.ty), field, target.column.at)?;
         }
         Ok(place)
     }
@@ -423,7 +425,7 @@ impl Binder<'_> {
             let mut wholes: Vec<usize> = Vec::new();
             for ast::Assignment { target, value } in assignments {
                 let place = binder.target(table, target)?;
-                let is_part = target.field.is_some() || !target.subscripts.is_empty();
+                let is_part = !target.parts.is_empty();
                 let known = bound.iter_mut().find(|other| other.column == place);
                 if known.is_some() && !is_part || wholes.contains(&place) {
                     let message = format!("multiple assignments to same column \"{}\"", target.column.value);

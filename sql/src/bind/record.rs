@@ -30,7 +30,7 @@ impl Binder<'_> {
 
     /// The shape of records of this type, if it is known.
     pub(super) fn shape_of(&self, ty: Type) -> Option<Arc<Shape>> {
-        if ty.kind.is_composite() {
+        if ty.kind.is_record() && !ty.kind.is_built_in() {
             return self.catalog.objects().attributes(ty.kind);
         }
         let place = usize::try_from(ty.modifier).ok()?;
@@ -74,7 +74,7 @@ impl Binder<'_> {
     }
 
     /// The expression that is to become a value of a type: what stands in a row becomes what the attributes of a composite
-    /// type are, as long as it is not yet known to be text.
+    /// type are, or of that which a domain is over, as long as it is not yet known to be text.
     pub(super) fn expression_as(
         &mut self,
         expr: &ast::Expr,
@@ -82,8 +82,9 @@ impl Binder<'_> {
         context: CastContext,
         at: usize,
     ) -> Result<Expr> {
+        let over = self.beneath(to);
         match &expr.kind {
-            ExprKind::Row(items) if to.kind.is_composite() => self.composite(items, to, context, at),
+            ExprKind::Row(items) if over.kind.is_composite() => self.composite(items, over, context, at),
             _ => self.expression(expr),
         }
     }
@@ -170,11 +171,11 @@ impl Binder<'_> {
                         .map(|table| format!("column {}.{} does not exist", table.value, name.value)),
                     _ => None,
                 };
-                let unknown = || match ty.kind.is_composite() {
-                    true => {
+                let unknown = || match ty.kind.is_built_in() {
+                    true => format!("could not identify column \"{}\" in record data type", name.value),
+                    false => {
                         format!("column \"{}\" not found in data type {}", name.value, ty.kind.display_name())
                     }
-                    false => format!("could not identify column \"{}\" in record data type", name.value),
                 };
                 Err(Error::new("42703", message.unwrap_or_else(unknown)).at(operand.at))
             }

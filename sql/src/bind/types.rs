@@ -65,6 +65,11 @@ impl Binder<'_> {
         Ok(Type { kind, modifier })
     }
 
+    /// The type that a domain is over at last, with its modifier; any other type itself.
+    pub(super) fn beneath(&self, ty: Type) -> Type {
+        self.catalog.objects().over(ty.kind).unwrap_or(ty)
+    }
+
     /// The relation whose rows are of the type of this name.
     pub(super) fn relation_called(&self, name: &TypeName) -> Option<&Arc<TableDescriptor>> {
         match &name.schema {

@@ -203,7 +203,7 @@ pub fn columns(catalog: &CatalogSnapshot, function: &FunctionDescriptor) -> Opti
         let columns = catalog.table_by_oid(relation).into_iter().flat_map(|table| table.visible());
         return Some(columns.map(|(_, column)| (column.name.clone(), column.ty)).collect());
     }
-    let attributes = catalog.objects().attributes(function.returns)?;
+    let attributes = &catalog.objects().composite(function.returns)?.attributes;
     Some(attributes.fields().map(|(name, ty)| (name.to_owned(), now(ty))).collect())
 }
 

@@ -42,7 +42,8 @@ pub(crate) async fn decoded(
     catalog: &CatalogSnapshot,
     row: &[u8],
 ) -> Result<TableDescriptor> {
-    let is_composite = |column: &Column| column.ty.kind.element().unwrap_or(column.ty.kind).is_composite();
+    let is_composite =
+        |column: &Column| column.ty.kind.element().unwrap_or(column.ty.kind).base().is_composite();
     if let Ok(then) = stored::decode_table(row, catalog.objects().kinds())
         && !then.columns.iter().any(is_composite)
     {

@@ -37,7 +37,7 @@ pub use access::{
     AccessStatement, DefaultPrivileges, Grant, GrantObjects, GrantRoles, NamedRight, Password, RoleOption,
     RoleStatement,
 };
-pub use assignment::{Assignment, AssignmentTarget};
+pub use assignment::{Assignment, AssignmentTarget, TargetPart};
 pub use database::{DatabaseOption, DatabaseStatement, DefaultsStatement, SettingChange};
 pub use drift::{Dialect, DriftMoment, DriftStatement, DriftValue};
 pub use explain::{ExplainOption, OptionValue};

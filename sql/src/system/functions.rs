@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use expr::session::CatalogFunctions;
-use expr::{Datum, Record, Shape, Type, TypeKind};
+use expr::{Datum, Record, SessionContext, Shape, Type, TypeKind};
 
+use super::domains::Judges;
 use super::made::{self, Made};
 use super::privileges::Asked;
 use super::sequences::Called;
@@ -30,6 +31,7 @@ pub(crate) struct SessionCatalog {
     user: Arc<str>,
     settings: Arc<SharedSettings>,
     beside: Beside,
+    judges: Judges,
 }
 
 /// What functions reach beside the catalog and the settings.
@@ -49,7 +51,7 @@ impl SessionCatalog {
         settings: Arc<SharedSettings>,
         beside: Beside,
     ) -> Self {
-        Self { catalog, path, user, settings, beside }
+        Self { catalog, path, user, settings, beside, judges: Judges::default() }
     }
 
     /// How much room the table or index takes; `None`: there is none such, or it is not known.
@@ -637,6 +639,14 @@ impl CatalogFunctions for SessionCatalog {
 
     fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
         self.catalog.objects().attributes(kind)
+    }
+
+    fn over(&self, domain: TypeKind) -> Option<Type> {
+        self.catalog.objects().over(domain)
+    }
+
+    fn judge(&self, domain: TypeKind, value: &Datum, session: &SessionContext) -> expr::Result<()> {
+        self.judges.judge(&self.catalog, domain, value, session)
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {

@@ -12,6 +12,7 @@ mod columns;
 mod constraints;
 mod create;
 mod deparse;
+mod domains;
 mod functions;
 mod gathered;
 mod information;

@@ -1,6 +1,7 @@
 //! Composite types: what of them is refused, their values in binary, and gateways beside each other.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::SinkExt;
 use nunatak_tests::clients::{connect, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
@@ -68,17 +69,15 @@ async fn what_is_not_supported_of_composite_types_is_refused() {
     let client = connect(&cluster.url()).await;
     run(
         &client,
-        "create type pair as (a int, b text); create domain few as int; create type free as (a int)",
+        "create type pair as (a int, b text); create type free as (a int); create domain blank as bpchar",
     )
     .await;
     run(&client, "create type held as (f free); create type document as (j jsonb)").await;
     run(&client, "create table t (id int primary key, p pair, d document, unique (p))").await;
     run(&client, "create table keyless (p pair); create unique index keyless_p on keyless (p)").await;
     for sql in [
-        "create type with_domain as (d few)",
-        "create type with_domains as (d few[])",
         "create type padded as (c bpchar)",
-        "create domain pairs as pair",
+        "create type padded as (c blank[])",
         "create table k (p pair primary key)",
         "alter table keyless add primary key using index keyless_p",
         "alter table keyless add primary key (p)",
@@ -88,9 +87,9 @@ async fn what_is_not_supported_of_composite_types_is_refused() {
         "alter type pair add attribute c int, drop attribute b",
         "alter type pair drop attribute b",
         "alter type pair alter attribute b type varchar",
-        "alter type free add attribute b int",
         "insert into t (id, p.a) select 1, 1",
-        "update t set p.a.b = 1",
+        "insert into t (id, p.a.b) values (1, 1)",
+        "update t set d.j['a'].b = 1",
         "select '(1,x)'::t",
         "create type as_range as range (subtype = int)",
     ] {
@@ -177,7 +176,11 @@ async fn attributes_are_added_under_rows() {
         ("create view v as select p from t", "drop view v"),
         ("alter table t add q pair default row(1, 'x')", "alter table t drop q"),
         ("alter table t add constraint low check ((p).a < 9)", "alter table t drop constraint low"),
-        ("create type holder as (p pair)", "drop type holder"),
+        ("create domain pairs as pair", "drop domain pairs"),
+        (
+            "create type holder as (p pair); create table u (h holder default row(row(1, 'x')))",
+            "drop table u; drop type holder",
+        ),
     ] {
         run(&client, text).await;
         assert_eq!(code(&client, add).await, "0A000", "{text}");
@@ -342,6 +345,54 @@ async fn values_go_both_ways_in_binary() {
     for wrong in [value(&[(23, None)]), value(&[(20, None), (25, None)])] {
         let error = client.execute("insert into t (id, p) values (2, $1)", &[&wrong]).await.unwrap_err();
         assert_eq!(error.code().map(|code| code.code()), Some("42804"));
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_of_domains_within_others_are_judged_in_binary() {
+    let cluster = Embedded::start().await;
+    let client = connect(&cluster.url()).await;
+    run(
+        &client,
+        "create domain few as int check (value < 10); create domain must as int not null;
+        create type pair as (a few, b must); create domain pairs as pair check ((value).b > 0);
+        create table t (id int primary key, p pair, d pairs)",
+    )
+    .await;
+    let oid = |name: &'static str| {
+        let client = &client;
+        async move {
+            let oid = text(client, &format!("select '{name}'::regtype::oid")).await;
+            oid.parse::<u32>().expect("an oid")
+        }
+    };
+    let (few, must) = (oid("few").await, oid("must").await);
+    let pair = |a: u8, b: Option<u8>| {
+        let (a, b) = ([0, 0, 0, a], b.map(|b| [0, 0, 0, b]));
+        value(&[(few, Some(a.as_slice())), (must, b.as_ref().map(|b| b.as_slice()))])
+    };
+    client.execute("insert into t values (1, $1, $1::pairs)", &[&pair(7, Some(1))]).await.expect("inserted");
+    let rows = client.query("select p, d from t", &[]).await.expect("rows");
+    assert_eq!(rows[0].get::<_, Raw>(0), pair(7, Some(1)));
+    assert_eq!(rows[0].get::<_, Raw>(1), pair(7, Some(1)));
+    for (sql, given, refused) in [
+        ("insert into t (id, p) values (2, $1)", pair(10, Some(1)), "23514"),
+        ("insert into t (id, p) values (2, $1)", pair(1, None), "23502"),
+        ("insert into t (id, d) values (2, $1)", pair(10, Some(1)), "23514"),
+        ("insert into t (id, d) values (2, $1)", pair(1, Some(0)), "23514"),
+    ] {
+        let error = client.execute(sql, &[&given]).await.unwrap_err();
+        assert_eq!(error.code().map(|code| code.code()), Some(refused), "{sql} {given:?}");
+    }
+    for sql in ["copy t (id, p) from stdin", "copy t (id, d) from stdin"] {
+        let mut sink = Box::pin(client.copy_in::<_, Bytes>(sql).await.expect("a sink"));
+        let sent = sink.send(Bytes::from_static(b"2\t(10,1)\n")).await;
+        let error = match sent {
+            Ok(()) => sink.as_mut().finish().await.expect_err(sql),
+            Err(error) => error,
+        };
+        assert_eq!(error.code().map(|code| code.code()), Some("23514"), "{sql}");
     }
     cluster.stop().await;
 }

@@ -54,21 +54,26 @@ impl Binder<'_> {
     /// The type of an attribute.
     fn attribute_type(&self, definition: &AttributeDefinition) -> Result<Type> {
         let ty = self.column_type(&definition.ty, &definition.name.value).map_err(unplaced)?;
-        let element = ty.kind.element().unwrap_or(ty.kind);
-        if ty.kind.is_domain() || element.is_domain() {
-            return Err(Error::unsupported("an attribute of a domain").at(definition.ty.at));
-        }
+        let held = self.held(ty);
         // Fields compare with their blanks: of char(n) all have as many.
-        if element.order() == Order::BlankPadded && ty.modifier < 0 {
+        if held.kind.order() == Order::BlankPadded && held.modifier < 0 {
             return Err(
                 Error::unsupported("an attribute of type bpchar without a length").at(definition.ty.at)
             );
         }
-        if self.depth(element, &mut BTreeMap::new()) >= DEPTH_MAX {
-            let what = format!("composite types that stand in each other more than {DEPTH_MAX} deep");
-            return Err(Error::unsupported(what).at(definition.ty.at));
+        if self.depth(held.kind, &mut BTreeMap::new()) >= DEPTH_MAX {
+            return Err(too_deep().at(definition.ty.at));
         }
         Ok(ty)
+    }
+
+    /// What values of a type are made of, or their elements: domains are what they are over.
+    fn held(&self, ty: Type) -> Type {
+        let over = self.beneath(ty);
+        match over.element() {
+            Some(element) => self.held(element),
+            None => over,
+        }
     }
 
     /// How many composite types stand in each other, from this one on; `known` are those that were looked at.
@@ -79,7 +84,7 @@ impl Binder<'_> {
         }
         let mut inner = 0;
         for ty in attributes.types() {
-            inner = inner.max(self.depth(ty.kind.element().unwrap_or(ty.kind), known));
+            inner = inner.max(self.depth(self.held(*ty).kind, known));
         }
         let depth = inner.saturating_add(1);
         known.insert(kind.oid(), depth);
@@ -191,9 +196,17 @@ impl Binder<'_> {
     /// The type of an attribute of a composite type that is there.
     fn typed_within(&self, kind: TypeKind, definition: &AttributeDefinition) -> Result<Type> {
         let ty = self.attribute_type(definition)?;
-        if ty.kind.made_oid() == Some(kind.oid()) {
+        let (held, around) = (self.held(ty).kind, self.around(kind));
+        if around.contains(&held.oid()) {
             let message = format!("composite type {} cannot be made a member of itself", kind.display_name());
             return Err(Error::new("42P16", message));
+        }
+        // What it stands in becomes deeper by no more than that.
+        let mut known = BTreeMap::new();
+        let outer = around.iter().filter_map(|oid| self.catalog.objects().kind(*oid));
+        let deepest = outer.map(|kind| self.depth(kind, &mut known)).max().unwrap_or(0);
+        if around.len() > 1 && deepest.saturating_add(self.depth(held, &mut known)) > DEPTH_MAX {
+            return Err(too_deep().at(definition.ty.at));
         }
         Ok(ty)
     }
@@ -215,15 +228,19 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// The oids of a type and of the composite types that it stands in.
+    /// The oids of a type, of the composite types that it stands in, and of the domains over either.
     fn around(&self, kind: TypeKind) -> BTreeSet<Oid> {
         let mut around = BTreeSet::from([kind.oid()]);
         loop {
             let before = around.len();
             for (object, made) in self.catalog.objects().types() {
-                if let TypeDescriptor::Composite(own) = made
-                    && own.made_of().any(|(_, oid)| around.contains(&oid))
-                {
+                let is_around = |oid: Oid| around.contains(&oid);
+                let stands = match made {
+                    TypeDescriptor::Composite(own) => own.made_of().any(|(_, oid)| is_around(oid)),
+                    TypeDescriptor::Domain(own) => own.base.kind.made_oid().is_some_and(is_around),
+                    TypeDescriptor::Enum(_) => false,
+                };
+                if stands {
                     around.insert(object.oid);
                 }
             }
@@ -259,14 +276,11 @@ impl Binder<'_> {
         }
     }
 
-    /// Values that are stored lack what is added: it is NULL. Texts that make values do not give it, and what becomes of the
-    /// types that this one is part of is not looked into.
+    /// Values that are stored lack what is added, be they within others: it is NULL. Texts that make values do not give it.
     fn check_extended(&self, kind: TypeKind, called: &str, added: &[(String, Type)]) -> Result<()> {
         let what = format!("adding an attribute to type {called}");
-        if self.around(kind).len() > 1 {
-            return Err(Error::unsupported(format!("{what} that other types have attributes of")));
-        }
-        let is_own = |column: &Column| column.ty.kind.made_oid() == Some(kind.oid());
+        let around = self.around(kind);
+        let is_own = |column: &Column| column.ty.kind.made_oid().is_some_and(|oid| around.contains(&oid));
         let is_made = |column: &Column| column.default.is_some() || column.generated.is_some();
         let has_keys = added.iter().all(|(_, ty)| self.can_be_key(ty.kind));
         for table in self.catalog.tables() {
@@ -329,6 +343,10 @@ impl Binder<'_> {
             None => Error::unsupported(format!("altering attributes of type {called}, which is in use,")),
         })
     }
+}
+
+fn too_deep() -> Error {
+    Error::unsupported(format!("composite types that stand in each other more than {DEPTH_MAX} deep"))
 }
 
 fn own_name(name: &QualifiedName) -> &str {

@@ -62,7 +62,7 @@ pub(crate) fn sparing_domain_condition(
 
 /// What values of a domain, or of arrays of it, have to be: for the executor too. The first is the domain that is farthest
 /// down. Beside them the type that all of them are over, with its modifier.
-pub(in crate::bind) fn judges(kind: TypeKind, catalog: &CatalogSnapshot) -> Result<(Type, Vec<Arc<Domain>>)> {
+pub(crate) fn judges(kind: TypeKind, catalog: &CatalogSnapshot) -> Result<(Type, Vec<Arc<Domain>>)> {
     let of_elements = kind.element().is_some_and(TypeKind::is_domain) && kind.made_oid() != Some(kind.oid());
     let mut over = Type::plain(if of_elements { kind.element().unwrap_or(kind) } else { kind });
     let called = over.kind;
@@ -147,13 +147,6 @@ impl Binder<'_> {
             return Err(super::made_type::taken(name));
         }
         let base = self.type_of(&create.ty)?;
-        let element = base.kind.element().unwrap_or(base.kind);
-        if element.is_enum() {
-            return Err(Error::unsupported("a domain over an enum").at(create.ty.at));
-        }
-        if element.is_composite() {
-            return Err(Error::unsupported("a domain over a composite type").at(create.ty.at));
-        }
         if !base.kind.is_storable() {
             let message = format!("\"{}\" is not a valid base type for a domain", base.display_name());
             return Err(Error::new("42804", message).at(create.ty.at));
@@ -303,66 +296,111 @@ impl Binder<'_> {
             Some(check) => {
                 let parsed = parse::parse_expression(&check.expression)?;
                 let over = row(Type::plain(like));
-                Some((check, self.of_kept(|binder| binder.check_condition("", &over, &parsed))?))
+                Some(self.of_kept(|binder| binder.check_condition("", &over, &parsed))?)
             }
             None => None,
         };
-        self.verify_of(
-            kind,
-            kind,
-            not_null,
-            condition.as_ref().map(|(_, condition)| condition),
-            &mut verified,
-        )?;
+        self.verify_of(kind, not_null, condition.as_ref(), &mut verified)?;
         Ok(verified)
     }
 
     /// What depends on the domain is looked through in the order in which it was made, as PostgreSQL does.
+    ///
+    /// # Errors
+    /// 0A000: its values stand within others.
     fn verify_of(
         &self,
-        altered: TypeKind,
         domain: TypeKind,
         not_null: bool,
         condition: Option<&Expr>,
         verified: &mut Vec<DomainColumns>,
     ) -> Result<()> {
-        let objects = self.catalog.objects();
-        let domains = objects.types().filter_map(|(object, _)| {
-            let kind = object.kind()?;
-            // By its oid: what it is over may have got another name since.
-            (objects.domain(kind)?.base.kind.oid() == domain.oid()).then_some((object.oid, Some(kind)))
-        });
-        let is_of = |kind: TypeKind| kind == domain || kind.element() == Some(domain);
-        let tables = self.catalog.tables().filter(|table| table.kind == TableKind::Base);
-        let tables = tables.filter(|table| table.columns.iter().any(|column| is_of(column.ty.kind)));
-        let mut dependents: Vec<_> = domains.chain(tables.map(|table| (table.oid, None))).collect();
-        dependents.sort_by_key(|(oid, _)| *oid);
-        for (oid, over) in dependents {
-            if let Some(over) = over {
-                self.verify_of(altered, over, not_null, condition, verified)?;
-                continue;
+        let within = |column: String| {
+            let name = domain.display_name();
+            let message = format!("cannot alter type \"{name}\" because column \"{column}\" uses it");
+            Err(Error::new("0A000", message))
+        };
+        if let Some(column) = domain.array().and_then(|array| self.column_holding(array)) {
+            return within(column);
+        }
+        for dependent in self.made_of(domain) {
+            match dependent {
+                Dependent::Type(over) if over.is_domain() => {
+                    self.verify_of(over, not_null, condition, verified)?;
+                }
+                Dependent::Type(around) => {
+                    if let Some(column) = self.column_holding(around) {
+                        return within(column);
+                    }
+                }
+                Dependent::Table(table) if table.kind == TableKind::Base => {
+                    verified.push(columns_of(domain, table, not_null, condition));
+                }
+                Dependent::Table(_) => {}
             }
-            let Some(table) = self.catalog.table_by_oid(oid) else { continue };
-            let mut own =
-                DomainColumns { table: table.clone(), not_null: BTreeSet::new(), checks: Vec::new() };
-            for (place, column) in
-                table.columns.iter().enumerate().filter(|(_, column)| is_of(column.ty.kind))
-            {
-                if column.ty.kind.element() == Some(domain) {
-                    let what =
-                        format!("altering what values of arrays of {} have to be", altered.display_name());
-                    return Err(Error::unsupported(what));
-                }
-                if not_null {
-                    own.not_null.insert(column.id);
-                }
-                if let Some(condition) = condition {
-                    let condition = condition.clone().map_columns(&|_| place);
-                    own.checks.push(RowCheck { name: column.name.clone(), condition });
-                }
-            }
-            verified.push(own);
         }
         Ok(())
     }
+
+    /// The first column that holds values of a type, be it within others.
+    fn column_holding(&self, kind: TypeKind) -> Option<String> {
+        if let Some(column) = kind.array().and_then(|array| self.column_holding(array)) {
+            return Some(column);
+        }
+        self.made_of(kind).into_iter().find_map(|dependent| match dependent {
+            Dependent::Type(around) => self.column_holding(around),
+            Dependent::Table(table) => {
+                let column = table.columns.iter().find(|column| column.ty.kind.is_same(kind))?;
+                Some(format!("{}.{}", table.name, column.name))
+            }
+        })
+    }
+
+    /// What has attributes or columns of a type, or is over it, the oldest first.
+    fn made_of(&self, kind: TypeKind) -> Vec<Dependent<'_>> {
+        let is_of = |ty: &Type| ty.kind.is_same(kind);
+        let types = self.catalog.objects().types().filter_map(|(object, made)| {
+            let is_made_of = match made {
+                TypeDescriptor::Composite(own) => own.attributes.types().iter().any(is_of),
+                TypeDescriptor::Domain(own) => is_of(&own.base),
+                TypeDescriptor::Enum(_) => false,
+            };
+            Some((object.oid, Dependent::Type(object.kind().filter(|_| is_made_of)?)))
+        });
+        let tables = self.catalog.tables().filter(|table| table.kind.is_stored());
+        let tables = tables.filter(|table| table.columns.iter().any(|column| is_of(&column.ty)));
+        let mut found: Vec<_> =
+            types.chain(tables.map(|table| (table.oid, Dependent::Table(table)))).collect();
+        found.sort_by_key(|(oid, _)| *oid);
+        found.into_iter().map(|(_, dependent)| dependent).collect()
+    }
+}
+
+/// What is made of a type.
+enum Dependent<'a> {
+    /// A composite type, or a domain.
+    Type(TypeKind),
+    /// A table.
+    Table(&'a Arc<TableDescriptor>),
+}
+
+/// What has to be found true of the columns of a domain.
+fn columns_of(
+    domain: TypeKind,
+    table: &Arc<TableDescriptor>,
+    not_null: bool,
+    condition: Option<&Expr>,
+) -> DomainColumns {
+    let mut own = DomainColumns { table: table.clone(), not_null: BTreeSet::new(), checks: Vec::new() };
+    let columns = table.columns.iter().enumerate();
+    for (place, column) in columns.filter(|(_, column)| column.ty.kind.is_same(domain)) {
+        if not_null {
+            own.not_null.insert(column.id);
+        }
+        if let Some(condition) = condition {
+            let condition = condition.clone().map_columns(&|_| place);
+            own.checks.push(RowCheck { name: column.name.clone(), condition });
+        }
+    }
+    own
 }

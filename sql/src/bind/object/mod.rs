@@ -13,8 +13,7 @@ mod view;
 
 use std::sync::Arc;
 
-pub(super) use domain::judges;
-pub(crate) use domain::{domains_of, sparing_domain_condition};
+pub(crate) use domain::{domains_of, judges, sparing_domain_condition};
 pub(crate) use function::function_text;
 pub(super) use identity::{check_type, serial};
 pub(super) use view::WithinView;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use expr::session::CatalogFunctions;
-use expr::{Datum, Error, Result, Shape, TypeKind};
+use expr::{Datum, Error, Result, SessionContext, Shape, Type, TypeKind};
 
 use super::Objects;
 use super::types::EnumLabel;
@@ -19,7 +19,7 @@ impl Objects {
     /// # Errors
     /// 22P02: it has no such label; 55P04: nobody may use it yet.
     pub fn enum_value(&self, kind: TypeKind, label: &str, name: impl FnOnce() -> String) -> Result<Datum> {
-        match self.enumerated(kind).and_then(|own| own.label(label)) {
+        match self.enumerated(self.held(kind)).and_then(|own| own.label(label)) {
             Some(found) => usable(found, name),
             None => Err(Error::new("22P02", format!("invalid input value for enum {}: \"{label}\"", name()))),
         }
@@ -27,7 +27,7 @@ impl Objects {
 
     /// The label of an enum's value.
     pub fn enum_label(&self, kind: TypeKind, key: &[u8]) -> Option<Arc<str>> {
-        Some(self.enumerated(kind)?.stored(key)?.label.as_str().into())
+        Some(self.enumerated(self.held(kind))?.stored(key)?.label.as_str().into())
     }
 
     /// All values of an enum, in order.
@@ -35,7 +35,7 @@ impl Objects {
     /// # Errors
     /// 55P04: nobody may use one of them yet.
     pub fn enum_values(&self, kind: TypeKind, name: impl Fn() -> String) -> Result<Vec<Datum>> {
-        let labels = self.enumerated(kind).map(|own| own.labels()).unwrap_or_default();
+        let labels = self.enumerated(self.held(kind)).map(|own| own.labels()).unwrap_or_default();
         labels.iter().map(|label| usable(label, &name)).collect()
     }
 }
@@ -76,6 +76,15 @@ impl CatalogFunctions for Known {
 
     fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
         self.0.attributes(kind)
+    }
+
+    fn over(&self, domain: TypeKind) -> Option<Type> {
+        self.0.over(domain)
+    }
+
+    /// What stands in a text that is kept was judged when that was made.
+    fn judge(&self, _: TypeKind, _: &Datum, _: &SessionContext) -> Result<()> {
+        Ok(())
     }
 
     fn type_of_oid(&self, oid: u32) -> Option<TypeKind> {

@@ -97,7 +97,7 @@ impl Objects {
         }
     }
 
-    /// Attributes know what their types are called.
+    /// Attributes know what their types are called, and domains what they are over is.
     fn rename_attributes(&mut self, renamed: TypeKind) {
         let array = renamed.array();
         let now = |ty: Type| {
@@ -106,17 +106,28 @@ impl Objects {
         };
         let is_other = |object: &&Arc<ObjectDescriptor>| match object.made_type() {
             Some(TypeDescriptor::Composite(own)) => own.attributes.types().iter().any(|ty| now(*ty) != *ty),
+            Some(TypeDescriptor::Domain(own)) => now(own.base) != own.base,
             _ => false,
         };
-        let others: Vec<Arc<ObjectDescriptor>> = self.by_oid.values().filter(is_other).cloned().collect();
-        for mut object in others {
-            if let ObjectBody::Type(TypeDescriptor::Composite(own)) = &mut Arc::make_mut(&mut object).body {
-                let fields: Vec<_> =
-                    own.attributes.fields().map(|(name, ty)| (name.to_owned(), now(ty))).collect();
-                own.attributes = Arc::new(Shape::new(fields));
+        let others: Vec<Oid> = self.by_oid.values().filter(is_other).map(|object| object.oid).collect();
+        for oid in others {
+            let Some(mut object) = self.by_oid.get(&oid).cloned() else { continue };
+            match &mut Arc::make_mut(&mut object).body {
+                ObjectBody::Type(TypeDescriptor::Composite(own)) => {
+                    let fields: Vec<_> =
+                        own.attributes.fields().map(|(name, ty)| (name.to_owned(), now(ty))).collect();
+                    own.attributes = Arc::new(Shape::new(fields));
+                }
+                ObjectBody::Type(TypeDescriptor::Domain(own)) => own.base = now(own.base),
+                _ => {}
             }
+            let (was, kind) = (self.kind(oid), object.kind());
             // No type is temporary.
-            self.by_oid.insert(object.oid, object);
+            self.by_oid.insert(oid, object);
+            if let Some(kind) = kind.filter(|kind| was != Some(*kind)) {
+                Arc::make_mut(&mut self.kinds).put(kind);
+                self.rename_attributes(kind);
+            }
         }
     }
 
@@ -221,6 +232,20 @@ impl Objects {
         }
     }
 
+    /// The type that a domain is over at last, with its modifier; `None`: it is no domain.
+    pub fn over(&self, kind: TypeKind) -> Option<Type> {
+        let mut over = self.domain(kind)?.base;
+        while let Some(own) = self.domain(over.kind) {
+            over = own.base;
+        }
+        Some(over)
+    }
+
+    /// The type that a domain is over at last; any other type itself.
+    pub(super) fn held(&self, kind: TypeKind) -> TypeKind {
+        self.over(kind).map_or(kind, |over| over.kind)
+    }
+
     /// The composite type that a type is.
     pub fn composite(&self, kind: TypeKind) -> Option<&CompositeDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
@@ -229,9 +254,9 @@ impl Objects {
         }
     }
 
-    /// The attributes of a composite type.
+    /// The attributes of a composite type, or of that which a domain is over.
     pub fn attributes(&self, kind: TypeKind) -> Option<Arc<Shape>> {
-        self.composite(kind).map(|own| own.attributes.clone())
+        self.composite(self.held(kind)).map(|own| own.attributes.clone())
     }
 
     /// The composite types that types are made of.
@@ -241,9 +266,13 @@ impl Objects {
         while let Some(kind) = left.pop() {
             let oid = kind.made_oid().unwrap_or_default();
             let Some(object) = self.get(oid).filter(|_| !found.contains_key(&oid)) else { continue };
-            if let Some(TypeDescriptor::Composite(own)) = object.made_type() {
-                left.extend(own.attributes.types().iter().map(|ty| ty.kind));
-                found.insert(oid, object.clone());
+            match object.made_type() {
+                Some(TypeDescriptor::Composite(own)) => {
+                    left.extend(own.attributes.types().iter().map(|ty| ty.kind));
+                    found.insert(oid, object.clone());
+                }
+                Some(TypeDescriptor::Domain(own)) => left.push(own.base.kind),
+                Some(TypeDescriptor::Enum(_)) | None => {}
             }
         }
         found.into_values().collect()
@@ -408,6 +437,34 @@ mod tests {
         assert_eq!(inner.display_name(), "renamed");
         assert_eq!(types_of(&objects, outer), [inner, inner.array().unwrap(), TypeKind::Int4]);
         assert_ne!(types_of(&before, outer), types_of(&objects, outer));
+    }
+
+    fn domain(oid: Oid, name: &str, over: TypeKind) -> Arc<ObjectDescriptor> {
+        let base = Type::plain(over);
+        let own = DomainDescriptor { base, default: None, not_null: false, checks: Vec::new() };
+        let body = ObjectBody::Type(TypeDescriptor::Domain(own));
+        Arc::new(ObjectDescriptor { oid, schema: schema::PUBLIC.to_owned(), name: name.to_owned(), body })
+    }
+
+    #[test]
+    fn domains_follow_what_that_is_called_which_they_are_over() {
+        let mut objects = Objects::default();
+        objects.put(composite(20_000, "inner", &[("a", TypeKind::Int4)]));
+        objects.put(domain(20_010, "d", objects.kind(20_000).unwrap()));
+        objects.put(domain(20_020, "dd", objects.kind(20_010).unwrap()));
+        objects.put(composite(20_030, "outer", &[("d", objects.kind(20_020).unwrap())]));
+        objects.put(composite(20_000, "renamed", &[("a", TypeKind::Int4)]));
+        let kind = |oid| objects.kind(oid).unwrap();
+        for own in [kind(20_010), kind(20_020)] {
+            assert!(own.is_domain() && !own.is_composite() && own.is_record());
+            assert_eq!(own.base(), kind(20_000));
+            assert_eq!(own.array().unwrap().element(), Some(own));
+            assert_eq!(own.array().unwrap().base(), kind(20_000).array().unwrap());
+            assert_eq!(objects.over(own), Some(Type::plain(kind(20_000))));
+            assert_eq!(objects.attributes(own), objects.attributes(kind(20_000)));
+        }
+        assert_eq!(types_of(&objects, kind(20_030)), [kind(20_020)]);
+        assert_eq!(objects.composites_in([kind(20_030)]).len(), 2);
     }
 
     #[test]

@@ -40,8 +40,10 @@ use crate::error::{Error, Result};
 /// The index id under which the rows of objects stand.
 const OBJECTS: u64 = 3;
 
-/// The newest version of a row that this code reads: that of functions.
-const VERSION: u32 = 4;
+/// The newest version of a row that this code reads: that of domains over types that were made, and of attributes of domains.
+const VERSION: u32 = 5;
+/// The version of functions.
+const VERSION_FUNCTION: u32 = 4;
 /// The version of composite types.
 const VERSION_COMPOSITE: u32 = 3;
 /// The version of views that depend on what literals name, or on constraints.
@@ -249,7 +251,8 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
     let mut record = ObjectRecord {
         version: match &object.body {
-            ObjectBody::Function(_) => VERSION,
+            ObjectBody::Type(made) if made.has_domains_within() => VERSION,
+            ObjectBody::Function(_) => VERSION_FUNCTION,
             ObjectBody::Type(TypeDescriptor::Composite(_)) => VERSION_COMPOSITE,
             ObjectBody::View(view) if view.has_other_ties() => VERSION_TIED,
             _ => VERSION_PLAIN,

@@ -7,10 +7,17 @@ use super::{Expr, Name, Subscript};
 pub struct AssignmentTarget {
     /// The column.
     pub column: Name,
-    /// `column.field`
-    pub field: Option<Name>,
-    /// `column[1]`, `column['key'][2:3]`
-    pub subscripts: Vec<Subscript>,
+    /// What leads to the part of it that is meant, if that is not all.
+    pub parts: Vec<TargetPart>,
+}
+
+/// What leads from a value into it.
+#[derive(Debug, Clone)]
+pub enum TargetPart {
+    /// `.field`
+    Field(Name),
+    /// `[1]`, `['key'][2:3]`
+    Subscripts(Vec<Subscript>),
 }
 
 /// `target = value`

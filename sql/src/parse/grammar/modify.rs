@@ -2,7 +2,7 @@
 
 use super::super::ast::{
     Assignment, AssignmentTarget, Body, CommonTable, ConflictTarget, ConflictUpdate, Delete, Expr, ExprKind,
-    Insert, Name, OnConflict, Overriding, QualifiedName, SelectItem, TableExpr, Update,
+    Insert, Name, OnConflict, Overriding, QualifiedName, SelectItem, TableExpr, TargetPart, Update,
 };
 use super::super::cursor::Cursor;
 use super::expression::expression;
@@ -85,15 +85,20 @@ fn opens_source(cursor: &Cursor<'_>) -> bool {
 /// What a value is given to.
 pub(super) fn target(cursor: &mut Cursor<'_>) -> Result<AssignmentTarget> {
     let column = cursor.name()?;
-    let field = if cursor.accept_symbol(".") { Some(cursor.label()?) } else { None };
-    let mut subscripts = Vec::new();
-    while cursor.is_symbol("[") {
-        subscripts.push(subscript(cursor)?);
+    let mut parts = Vec::new();
+    loop {
+        if cursor.accept_symbol(".") {
+            parts.push(TargetPart::Field(cursor.label()?));
+        } else if cursor.is_symbol("[") {
+            let mut subscripts = Vec::new();
+            while cursor.is_symbol("[") {
+                subscripts.push(subscript(cursor)?);
+            }
+            parts.push(TargetPart::Subscripts(subscripts));
+        } else {
+            return Ok(AssignmentTarget { column, parts });
+        }
     }
-    if cursor.is_symbol(".") {
-        return Err(cursor.unsupported("an assignment to a field within a field or an element"));
-    }
-    Ok(AssignmentTarget { column, field, subscripts })
 }
 
 fn on_conflict(cursor: &mut Cursor<'_>) -> Result<OnConflict> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use expr::{Shape, TypeKind};
+use expr::Shape;
 
 use crate::catalog::Oid;
 
 /// A composite type.
 ///
 /// # Invariants
-/// - Its attributes have distinct names, and types that values can be stored of; none is a domain, or arrays of one.
+/// - Its attributes have distinct names, and types that values can be stored of.
 /// - Where anything depends on it, its attributes keep their order and types; values that were stored before one was added
 ///   lack it, and it is NULL there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl CompositeDescriptor {
             if self.attributes.place(name) != Some(place) {
                 return Err("two of its attributes have one name");
             }
-            if !is_possible(ty.kind) {
+            if !ty.kind.is_storable() {
                 return Err("it has an attribute of a type that cannot be one");
             }
         }
@@ -40,14 +40,9 @@ impl CompositeDescriptor {
     }
 }
 
-/// Whether an attribute can be of a type.
-fn is_possible(kind: TypeKind) -> bool {
-    kind.is_storable() && !kind.is_domain() && !kind.element().is_some_and(TypeKind::is_domain)
-}
-
 #[cfg(test)]
 mod tests {
-    use expr::Type;
+    use expr::{Type, TypeKind};
 
     use super::*;
 

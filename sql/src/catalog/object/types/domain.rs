@@ -7,7 +7,7 @@ use crate::catalog::Oid;
 /// A domain.
 ///
 /// # Invariants
-/// - The type that it is over is built in or a domain that is older, or an array of either; names of checks are distinct.
+/// - The type that it is over is no pseudo-type, and none that is made of it; names of checks are distinct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainDescriptor {
     /// What it is over.
@@ -34,7 +34,7 @@ pub struct DomainCheck {
 }
 
 impl DomainDescriptor {
-    /// The built-in type whose values are held alike.
+    /// The type that it is over at last.
     pub fn like(&self) -> TypeKind {
         self.base.kind.base()
     }

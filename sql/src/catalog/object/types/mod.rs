@@ -27,7 +27,7 @@ pub enum TypeDescriptor {
 }
 
 impl TypeDescriptor {
-    /// The built-in type whose values are held alike.
+    /// The type whose values are held alike.
     pub fn like(&self) -> TypeKind {
         match self {
             Self::Enum(_) => TypeKind::Enum,
@@ -38,7 +38,21 @@ impl TypeDescriptor {
 
     /// The type, for expressions.
     pub fn kind(&self, oid: Oid, schema: &str, name: &str) -> TypeKind {
-        TypeKind::made(oid, self.like(), Symbol::of(&spelled(schema, name)))
+        let spelled = spelled(schema, name);
+        match self {
+            Self::Domain(own) => TypeKind::domain(oid, own.like(), &spelled),
+            Self::Enum(_) | Self::Composite(_) => TypeKind::made(oid, self.like(), Symbol::of(&spelled)),
+        }
+    }
+
+    /// Whether it is a domain over what was made, or has attributes of domains.
+    pub(super) fn has_domains_within(&self) -> bool {
+        let is_domain = |kind: TypeKind| kind.is_domain() || kind.element().is_some_and(TypeKind::is_domain);
+        match self {
+            Self::Enum(_) => false,
+            Self::Domain(own) => !own.like().is_built_in(),
+            Self::Composite(own) => own.attributes.types().iter().any(|ty| is_domain(ty.kind)),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), &'static str> {

@@ -1,0 +1,21 @@
+-- Attributes that are added to types that others are made of, under rows.
+create type low as (a int, b text);
+create type middle as (l low, ls low[], n int);
+create type high as (m middle);
+create table t (id int primary key, m middle unique, hs high[]);
+insert into t values (1, '("(1,x)","{""(2,y)""}",3)', array[row(row(row(4, 'z'), null, 5))::high]), (2, row(null, null, 6), null), (3, row(row(1, null), null, null), null);
+alter type low add attribute m middle;
+alter type low add attribute h high[];
+alter type low add attribute c int, add attribute d text;
+select id, m, hs from t order by id;
+select id, ((m).l).c, ((m).ls[1]).d, to_json(m) from t order by id;
+insert into t values (4, row(row(1, 'x', null, null), array[row(2, 'y', null, null)]::low[], 3));
+insert into t values (4, row(row(1, 'x', 9, null), array[row(2, 'y', null, 'w')]::low[], 3)) returning m;
+select id from t order by m, id;
+update t set m.l.c = 8 where id = 1 returning m;
+select id from t where (m).l = row(1, 'x', 8, null)::low;
+select count(*) from (select (m).l from t where id = 3 union select row(1, null, null, null)::low) u;
+alter type middle add attribute x int;
+select m from t order by id;
+alter type low rename attribute c to e;
+select ((m).l).e from t order by id;
