@@ -103,7 +103,7 @@ impl Binder<'_> {
             [only] => only.clone(),
             several => format!("({})", several.join(", ")),
         };
-        let word = match (operator.name.as_ref(), all) {
+        let word = match (&*operator.name, all) {
             ("=", false) => "IN".to_owned(),
             (name, false) => format!("{name} ANY"),
             (name, true) => format!("{name} ALL"),
