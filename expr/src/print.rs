@@ -31,6 +31,11 @@ pub enum Style {
 pub struct Printer<'a> {
     /// The names, or whatever stands for a column.
     pub names: &'a [String],
+    /// Which of the names, by place, are more than one word (a subquery, COLLATE): operands that are such stand in parentheses
+    /// where parentheses are saved elsewhere.
+    pub loose: &'a [usize],
+    /// How many spaces lines that begin within the expression are set in by.
+    pub margin: usize,
     /// How values are written.
     pub session: &'a SessionContext,
     /// See there.
@@ -97,7 +102,7 @@ impl Writer<'_> {
         match expression {
             Expr::Literal { value, ty } => self.literal(value, *ty, true),
             Expr::Column { index, .. } => match self.printer.names.get(*index) {
-                Some(name) => self.push(name),
+                Some(name) => self.name(name),
                 None => self.push(&format!("column {}", index.saturating_add(1))),
             },
             Expr::Parameter { index, .. } => self.push(&format!("${}", index.saturating_add(1))),
@@ -207,6 +212,18 @@ impl Writer<'_> {
         }
     }
 
+    /// What stands for a column: its lines are set in as everything around is.
+    fn name(&mut self, name: &str) {
+        if name.starts_with('\n') {
+            self.out.truncate(self.out.trim_end_matches(' ').len());
+        }
+        if self.indent == 0 || !name.contains('\n') {
+            return self.push(name);
+        }
+        let line = format!("\n{}", " ".repeat(self.indent));
+        self.push(&name.replace('\n', &line));
+    }
+
     /// What a field is called.
     fn field(&self, kind: TypeKind, place: usize) -> String {
         let attributes = self.printer.session.catalog.attributes(kind);
@@ -216,7 +233,11 @@ impl Writer<'_> {
 
     /// An operand, in parentheses of its own where they make a difference.
     fn operand(&mut self, operand: &Expr, parent: Parent<'_>, implicit: bool) {
-        let bare = self.printer.style != Style::Sparing || is_simple(operand, parent);
+        let is_simple = match operand {
+            Expr::Column { index, .. } if self.printer.loose.contains(index) => separates(parent),
+            _ => is_simple(operand, parent),
+        };
+        let bare = self.printer.style != Style::Sparing || is_simple;
         self.parenthesised(!bare, |writer| writer.expression(operand, implicit));
     }
 
@@ -414,7 +435,7 @@ impl Writer<'_> {
     fn line(&mut self) {
         self.out.truncate(self.out.trim_end_matches(' ').len());
         self.push("\n");
-        self.push(&" ".repeat(self.indent));
+        self.push(&" ".repeat(self.printer.margin.saturating_add(self.indent)));
     }
 }
 

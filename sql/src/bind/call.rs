@@ -2,6 +2,7 @@
 
 use expr::aggregate::{Aggregate, Prepared};
 use expr::casts::CastContext;
+use expr::functions::quote::identifier;
 use expr::functions::{self, Body, FunctionId, FunctionKind, Volatility};
 use expr::resolve::{Callee, Resolved};
 use expr::{Expr, TypeKind, resolve};
@@ -199,7 +200,7 @@ impl Binder<'_> {
             _ => None,
         };
         let shape = shape.or_else(|| self.shape_of_function(resolved));
-        if shape.is_none() && resolved.result == TypeKind::Record {
+        if shape.is_none() && resolved.result == TypeKind::Record && !self.is_shown() {
             let message = format!("could not determine row type for result of {}", resolved.function.name);
             return Err(Error::new("0A000", message).hint(
                 "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
@@ -207,6 +208,9 @@ impl Binder<'_> {
         }
         let anonymous = shape.as_ref().filter(|_| !resolved.result.is_composite());
         let ty = anonymous.map_or(resolved.result.into(), |shape| self.record_type(shape));
+        if self.is_shown() {
+            return Ok(self.call_in_words(&identifier(resolved.function.name), &args, &[], ty));
+        }
         let called = TableFunction::Series(resolved.function, shape.clone().unwrap_or_default());
         let function = SetFunction { function: called, arguments: args, ty, shape };
         // (f(x)).a and (f(x)).b are of the same rows.
@@ -264,6 +268,7 @@ impl Binder<'_> {
             return Err(Error::internal("an aggregate that is a cast"));
         };
         let arguments = self.fit(&resolved, arguments)?;
+        let written_order = self.is_shown().then(|| order_by.clone());
         if call.distinct {
             order_distinct(call, &arguments, &mut order_by)?;
             for (argument, written) in arguments.iter().zip(&call.arguments) {
@@ -272,9 +277,12 @@ impl Binder<'_> {
                 }
             }
         }
+        let ty = resolved.result.into();
+        if let Some(order_by) = written_order {
+            return self.aggregate_in_words(call, &arguments, filter.as_ref(), &order_by, ty);
+        }
         let function = Aggregate::from_function(resolved.function).map_err(placed(at))?;
         let arguments = self.prepared(&function, arguments, at)?;
-        let ty = resolved.result.into();
         let call = AggregateCall { function, arguments, distinct: call.distinct, filter, order_by, ty };
         match around {
             None => self.add_aggregate(call, at),

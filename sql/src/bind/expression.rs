@@ -274,6 +274,9 @@ impl Binder<'_> {
             let what = format!("an order of rows of more than {ORDERED_FIELDS_MAX} fields");
             return Err(Error::unsupported(what).at(operator.at));
         }
+        if self.is_shown() {
+            return self.row_order_in_words(operator, lefts, rights);
+        }
         let strict = operator.name.get(..1).unwrap_or_default();
         let last = lefts.len().saturating_sub(1);
         let mut tests = Vec::with_capacity(lefts.len());
@@ -308,6 +311,9 @@ impl Binder<'_> {
 
     fn is_null(&mut self, operand: &ast::Expr, negated: bool) -> Result<Expr> {
         if let ExprKind::Row(items) = &operand.kind {
+            if self.is_shown() {
+                return self.row_test_in_words(items, negated);
+            }
             // Of a row: whether all of its fields are (not) NULL. A field that is a row itself is not, whatever is in it.
             let mut parts = Vec::with_capacity(items.len());
             for item in items {
@@ -357,6 +363,14 @@ impl Binder<'_> {
         for item in list {
             items.push((self.expression(item)?, item.at));
         }
+        if self.written.is_some() {
+            return self.list_in_words(items, negated);
+        }
+        self.in_items(items, negated)
+    }
+
+    /// `x IN (a, b)` of items that are bound, x first.
+    pub(super) fn in_items(&mut self, items: Vec<(Expr, usize)>, negated: bool) -> Result<Expr> {
         let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
         let Ok(kind) = resolve::common_type("IN", &kinds) else { return self.in_one_by_one(items, negated) };
         let Ok((_, resolved)) = resolve::operator("=", Some(kind), kind) else {

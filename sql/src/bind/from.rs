@@ -412,7 +412,7 @@ fn strategy(bindings: Vec<Binding>) -> JoinStrategy {
 }
 
 /// The columns that both sides have.
-fn natural(left: &Scope, right: &Scope, at: usize) -> Vec<Name> {
+pub(super) fn natural(left: &Scope, right: &Scope, at: usize) -> Vec<Name> {
     let names: HashSet<&str> = right.columns.iter().map(|column| column.name.as_str()).collect();
     let shared = left.columns.iter().filter(|column| names.contains(column.name.as_str()));
     shared.map(|column| Name { value: column.name.clone(), at }).collect()

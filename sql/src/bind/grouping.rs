@@ -7,6 +7,7 @@ use super::group_keys::{GroupKey, Grouping, GroupingCall, Set};
 use super::level::{Aggregates, Clause, Windows};
 use super::placeholder::GROUPING;
 use super::select::Item;
+use super::written::Form;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, GroupItem};
 use crate::plan::same::same;
@@ -113,6 +114,14 @@ impl Binder<'_> {
         }
         let nested = Clause { aggregates: Aggregates::Nested, windows: Windows::Aggregated, ..clause };
         let arguments = self.before_grouping(nested, |binder| binder.arguments(&call.arguments))?;
+        if self.is_shown() {
+            let mut asked = Vec::with_capacity(arguments.len());
+            for (argument, _) in &arguments {
+                asked.push(self.shown()?.argument(argument, &self.catalog.plain_session())?);
+            }
+            let text = format!("GROUPING({})", asked.join(", "));
+            return Ok(self.word(text, Form::Name, TypeKind::Int4.into()));
+        }
         let calls = &mut self.level()?.groupings;
         let is_known = |known: &GroupingCall| {
             known.arguments.len() == arguments.len()

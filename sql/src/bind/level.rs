@@ -73,6 +73,8 @@ impl Clause {
 pub(super) struct Level {
     pub(super) kind: LevelKind,
     pub(super) scope: Scope,
+    /// What the columns of the row are called where expressions over it are printed; empty: they cannot be named.
+    pub(super) names: Vec<String>,
     pub(super) clause: Clause,
     /// Slots that the subquery which is being bound below reads from this level's row.
     pub(super) pending: Vec<Binding>,
@@ -118,6 +120,7 @@ impl Level {
         Self {
             kind,
             scope,
+            names: Vec::new(),
             clause,
             pending: Vec::new(),
             subqueries: Vec::new(),

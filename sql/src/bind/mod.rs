@@ -78,6 +78,7 @@ mod select;
 mod session;
 mod sets;
 mod show;
+mod shown;
 mod subquery;
 mod suggest;
 mod system_column;
@@ -87,7 +88,6 @@ mod tables_then;
 mod tests;
 mod traversal;
 mod types;
-mod view_shown;
 mod view_text;
 mod window;
 mod written;
@@ -266,6 +266,8 @@ struct Binder<'a> {
     barriers: Vec<(usize, &'static str)>,
     /// The shapes of records.
     shapes: Vec<Arc<expr::Shape>>,
+    /// What relations are called in the queries around the one that is printed.
+    naming: Vec<String>,
     /// An expression is bound to be printed.
     written: Option<written::Written>,
     /// Whether the WITH that comes next is that of the statement.
@@ -323,6 +325,7 @@ impl<'a> Binder<'a> {
             unready: Vec::new(),
             barriers: Vec::new(),
             shapes: Vec::new(),
+            naming: Vec::new(),
             written: None,
             at_top: false,
             is_made: false,

@@ -1,9 +1,11 @@
 //! What a name means at a place: a column of the query at hand, or of one of the queries around it.
 
 use expr::Expr;
+use expr::functions::quote::identifier;
 
 use super::level::{Aggregates, Clause, Level, LevelKind};
 use super::scope::{Relation, ScopeColumn};
+use super::written::Form;
 use super::{Binder, placeholder, suggest, system_column};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
@@ -69,6 +71,7 @@ impl Binder<'_> {
             let names_there = level.scope.columns.len().saturating_add(level.scope.relations.len());
             self.budget.look(names_there / NAMES_PER_LOOK)?;
             let found = match system_column::find(&level.scope, names)? {
+                Some(_) if self.is_shown() => return Err(Error::unsupported("to print a system column")),
                 Some(column) => Some(column),
                 None => level.scope.find(names)?,
             };
@@ -84,6 +87,12 @@ impl Binder<'_> {
                 && let (Some(first), Some(schema)) = (before.first(), before.last())
             {
                 self.note_qualifier(first, before.len(), schema, table);
+            }
+            // Nor has it another name than its own, of no table.
+            if let ([name], false) = (names, matches!(value, Expr::Column { .. }))
+                && self.is_shown()
+            {
+                return Ok(self.word(identifier(&name.value), Form::Name, value.ty()));
             }
             return if place == own { Ok(value) } else { Ok(self.outer(place, value)) };
         }
@@ -106,6 +115,9 @@ impl Binder<'_> {
 
     /// The row of an item of FROM as one value.
     pub(super) fn row_of(&mut self, name: &QualifiedName, at: usize) -> Result<Expr> {
+        if self.is_shown() {
+            return Err(Error::unsupported("to print the row of a table"));
+        }
         let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
         let visible = self.visible_levels();
         let mut levels = visible.iter().filter_map(|place| self.levels.get(*place));
@@ -137,6 +149,18 @@ impl Binder<'_> {
     /// A value of an outer row, through a slot.
     pub(super) fn outer(&mut self, place: usize, value: Expr) -> Expr {
         let ty = value.ty();
+        if self.is_shown() {
+            let names = self.levels.get(place).map(|level| level.names.as_slice()).unwrap_or_default();
+            let name = match &value {
+                Expr::Column { index, .. } => names.get(*index).cloned().unwrap_or_default(),
+                _ => String::new(),
+            };
+            let is_lateral = self.levels.get(place).is_some_and(|level| level.kind == LevelKind::Lateral);
+            if let Some(written) = self.written.as_mut().filter(|_| is_lateral) {
+                written.note_lateral();
+            }
+            return self.word(name, Form::Name, ty);
+        }
         let Some(level) = self.levels.get_mut(place) else { return value };
         if let Some(binding) = level.pending.iter().find(|binding| same(&binding.value, &value)) {
             return Expr::Parameter { index: binding.slot, ty };

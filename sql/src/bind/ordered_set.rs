@@ -9,6 +9,7 @@ use expr::{Datum, Expr, Type, TypeKind, resolve};
 use super::Binder;
 use super::coerce::placed;
 use super::level::{Clause, Windows};
+use super::query::sort_key;
 use super::types::comparable;
 use crate::error::{Error, Result};
 use crate::parse::ast;
@@ -37,11 +38,15 @@ impl Binder<'_> {
         let (resolved, set) = called(call, &kinds, at)?;
         check_counts(call, set, &kinds, direct.len(), at)?;
         if set.is_hypothetical() {
-            return self.hypothetical(inside, (direct, ordered), filter, (resolved, set), at);
+            return self.hypothetical(call, (direct, ordered), filter, (resolved, set), at);
         }
         let count = direct.len();
         let mut direct = self.fit(&resolved, direct.into_iter().chain(ordered).collect())?;
         let ordered = direct.split_off(count);
+        if self.is_shown() {
+            let keys = sort_keys(inside, ordered);
+            return self.ordered_set_in_words(call, &direct, &keys, filter.as_ref(), resolved.result.into());
+        }
         let are_there = ordered.iter().cloned().map(resolve::is_there);
         let filter = Expr::all(filter.into_iter().chain(are_there));
         let mut args = self.collected(inside, ordered, Some(filter), at)?;
@@ -52,7 +57,7 @@ impl Binder<'_> {
     /// The place that a row would have: its values go with those that are ordered by, one by one.
     fn hypothetical(
         &mut self,
-        order_by: &[ast::OrderBy],
+        call: &ast::Function,
         (direct, ordered): (Vec<Placed>, Vec<Placed>),
         filter: Option<Expr>,
         (resolved, set): (Resolved, OrderedSet),
@@ -64,6 +69,11 @@ impl Binder<'_> {
             let mut pair = pair.into_iter();
             all.extend(pair.next());
             own.extend(pair.next());
+        }
+        let order_by = call.order_by.as_slice();
+        if self.is_shown() {
+            let keys = sort_keys(order_by, all);
+            return self.ordered_set_in_words(call, &own, &keys, filter.as_ref(), resolved.result.into());
         }
         let directions: Vec<Datum> = order_by
             .iter()
@@ -89,12 +99,10 @@ impl Binder<'_> {
         let function = FunctionId::from_oid(ARRAY_AGG_OID)
             .ok_or_else(|| Error::internal("there is no array_agg"))
             .and_then(|function| Aggregate::from_function(function).map_err(placed(at)))?;
-        let mut keys = Vec::with_capacity(ordered.len());
         for (expression, order) in ordered.iter().zip(order_by) {
             comparable(expression.ty(), "an ordering", order.expr.at)?;
-            let nulls_first = order.nulls_first.unwrap_or(order.descending);
-            keys.push(SortKey { expression: expression.clone(), descending: order.descending, nulls_first });
         }
+        let keys = sort_keys(order_by, ordered.clone());
         let mut arrays = Vec::with_capacity(ordered.len());
         for value in ordered {
             let ty = value.ty();
@@ -122,6 +130,11 @@ impl Binder<'_> {
             binder.condition(bound, "FILTER", filter.at).map(Some)
         })
     }
+}
+
+/// Values in the order that is asked for.
+fn sort_keys(order_by: &[ast::OrderBy], ordered: Vec<Expr>) -> Vec<SortKey> {
+    ordered.into_iter().zip(order_by).map(|(expression, order)| sort_key(expression, order)).collect()
 }
 
 /// The ordered-set aggregate that is meant.

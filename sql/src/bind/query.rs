@@ -52,7 +52,7 @@ impl Binder<'_> {
     }
 
     /// How many queries are around what is bound.
-    fn queries_around(&self) -> usize {
+    pub(super) fn queries_around(&self) -> usize {
         self.levels.iter().filter(|level| matches!(level.kind, LevelKind::Query { .. })).count()
     }
 

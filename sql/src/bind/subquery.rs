@@ -15,7 +15,10 @@ use crate::plan::{Apply, ApplyKind, Binding, Node, Project, ProjectSet, Subquery
 
 impl Binder<'_> {
     /// Binds a subquery of an expression, and tells which slots it reads from the row at hand.
-    fn inner_query(&mut self, query: &ast::Query) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
+    pub(super) fn inner_query(
+        &mut self,
+        query: &ast::Query,
+    ) -> Result<(super::query::BoundQuery, Vec<Binding>)> {
         let before = std::mem::take(&mut self.level()?.pending);
         let locking = std::mem::take(&mut self.locking);
         let bound = self.barred("a subquery", |binder| binder.query(query));
@@ -35,6 +38,9 @@ impl Binder<'_> {
 
     /// `(SELECT …)`
     pub(super) fn scalar_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
+        if self.is_shown() {
+            return self.query_in_words(query, "(", ")", |binder| binder.scalar_subquery(query, at));
+        }
         let (bound, bindings) = self.one_column(query, at)?;
         if let Some(column) = bound.columns.first() {
             self.subquery_names.insert(at, column.name.clone());
@@ -46,6 +52,9 @@ impl Binder<'_> {
 
     /// `ARRAY (SELECT …)`
     pub(super) fn array_subquery(&mut self, query: &ast::Query, at: usize) -> Result<Expr> {
+        if self.is_shown() {
+            return self.query_in_words(query, "ARRAY(", ")", |binder| binder.array_subquery(query, at));
+        }
         let (bound, bindings) = self.one_column(query, at)?;
         let element = bound.ty(0).kind;
         // An array of arrays is one with a dimension more.
@@ -66,6 +75,9 @@ impl Binder<'_> {
         compared: bool,
         at: usize,
     ) -> Result<Expr> {
+        if self.is_shown() {
+            return Err(Error::unsupported("to print a row that is compared with a query"));
+        }
         if let Some(known) = self.row_queries.get(&at) {
             return Ok(known.clone());
         }
@@ -103,6 +115,9 @@ impl Binder<'_> {
 
     /// `EXISTS (SELECT …)`
     pub(super) fn exists(&mut self, query: &ast::Query) -> Result<Expr> {
+        if self.is_shown() {
+            return self.query_in_words(query, "(EXISTS (", "))", |binder| binder.exists(query));
+        }
         let (bound, bindings) = self.inner_query(query)?;
         let node = self.settle_outputs(bound)?.node;
         self.put_aside(aside(node, bindings, ApplyKind::Exists), TypeKind::Bool.into())
@@ -116,6 +131,9 @@ impl Binder<'_> {
         query: &ast::Query,
         all: bool,
     ) -> Result<Expr> {
+        if self.is_shown() {
+            return self.quantified_in_words(left, operator, query, all);
+        }
         let lefts: Vec<&ast::Expr> = match &left.kind {
             ast::ExprKind::Row(items) => items.iter().collect(),
             _ => vec![left],
@@ -156,7 +174,7 @@ impl Binder<'_> {
     }
 
     /// The type of a subquery's column; an open one becomes that of what it is compared with.
-    fn settled_output(
+    pub(super) fn settled_output(
         &mut self,
         bound: &mut super::query::BoundQuery,
         column: usize,

@@ -12,7 +12,7 @@ use expr::print::Style;
 use expr::{Datum, Expr, TypeKind};
 
 use super::object::WithinView;
-use super::{Binder, SessionSettings, view_shown};
+use super::{Binder, SessionSettings, shown};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
 use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor, called};
 use crate::error::Result;
@@ -39,7 +39,8 @@ fn view_text(view: &ViewDescriptor, catalog: &CatalogSnapshot, search_path: &Sea
     called::by_name(catalog, search_path, &text)
 }
 
-/// A view's query as PostgreSQL shows it, where it is of a form that is shown so, else as [`view_text`].
+/// A view's query as PostgreSQL shows it, with the space that it begins with, where it is of a form that is shown so, else as
+/// [`view_text`].
 pub(crate) fn shown_view(
     view: &ViewDescriptor,
     catalog: &CatalogSnapshot,
@@ -48,7 +49,7 @@ pub(crate) fn shown_view(
 ) -> String {
     let style = if sparing { Style::Sparing } else { Style::Full };
     let text = view_text(view, catalog, search_path);
-    view_shown::shown(&text, view, catalog, search_path, style).unwrap_or(text)
+    shown::shown(&text, view, catalog, search_path, style).unwrap_or_else(|| format!(" {text}"))
 }
 
 /// What became of the columns that a view's query knows.

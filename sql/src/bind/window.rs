@@ -86,6 +86,9 @@ impl Binder<'_> {
             return refused("42883", format!("function {name}(*) does not exist"));
         }
         let mut arguments = self.fit(&resolved, arguments)?;
+        if self.is_shown() {
+            return self.window_in_words(call, over, &arguments, resolved.result.into());
+        }
         let function = match resolved.function.body {
             Body::Window(window) => WindowKind::Function(resolved.function, window),
             _ => {
@@ -132,7 +135,7 @@ impl Binder<'_> {
     }
 
     /// What stands behind OVER.
-    fn over(&mut self, over: &Over) -> Result<Arc<Defined>> {
+    pub(super) fn over(&mut self, over: &Over) -> Result<Arc<Defined>> {
         match over {
             Over::Definition(window) => self.defined(window, usize::MAX).map(Arc::new),
             Over::Name(name) => self.named_window(name, name.at, usize::MAX),
@@ -149,7 +152,7 @@ impl Binder<'_> {
     }
 
     /// A window of this name among the first of WINDOW, bound when it is first named.
-    fn named_window(&mut self, name: &ast::Name, at: usize, first: usize) -> Result<Arc<Defined>> {
+    pub(super) fn named_window(&mut self, name: &ast::Name, at: usize, first: usize) -> Result<Arc<Defined>> {
         // Those that go on from others come first.
         let mut unbound: Vec<(usize, ast::Window)> = Vec::new();
         let (mut name, mut at, mut first) = (name.clone(), at, first);
@@ -254,7 +257,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn frame(&mut self, defined: &Defined) -> Result<Frame> {
+    pub(super) fn frame(&mut self, defined: &Defined) -> Result<Frame> {
         let Some(frame) = &defined.frame else {
             return Ok(Frame {
                 mode: FrameMode::Range,

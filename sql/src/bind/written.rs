@@ -8,22 +8,153 @@
 
 use expr::functions::quote;
 use expr::print::{Printer, Style};
-use expr::{Datum, Expr, Type, TypeKind};
+use expr::{Datum, Expr, SessionContext, Type, TypeKind, casts, operators};
 
-use super::placeholder::Stands;
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, SearchPath, named};
 use crate::error::{Error, Result};
 use crate::parse::{self, ast};
-use crate::plan::AggregateCall;
 
 /// An expression is bound to be printed.
 #[derive(Debug)]
 pub(super) struct Written {
     style: Style,
+    /// How many spaces its lines are set in by.
+    margin: usize,
+    /// It may hold what belongs to a query: other queries, aggregates, window functions. They are words then.
+    of_query: bool,
     /// The names of the row's columns, then the texts of what has words of its own, by the number of the column that
     /// stands for it.
     words: Vec<String>,
+    /// Which of the words are neither a name nor a call.
+    loose: Vec<usize>,
+    /// Which of the words are calls.
+    calls: Vec<usize>,
+    /// It reads what stands before it in FROM.
+    reads_lateral: bool,
+}
+
+/// What a word looks like, which decides where it stands in parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Like a name.
+    Name,
+    /// Like the call of a function.
+    Call,
+    /// A subquery, COLLATE and the like.
+    Loose,
+}
+
+impl Written {
+    /// An expression over a row of a query, whose columns have these names.
+    pub(super) fn of_query(style: Style, margin: usize, names: Vec<String>) -> Self {
+        Self { margin, of_query: true, ..Self::of_row(style, names) }
+    }
+
+    /// An expression by itself.
+    fn of_row(style: Style, names: Vec<String>) -> Self {
+        Self {
+            style,
+            margin: 0,
+            of_query: false,
+            words: names,
+            loose: Vec::new(),
+            calls: Vec::new(),
+            reads_lateral: false,
+        }
+    }
+
+    /// How far its lines are set in, and how it is printed.
+    pub(super) fn layout(&self) -> (usize, Style) {
+        (self.margin, self.style)
+    }
+
+    /// Notes that it reads what stands before it in FROM.
+    pub(super) fn note_lateral(&mut self) {
+        self.reads_lateral = true;
+    }
+
+    /// Whether it does.
+    pub(super) fn reads_lateral(&self) -> bool {
+        self.reads_lateral
+    }
+
+    /// The printer of what is bound.
+    fn printer<'w>(&'w self, session: &'w SessionContext) -> Printer<'w> {
+        Printer {
+            names: &self.words,
+            loose: &self.loose,
+            margin: self.margin,
+            session,
+            style: self.style,
+        }
+    }
+
+    /// Adds a word; the column that stands for it.
+    fn word(&mut self, text: String, form: Form, ty: Type) -> Expr {
+        let index = self.words.len();
+        self.words.push(text);
+        match form {
+            Form::Name => {}
+            Form::Call => self.calls.push(index),
+            Form::Loose => self.loose.push(index),
+        }
+        Expr::Column { index, ty }
+    }
+
+    /// What an expression of a query is printed as.
+    ///
+    /// # Errors
+    /// 0A000: a part of it has no words.
+    pub(super) fn text(&self, bound: &Expr, session: &SessionContext) -> Result<String> {
+        self.check(bound)?;
+        Ok(self.printer(session).print(bound))
+    }
+
+    /// The same with the casts that nobody wrote.
+    pub(super) fn argument(&self, bound: &Expr, session: &SessionContext) -> Result<String> {
+        self.check(bound)?;
+        Ok(self.printer(session).argument(bound))
+    }
+
+    /// The same as a key of GROUP BY or ORDER BY (`get_rule_sortgroupclause`): what is no name is in parentheses, lest it be
+    /// read as something else.
+    pub(super) fn key(&self, bound: &Expr, session: &SessionContext) -> Result<String> {
+        let text = self.argument(bound, session)?;
+        let is_bare = match bound {
+            Expr::Literal { .. } => true,
+            Expr::Column { index, .. } if self.calls.contains(index) => false,
+            Expr::Column { index, .. } if self.loose.contains(index) => self.style != Style::Sparing,
+            Expr::Column { .. } => true,
+            _ => self.style != Style::Sparing && !is_call(bound),
+        };
+        Ok(if is_bare { text } else { format!("({text})") })
+    }
+
+    fn check(&self, bound: &Expr) -> Result<()> {
+        let mut has_words = true;
+        bound.walk(&mut |part| match part {
+            Expr::Column { index, .. } => {
+                has_words &= self.words.get(*index).is_some_and(|word| !word.is_empty());
+            }
+            Expr::Parameter { .. } => has_words = false,
+            _ => {}
+        });
+        if has_words { Ok(()) } else { Err(Error::unsupported("an expression without words")) }
+    }
+}
+
+/// Whether PostgreSQL computes it by a function, be it written as one or as a cast.
+fn is_call(bound: &Expr) -> bool {
+    match bound {
+        Expr::Call { function, .. } => {
+            !operators::all().iter().any(|operator| operator.function == *function)
+        }
+        Expr::Cast { operand, to, .. } => {
+            to.modifier >= 0 || casts::find(operand.ty().kind, to.kind).is_some_and(|cast| cast.is_call)
+        }
+        _ => false,
+    }
 }
 
 /// The text of a default, less parentheses that make no difference; `None`: it is no expression. Its column's type matters
@@ -107,55 +238,43 @@ impl Binder<'_> {
         columns: Vec<String>,
         bind: impl FnOnce(&mut Self) -> Result<Expr>,
     ) -> Result<(Expr, String)> {
-        self.written = Some(Written { style, words: columns });
+        self.written = Some(Written::of_row(style, columns));
         let bound = bind(self);
-        let words = self.written.take().map(|written| written.words).unwrap_or_default();
+        let written = self.written.take();
         let bound = bound?;
+        let written = written.ok_or_else(|| Error::internal("what is printed was lost"))?;
         // Whatever the session prefers: the text must mean the same in every session.
-        let printer = Printer { names: &words, session: &self.catalog.plain_session(), style };
-        let text = printer.print(&bound);
+        let text = written.printer(&self.catalog.plain_session()).print(&bound);
         Ok((bound, text))
     }
 
-    /// The text of what is bound over the row of the query at hand, whose columns are called so; aggregates stand in it with their
-    /// arguments. `None`: there is more in it.
-    pub(super) fn as_written_of_groups(
-        &mut self,
-        style: Style,
-        columns: &[String],
-        bind: impl FnOnce(&mut Self) -> Result<Expr>,
-    ) -> Result<Option<String>> {
-        self.written = Some(Written { style, words: columns.to_vec() });
-        let bound = bind(self);
-        let mut words = self.written.take().map(|written| written.words).unwrap_or_default();
-        let bound = bound?;
-        let session = self.catalog.plain_session();
-        let first = words.len();
-        for call in self.level()?.aggregates.clone() {
-            let printer = Printer { names: &words, session: &session, style };
-            let text = aggregate(&call, &printer).unwrap_or_default();
-            words.push(text);
+    /// Whether an expression of a query is bound to be printed.
+    pub(super) fn is_shown(&self) -> bool {
+        self.written.as_ref().is_some_and(|written| written.of_query)
+    }
+
+    /// What is printed of the expression of a query that is at hand.
+    ///
+    /// # Errors
+    /// XX000: nothing is printed.
+    pub(super) fn shown(&self) -> Result<&Written> {
+        self.written.as_ref().ok_or_else(|| Error::internal("nothing is printed"))
+    }
+
+    /// The column that stands for a text.
+    pub(super) fn word(&mut self, text: String, form: Form, ty: Type) -> Expr {
+        match &mut self.written {
+            Some(written) => written.word(text, form, ty),
+            None => Expr::null(ty),
         }
-        let bound = bound.map_columns(&|index| match Stands::of(index) {
-            Stands::Aggregate(place) => first.saturating_add(place),
-            _ => index,
-        });
-        let mut has_names = true;
-        bound.walk(&mut |part| {
-            if let Expr::Column { index, .. } = part {
-                has_names &= words.get(*index).is_some_and(|word| !word.is_empty());
-            }
-        });
-        let printer = Printer { names: &words, session: &session, style };
-        Ok(has_names.then(|| printer.print(&bound)))
     }
 
     /// The call of a function that goes by such a name, as the column that stands for its text. The last arguments have these
     /// names.
     pub(super) fn call_in_words(&mut self, name: &str, args: &[Expr], named: &[ast::Name], ty: Type) -> Expr {
-        let Some(written) = &mut self.written else { return Expr::null(ty) };
+        let Some(written) = &self.written else { return Expr::null(ty) };
         let session = self.catalog.plain_session();
-        let printer = Printer { names: &written.words, session: &session, style: written.style };
+        let printer = written.printer(&session);
         let unnamed = args.len().saturating_sub(named.len());
         let args = args.iter().enumerate().map(|(place, arg)| {
             let text = printer.argument(arg);
@@ -165,13 +284,12 @@ impl Binder<'_> {
             }
         });
         let text = format!("{name}({})", args.collect::<Vec<_>>().join(", "));
-        written.words.push(text);
-        Expr::Column { index: written.words.len().saturating_sub(1), ty }
+        self.word(text, Form::Call, ty)
     }
 
     /// What has a collation, or the column that stands for its text.
     pub(super) fn collated_in_words(&mut self, operand: Expr, collation: &str) -> Expr {
-        let Some(written) = &mut self.written else { return operand };
+        let Some(written) = &self.written else { return operand };
         let operand = match operand {
             Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
                 Expr::Literal { value, ty: TypeKind::Text.into() }
@@ -179,33 +297,25 @@ impl Binder<'_> {
             operand => operand,
         };
         let session = self.catalog.plain_session();
-        let printer = Printer { names: &written.words, session: &session, style: written.style };
-        let text = printer.operand_of_words(&operand);
-        written.words.push(format!("({text} COLLATE {})", quote::identifier(collation)));
-        Expr::Column { index: written.words.len().saturating_sub(1), ty: operand.ty() }
+        let text = written.printer(&session).operand_of_words(&operand);
+        let text = format!("{text} COLLATE {}", quote::identifier(collation));
+        let text = if written.style == Style::Sparing { text } else { format!("({text})") };
+        self.word(text, Form::Loose, operand.ty())
     }
 
     /// A call in words of the SQL standard, or the column that stands for its text.
     pub(super) fn in_words(&mut self, call: &ast::Function, bound: Expr) -> Expr {
-        let Some(written) = &mut self.written else { return bound };
+        let Some(written) = &self.written else { return bound };
         let session = self.catalog.plain_session();
-        let printer = Printer { names: &written.words, session: &session, style: written.style };
+        let printer = written.printer(&session);
         let args = if let Expr::Call { args, .. } = &bound { args.as_slice() } else { &[] };
-        let text = in_words(&call.name.name.value, args, &printer).unwrap_or_else(|| word(call));
-        written.words.push(text);
-        Expr::Column { index: written.words.len().saturating_sub(1), ty: bound.ty() }
+        let name = call.name.name.value.as_str();
+        match in_words(name, args, &printer) {
+            Some(text) => self.word(text, Form::Call, bound.ty()),
+            None if args.is_empty() => self.word(word(call), Form::Name, bound.ty()),
+            None => self.call_in_words(&quote::identifier(name), args, &[], bound.ty()),
+        }
     }
-}
-
-/// An aggregate with its arguments, unless more is said of it.
-fn aggregate(call: &AggregateCall, printer: &Printer<'_>) -> Option<String> {
-    if call.filter.is_some() || !call.order_by.is_empty() {
-        return None;
-    }
-    let distinct = if call.distinct { "DISTINCT " } else { "" };
-    let arguments: Vec<String> = call.arguments.iter().map(|argument| printer.argument(argument)).collect();
-    let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(", ") };
-    Some(format!("{}({distinct}{arguments})", quote::identifier(call.function.function().name)))
 }
 
 /// The call if it has arguments (`get_func_sql_syntax`).
@@ -231,8 +341,10 @@ fn in_words(name: &str, args: &[Expr], printer: &Printer<'_>) -> Option<String> 
             let [left, left_end, right, right_end] = [left, left_end, right, right_end].map(text);
             format!("(({left}, {left_end}) OVERLAPS ({right}, {right_end}))")
         }
-        ("substring", [whole, from]) => format!("SUBSTRING({} FROM {})", text(whole), text(from)),
-        ("substring", [whole, from, length]) => {
+        ("substring", [whole, from]) if from.ty().kind == TypeKind::Int4 => {
+            format!("SUBSTRING({} FROM {})", text(whole), text(from))
+        }
+        ("substring", [whole, from, length]) if from.ty().kind == TypeKind::Int4 => {
             format!("SUBSTRING({} FROM {} FOR {})", text(whole), text(from), text(length))
         }
         ("btrim" | "ltrim" | "rtrim", [whole, rest @ ..]) => {

@@ -114,5 +114,5 @@ pub(super) fn view(
     path: &SearchPath,
     sparing: bool,
 ) -> String {
-    format!(" {};", bind::shown_view(view, catalog, path, sparing))
+    format!("{};", bind::shown_view(view, catalog, path, sparing))
 }

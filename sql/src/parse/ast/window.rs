@@ -44,6 +44,8 @@ pub struct Frame {
     pub start: FrameBound,
     /// The last row.
     pub end: FrameBound,
+    /// Both ends are said: BETWEEN.
+    pub between: bool,
     /// What of it is left out.
     pub exclude: Exclude,
     /// Where.

@@ -72,7 +72,8 @@ fn frame(cursor: &mut Cursor<'_>) -> Result<Option<Frame>> {
         Some(_) => FrameMode::Groups,
     };
     let refuse = |at: usize, message: &str| Err(Error::new("42P20", message.to_owned()).at(at));
-    let (start, end) = if cursor.accept("between") {
+    let between = cursor.accept("between");
+    let (start, end) = if between {
         let start_at = cursor.at();
         let start = bound(cursor)?;
         cursor.expect("and")?;
@@ -103,7 +104,7 @@ fn frame(cursor: &mut Cursor<'_>) -> Result<Option<Frame>> {
         (start, FrameBound::Current)
     };
     let exclude = exclude(cursor)?;
-    Ok(Some(Frame { mode, start, end, exclude, at }))
+    Ok(Some(Frame { mode, start, end, between, exclude, at }))
 }
 
 fn exclude(cursor: &mut Cursor<'_>) -> Result<Exclude> {

@@ -1,0 +1,26 @@
+-- Views with UNION and its like, as the catalog shows them.
+create table t (a int primary key, b text, c date, h varchar(10), f boolean);
+create table u (a int, d numeric, "Odd Name" text);
+create table w (a int, x int[], ts timestamptz, j jsonb);
+create view s1 as select a from t union select a from u;
+create view s2 as select a from t union all select a from u union all select a from w;
+create view s3 as select a from t union (select a from u except select a from w);
+create view s4 as (select a from t intersect select a from u) union all select a from w order by 1;
+create view s5 as select a, b from t union all select a, "Odd Name" from u order by b desc, a limit 3;
+create view s6 as (select a from t order by a limit 1) union all (select a from u order by a limit 1);
+create view s7 as select 1 union select 2;
+create view s8 as select a as x from t where f union select a + 1 from u where d > 1;
+create view s9 as select a from t except all select a from u;
+create view s10 as select s.a from (select a from t union select a from u) s;
+create view s11 as values (1, 'one'), (2, 'two');
+create view s12 (n, l) as values (1, 'one'), (2, 'two');
+create view s13 as select a from t union select a from u except select a from w;
+create view s14 as (select a from t union select a from u) intersect (select a from w union all select a from u);
+create view s15 as select a from t union all values (1), (2);
+create view s16 as select b from t union select h from t;
+create view s17 as with q as (select a from t) select a from q union all select a + 1 from q;
+create view s18 as select a from t union all (with q as (select a from u) select a from q);
+create view s19 as select max(a) from t union all select min(a) from u;
+create view s20 as select a from t intersect all select a from u intersect all select a from w offset 2;
+select relname, pg_get_viewdef(oid) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;
+select relname, pg_get_viewdef(oid, true) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;

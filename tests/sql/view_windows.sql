@@ -1,0 +1,21 @@
+-- Views with window functions, as the catalog shows them.
+create table t (a int primary key, b text, c date, h varchar(10), f boolean);
+create table u (a int, d numeric, "Odd Name" text);
+create table w (a int, x int[], ts timestamptz, j jsonb);
+create view w1 as select a, row_number() over (order by b) from t;
+create view w2 as select a, sum(a) over (partition by f order by b desc) as s, count(*) over () as n from t;
+create view w3 as select a, rank() over w, lag(a, 1, 0) over w as l from t window w as (partition by f order by a);
+create view w4 as select a, sum(a) over (order by a rows between 1 preceding and current row) as s from t;
+create view w5 as select a, sum(a) over (order by a rows 2 preceding) as s from t;
+create view w6 as select a, sum(a) over (order by a range between unbounded preceding and 1 following exclude ties) as s from t;
+create view w7 as select a, first_value(b) over (w rows between unbounded preceding and unbounded following) as s from t window w as (order by a);
+create view w8 as select a, sum(a) filter (where f) over (partition by b) as s from t;
+create view w9 as select f, sum(count(*)) over (order by f) as s from t group by f;
+create view w10 as select a, ntile(4) over (order by c nulls first, lower(b)) as q from t order by ntile(4) over (order by c nulls first, lower(b)), a;
+create view w11 as select a, max(a) over (partition by f, lower(b) order by c groups between 1 preceding and 1 following exclude current row) as m from t;
+create view w12 as select a, sum(a) over (w order by a) as s from t window w as (partition by f), v as (w order by b);
+create view w13 as select a, nth_value(b, 2) over (order by a range between current row and unbounded following) as s from t;
+create view w14 as select s.a from (select a, row_number() over (partition by f order by a) as r from t) s where s.r = 1;
+create view w15 as select a, lead(a) over (order by a rows unbounded preceding exclude group) as x from (select a from t) t;
+select relname, pg_get_viewdef(oid) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;
+select relname, pg_get_viewdef(oid, true) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;
