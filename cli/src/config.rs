@@ -29,8 +29,7 @@ pub(crate) fn read(words: &[String]) -> Result<Asked, Failure> {
     if let Some(path) = config_path(words) {
         command = with_file(command, &path)?;
     }
-    let topic =
-        words.get(1).filter(|word| command.find_subcommand(word).is_some()).cloned().unwrap_or_default();
+    let topic = topic(&command, words);
     let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return answer(&error, &topic),
@@ -43,6 +42,17 @@ pub(crate) fn read(words: &[String]) -> Result<Asked, Failure> {
         });
     }
     Ok(Asked::Command(Box::new(arguments)))
+}
+
+/// The command that is named, with all that it is a part of: whose help says more.
+fn topic(mut command: &Command, words: &[String]) -> String {
+    let mut named = Vec::new();
+    for word in words.iter().skip(1) {
+        let Some(part) = command.find_subcommand(word) else { break };
+        named.push(word.as_str());
+        command = part;
+    }
+    named.join(" ")
 }
 
 /// Prints help, or makes one line of an error.
