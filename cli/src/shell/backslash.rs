@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use super::format::{Expanded, Format, Style};
 use super::manual;
 use super::sink::Sink;
@@ -302,7 +303,7 @@ impl Shell {
             }
         };
         self.includes += 1;
-        let outcome = Box::pin(self.run_text(&text, Source::Script)).await;
+        let outcome = self.run_text(&text, Source::Script).boxed().await;
         self.includes -= 1;
         // \q in a file leaves the file.
         if outcome == Outcome::Leave { Outcome::Done } else { outcome }
@@ -322,7 +323,7 @@ impl Shell {
         };
         outln!("{}", edited.trim_end());
         if is_complete("", &edited) {
-            return Box::pin(self.run_text(&edited, Source::Person)).await;
+            return self.run_text(&edited, Source::Person).boxed().await;
         }
         self.keep(edited.trim());
         Outcome::Done

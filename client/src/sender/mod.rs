@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use env::clock;
 use env::trace::{self, Span};
@@ -59,7 +60,7 @@ impl Sender {
     pub(crate) async fn route(&self, key: &[u8], timeout: Duration) -> Result<Arc<Route>> {
         match self.router.route(key) {
             Some(route) => Ok(route),
-            None => self.find(timeout, key, || self.router.route(key)).await,
+            None => self.find(timeout, key, || self.router.route(key)).boxed().await,
         }
     }
 
@@ -67,7 +68,7 @@ impl Sender {
     pub(crate) async fn route_below(&self, end: &[u8], timeout: Duration) -> Result<Arc<Route>> {
         match self.router.route_below(end) {
             Some(route) => Ok(route),
-            None => self.find(timeout, end, || self.router.route_below(end)).await,
+            None => self.find(timeout, end, || self.router.route_below(end)).boxed().await,
         }
     }
 
@@ -111,7 +112,7 @@ impl Sender {
         let mut timeout = call.timeout;
         if call.from_follower {
             let begun = clock::now();
-            if let Some(results) = self.ask_nearest(route, call, build()).await {
+            if let Some(results) = self.ask_nearest(route, call, build()).boxed().await {
                 return Ok(answers(results));
             }
             timeout = timeout.saturating_sub(clock::now().duration_since(begun));
@@ -129,7 +130,7 @@ impl Sender {
                 return Err(attempts.rerouted());
             };
             if lead.forwards {
-                self.look_for_leader(&route, &mut attempts).await;
+                self.look_for_leader(&route, &mut attempts).boxed().await;
                 // It may have found another one; whoever is asked knows.
             }
             if attempts.made > 1 || !candidate.peer.is_silent() {
@@ -158,7 +159,7 @@ impl Sender {
             }
             // Whatever is found, we do not ask at full speed.
             attempts.pause(Duration::ZERO).await?;
-            match self.search(&route, lead, &mut attempts).await? {
+            match self.search(&route, lead, &mut attempts).boxed().await? {
                 Found::Serves => {}
                 Found::Moved(moved) if moved.is_same_span(&route) => route = moved,
                 Found::Moved(_) => return Err(attempts.rerouted()),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Commit, Write, operation};
@@ -40,9 +41,9 @@ impl Transaction {
             return Ok(timestamp);
         }
         let committed = if self.flushed.is_some() {
-            self.commit_large(self.timestamp).await
+            self.commit_large(self.timestamp).boxed().await
         } else if self.buffer.is_empty() {
-            self.commit_locks().await
+            self.commit_locks().boxed().await
         } else {
             self.commit_writes().await
         };
@@ -132,9 +133,9 @@ impl Transaction {
         for attempt in 0..REROUTES_MAX {
             let Some(route) = self.one_range().await? else {
                 if self.buffer.bytes() > PARALLEL_BYTES_MAX.min(self.client.flush_bytes()) {
-                    return self.commit_large(reads_since).await;
+                    return self.commit_large(reads_since).boxed().await;
                 }
-                match self.commit_many(reads_since, attempt).await? {
+                match self.commit_many(reads_since, attempt).boxed().await? {
                     Attempted::Committed(commit_timestamp) => return Ok(commit_timestamp),
                     Attempted::Again => self.take_timestamp().await?,
                 };

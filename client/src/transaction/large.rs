@@ -18,6 +18,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use keys::span::successor;
@@ -104,7 +105,7 @@ impl Transaction {
         if self.buffer.bytes() <= self.client.flush_bytes() || self.keeps_versions() {
             return self.check_size();
         }
-        self.flush(false).await
+        self.flush(false).boxed().await
     }
 
     /// Writes what is buffered as intents. The catalog version waits for the end: everybody's statements read it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use env::clock;
 use keys::sql::branch_of;
@@ -84,11 +85,11 @@ impl Transaction {
         wait: WaitPolicy,
     ) -> Result<Vec<Locked>> {
         if !keys.iter().any(|key| branch_of(key).is_some()) {
-            return self.lock_all(keys, strength, wait).await;
+            return self.lock_all(keys, strength, wait).boxed().await;
         }
-        let mut locked = self.lock_all(keys.clone(), strength, wait).await?;
+        let mut locked = self.lock_all(keys.clone(), strength, wait).boxed().await?;
         // Boxed: few keys are of a branch.
-        Box::pin(self.look_below_locked(&keys, &mut locked)).await?;
+        self.look_below_locked(&keys, &mut locked).boxed().await?;
         Ok(locked)
     }
 
@@ -98,7 +99,7 @@ impl Transaction {
             return self.lock_one(key, strength, wait).await;
         }
         let mut locked = vec![self.lock_one(key, strength, wait).await?];
-        Box::pin(self.look_below_locked(std::slice::from_ref(key), &mut locked)).await?;
+        self.look_below_locked(std::slice::from_ref(key), &mut locked).boxed().await?;
         locked.pop().ok_or_else(mismatch)
     }
 
@@ -399,7 +400,7 @@ impl Transaction {
         if newest.is_some_and(|newest| newest > self.timestamp)
             && self.options.isolation != Isolation::ReadCommitted
         {
-            self.refresh().await?;
+            self.refresh().boxed().await?;
         }
         Ok(())
     }
@@ -427,7 +428,7 @@ impl Transaction {
     async fn locked_key(&mut self, key: &Bytes, known: Known, at: u64) -> Result<Locked> {
         let (mut answer, is_unread) = self.locked(key, known, at);
         if is_unread {
-            answer.value = self.held_value(key).await?;
+            answer.value = self.held_value(key).boxed().await?;
         }
         Ok(answer)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use env::canary::{self, Canary};
 use keys::Span;
@@ -22,7 +23,7 @@ impl Transaction {
             return self.get_own(key).await;
         }
         // Boxed: few keys are of a branch.
-        let values = Box::pin(self.get_some(vec![key], usize::MAX, true)).await?;
+        let values = self.get_some(vec![key], usize::MAX, true).boxed().await?;
         Ok(values.into_iter().next().flatten())
     }
 
@@ -34,7 +35,7 @@ impl Transaction {
             return Ok(own.clone());
         }
         if self.sees_held(&key) {
-            return self.held_value(&key).await;
+            return self.held_value(&key).boxed().await;
         }
         let at = self.timestamp_or_ask();
         let value = self.get_committed(&key, at).await?;
@@ -74,13 +75,13 @@ impl Transaction {
 
     /// The values of `keys`, in their order.
     pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        self.get_some(keys, usize::MAX, true).await
+        self.get_some(keys, usize::MAX, true).boxed().await
     }
 
     /// The same, and the transaction does not rely on what it reads: others may change it before it commits, or its locks
     /// keep them from what matters.
     pub async fn get_unrelied(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        self.get_some(keys, usize::MAX, false).await
+        self.get_some(keys, usize::MAX, false).boxed().await
     }
 
     /// The values of the first of `keys`: of one at least, and of no more once they take `bytes_max`, about. `relies`: the
@@ -96,7 +97,7 @@ impl Transaction {
             return self.get_all(keys, bytes_max, tracks).await;
         }
         let mut values = self.get_all(keys.clone(), bytes_max, tracks).await?;
-        Box::pin(self.look_below(&keys, &mut values, bytes_max)).await?;
+        self.look_below(&keys, &mut values, bytes_max).boxed().await?;
         Ok(values)
     }
 

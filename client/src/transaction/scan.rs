@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use futures::future::{join, join_all};
 use keys::sql::branch_of;
@@ -85,7 +86,7 @@ impl Transaction {
         match branch_of(&span.start) {
             None => self.scan_own(span, options, tracks).await,
             // Boxed: few spans are of a branch.
-            Some(branch) => Box::pin(self.scan_branch(branch, span, options, tracks)).await,
+            Some(branch) => self.scan_branch(branch, span, options, tracks).boxed().await,
         }
     }
 

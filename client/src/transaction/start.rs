@@ -8,6 +8,7 @@
 //! Where requests go to several ranges, where nothing is read (a commit always carries its timestamp), and where a leader does
 //! not reach the oracle, the transaction asks for itself.
 
+use futures::FutureExt as _;
 use proto::v1::{Validate, operation};
 
 use super::ranges::CATALOG_VERSION;
@@ -89,7 +90,7 @@ impl Transaction {
 
     pub(super) async fn take_timestamp(&mut self) -> Result<u64> {
         self.hold_history();
-        let fresh = self.client.timestamp_within(self.options.timeout).await?;
+        let fresh = self.client.timestamp_within(self.options.timeout).boxed().await?;
         self.start_at(fresh);
         Ok(fresh.timestamp)
     }

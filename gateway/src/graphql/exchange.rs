@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::{Bytes, BytesMut};
 use env::trace::Parent;
 use http_body_util::{BodyExt as _, Full};
@@ -74,7 +75,7 @@ impl Exchange {
     pub(crate) async fn go_on(&self) {
         let handshake = self.turned.lock().take();
         if let Some(handshake) = handshake {
-            Box::pin(socket::serve(handshake, &self.graphql, self.caller.clone(), self.is_near)).await;
+            socket::serve(handshake, &self.graphql, self.caller.clone(), self.is_near).boxed().await;
         }
     }
 

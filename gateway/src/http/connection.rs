@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use env::watch;
 use http_body_util::Full;
@@ -162,7 +163,7 @@ impl Connection {
             return (answer, None);
         }
         // What it takes to answer is not kept by those who rest: a connection has room for all of this.
-        Box::pin(exchange.respond(request)).await
+        exchange.respond(request).boxed().await
     }
 
     fn is_counted(&self) -> bool {

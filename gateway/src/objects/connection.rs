@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::{Bytes, BytesMut};
 use env::clock::Instant;
 use env::{trace, watch};
@@ -180,7 +181,7 @@ impl<S: Wire> Connection<S> {
             };
             drop(bytes);
             // What it takes to answer is not kept by those who rest.
-            let answered = Box::pin(self.carry_out(request)).await;
+            let answered = self.carry_out(request).boxed().await;
             drop(share);
             if let Err(ending) = answered {
                 return ending;

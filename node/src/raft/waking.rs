@@ -35,6 +35,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use env::canary::{self, Canary};
 use env::clock::Instant;
 use openraft::async_runtime::WatchReceiver;
@@ -154,7 +155,7 @@ impl Group {
     pub async fn rouse(&self) {
         if !self.slumber.note_use() {
             // Apart, for those who find it awake are many, and need no room for this.
-            Box::pin(self.wake_and_prove()).await;
+            self.wake_and_prove().boxed().await;
         }
     }
 

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use proto::v1::operation::Operation;
 use proto::v1::operation_result::Result as Answer;
@@ -325,7 +326,7 @@ impl Replica {
         };
         let operations = vec![v1::Operation { operation: Some(operation) }];
         // Boxed, because it may lead here again.
-        let answered = Box::pin(self.batch(BatchRequest { header: Some(header), operations })).await;
+        let answered = self.batch(BatchRequest { header: Some(header), operations }).boxed().await;
         if let Some(error) = answered.error {
             return Err(Refusal::Unavailable(error.message));
         }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use client::{NameLocks, Strength, Transaction, WaitPolicy};
 use parking_lot::Mutex;
@@ -331,7 +332,7 @@ impl AdvisoryLocks {
     async fn settle(&mut self, name: AdvisoryName) {
         if self.held.get(&name).is_some_and(Held::is_idle) {
             self.held.remove(&name);
-            self.names.unlock(&key(self.database, name)).await;
+            self.names.unlock(&key(self.database, name)).boxed().await;
         }
         self.show(name);
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use bytes::Bytes;
 use client::{Client, Transaction};
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
@@ -266,7 +267,7 @@ impl Context<'_> {
         evaluate: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<Result<T>> {
         // Hardly any evaluation asks: what it takes to answer is in nobody else's future.
-        let answer = Box::pin(self.answer(question)).await?;
+        let answer = self.answer(question).boxed().await?;
         self.questions.tell(answer);
         self.questions.repeat_all();
         Ok(evaluate(self))

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use expr::casts::CastContext;
 use expr::{Datum, EvalContext, Expr, Row, resolve};
 
@@ -42,7 +43,7 @@ impl Session {
             let sending = portal.sending.take();
             *portal = self.portal_over(&inner, values)?;
             (portal.deadline, portal.sending) = (deadline, sending);
-            return Box::pin(self.advance(portal, rows_max)).await;
+            return self.advance(portal, rows_max).await;
         }
         self.audit_reserve().await?;
         if let SessionCommand::Declare(declare) = command.as_ref() {
@@ -59,7 +60,7 @@ impl Session {
         if let SessionCommand::Steps { statements, tag } = command.as_ref() {
             let aside = self.auditing.set_aside();
             // Boxed: few statements do.
-            let ran = Box::pin(self.run_steps(statements, portal.deadline)).await;
+            let ran = self.run_steps(statements, portal.deadline).boxed().await;
             self.auditing.take_up(aside);
             ran?;
             return Ok(Fetched::Done(CommandTag::Plain(tag)));

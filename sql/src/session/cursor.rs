@@ -311,9 +311,9 @@ impl Session {
         Ok(cursor.run.as_mut().and_then(|run| run.ready.pop_front()))
     }
 
-    /// Reads all rows of the cursors that are held beyond the transaction, which is about to commit.
-    pub(super) async fn hold_cursors(&mut self) -> Result<()> {
-        for name in self.registry.cursors_to_hold() {
+    /// Reads all rows of these cursors, which are held beyond the transaction that is about to commit.
+    pub(super) async fn hold_cursors(&mut self, names: Vec<String>) -> Result<()> {
+        for name in names {
             let mut cursor = self.registry.take_cursor(&name)?;
             cursor.deadline = self.statement_deadline();
             let (position, current) = (cursor.position, cursor.current.take());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use expr::Datum;
 use expr::session::now_micros;
 
@@ -98,7 +99,7 @@ impl Session {
             return Ok(Fetched::Done(CommandTag::Move(moved)));
         }
         portal.state = State::Fetching(Fetching { name: fetch.name.clone(), wanted, count: 0 });
-        Box::pin(self.advance(portal, rows_max)).await
+        self.advance(portal, rows_max).await
     }
 
     async fn go(&mut self, portal: &Portal, name: &str, motion: Motion) -> Result<Wanted> {

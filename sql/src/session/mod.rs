@@ -56,6 +56,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use client::ShownId;
 use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
@@ -226,7 +227,7 @@ impl Session {
                     self.added = conformed.added;
                     conformed.warnings.into_iter().for_each(|warning| self.notify(warning));
                 }
-                Err(error) => return Err(self.audit_unparsed(sql, error).await),
+                Err(error) => return Err(self.audit_unparsed(sql, error).boxed().await),
             }
         }
         let parsed = {
@@ -237,7 +238,7 @@ impl Session {
             Ok(parsed) => Ok(parsed.into_iter().map(|statement| Statement(Arc::new(statement))).collect()),
             Err(error) => {
                 let error = self.placed(error);
-                Err(self.audit_unparsed(&text, error).await)
+                Err(self.audit_unparsed(&text, error).boxed().await)
             }
         }
     }
@@ -271,14 +272,14 @@ impl Session {
     ) -> Result<Arc<Prepared>> {
         let may_run = self.cancel.check_request().and_then(|()| self.check_not_failed(&statement));
         let prepared = match may_run {
-            Ok(()) => self.plan_first(statement.clone(), declared, is_described).await,
+            Ok(()) => self.plan_first(statement.clone(), declared, is_described).boxed().await,
             Err(error) => Err(error),
         };
         match prepared {
             Ok(prepared) => Ok(prepared),
             Err(error) => {
                 let error = self.placed(error);
-                Err(self.audit_unbound(&statement, error).await)
+                Err(self.audit_unbound(&statement, error).boxed().await)
             }
         }
     }
@@ -289,7 +290,7 @@ impl Session {
         self.queued = None;
         match portal {
             Ok(portal) => Ok(portal),
-            Err(error) => Err(self.audit_refused(prepared, error).await),
+            Err(error) => Err(self.audit_refused(prepared, error).boxed().await),
         }
     }
 
@@ -325,7 +326,7 @@ impl Session {
     pub async fn resume(&mut self, portal: &mut Portal) -> Result<()> {
         let may_run = self.check_runnable(&portal.prepared).and_then(|()| self.cancel.check_request());
         if let Err(error) = may_run {
-            return Err(self.audit_refused(&portal.prepared, error).await);
+            return Err(self.audit_refused(&portal.prepared, error).boxed().await);
         }
         portal.deadline = self.statement_deadline();
         self.queued = None;
@@ -382,7 +383,7 @@ impl Session {
         if fetched.is_err() {
             self.settings.forget_requests();
             portal.state = State::Finished;
-            self.fail().await;
+            self.fail().boxed().await;
             return fetched;
         }
         for request in self.settings.shared().take_requests() {
@@ -427,7 +428,7 @@ impl Session {
         self.transaction.in_series = false;
         self.clock_stands = false;
         if error {
-            self.fail().await;
+            self.fail().boxed().await;
             if self.transaction.block == Block::Implicit {
                 self.transaction.block = Block::Idle;
                 self.audit_implicit_end("ROLLBACK", &Ok(()));

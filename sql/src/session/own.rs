@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use env::clock::Instant;
 
 use super::Session;
@@ -148,7 +149,7 @@ impl Session {
         let has_effects = |open: &Open| open.kv.has_effects() || !self.own.is_as_committed(open);
         if self.doubts_own() && self.transaction.open.as_ref().is_some_and(has_effects) {
             // Boxed: few have any doubt.
-            Box::pin(self.attest_own(self.statement_deadline())).await?;
+            self.attest_own(self.statement_deadline()).boxed().await?;
         }
         Ok(())
     }

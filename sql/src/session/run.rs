@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use client::Isolation;
 use env::clock::Instant;
 use expr::{Datum, Row};
@@ -38,16 +40,23 @@ const HELD_ROWS_MAX: usize = 1024;
 
 impl Session {
     /// One step of a portal.
-    pub(super) async fn advance(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
-        match std::mem::replace(&mut portal.state, State::Finished) {
-            State::Pending => self.start(portal, rows_max).await,
-            State::Streaming(running) => self.stream(portal, running, rows_max).await,
-            State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
-            State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
-            State::CopyOut(running) => self.copy_out(portal, running).await,
-            State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
-            State::Finished => Err(Error::new("34000", "portal cannot be run again")),
-        }
+    pub(super) fn advance<'a>(
+        &'a mut self,
+        portal: &'a mut Portal,
+        rows_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched>> {
+        let advanced = async move {
+            match std::mem::replace(&mut portal.state, State::Finished) {
+                State::Pending => self.start(portal, rows_max).await,
+                State::Streaming(running) => self.stream(portal, running, rows_max).await,
+                State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
+                State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
+                State::CopyOut(running) => self.copy_out(portal, running).await,
+                State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
+                State::Finished => Err(Error::new("34000", "portal cannot be run again")),
+            }
+        };
+        advanced.boxed()
     }
 
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
@@ -163,7 +172,7 @@ impl Session {
             open.has_effects = open.kv.has_effects() || !self.own.is_as_committed(open);
         }
         if self.doubts_own() {
-            Box::pin(self.attest_own(deadline)).await?;
+            self.attest_own(deadline).boxed().await?;
         }
         if planned.traits.reads_catalog {
             self.shown.locks = self.engine.held_locks().shown();
@@ -209,7 +218,7 @@ impl Session {
                 Ok(Fetched::Done(tag))
             }
             Plan::Explain { .. } => {
-                let (mut rows, memory) = Box::pin(self.explain(portal, &planned, values)).await?;
+                let (mut rows, memory) = self.explain(portal, &planned, values).boxed().await?;
                 self.try_answer(portal, rows.make_contiguous(), rows_max).await?;
                 self.complete_statement().await?;
                 Ok(hold(portal, rows, CommandTag::Plain("EXPLAIN"), memory, rows_max))
@@ -400,7 +409,7 @@ impl Session {
             && self.builds_beside(portal, &create).await?
         {
             // Boxed: few statements do.
-            let tag = Box::pin(self.build_beside(portal, &create, tag)).await?;
+            let tag = self.build_beside(portal, &create, tag).boxed().await?;
             return Ok((tag, 0));
         }
         let mut memory = self.statement_memory();

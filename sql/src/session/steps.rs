@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use env::clock::{self, Instant};
 
 use super::Session;
@@ -78,7 +79,7 @@ impl Session {
     async fn run_one(&mut self, portal: &mut Portal) -> Result<CommandTag> {
         loop {
             // Boxed: it is what has led here.
-            match Box::pin(self.advance(portal, 0)).await? {
+            match self.advance(portal, 0).await? {
                 Fetched::Rows(_) => {}
                 Fetched::Whole(_, tag) | Fetched::Done(tag) => return Ok(tag),
                 _ => return Err(Error::internal("a step asks the client for something")),

@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use expr::casts::CastContext;
 use expr::{Datum, Expr, SessionContext, Type, TypeKind, length, resolve};
 use parking_lot::Mutex;
@@ -165,7 +166,7 @@ impl Session {
         let generation = self.settings.search_path_generation();
         let (prepared, limits) = match self.texts.find(normalised.key(), &catalog, generation) {
             Found::Known(prepared, limits) => (prepared, limits),
-            Found::Again => self.learn(&normalised, sql, &catalog).await?,
+            Found::Again => self.learn(&normalised, sql, &catalog).boxed().await?,
             Found::No => return None,
         };
         let parameters = values(&normalised.literals, &prepared.parameters, &self.context)?;

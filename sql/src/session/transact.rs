@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use client::{Isolation, TransactionOptions};
 use env::trace;
 use expr::EvalContext;
@@ -120,7 +121,7 @@ impl Session {
         let mut outgoing = None;
         if let Some(wanted) = self.listening.wanted() {
             // Boxed: few transactions have any.
-            match Box::pin(self.prepare_notifications(wanted)).await {
+            match self.prepare_notifications(wanted).boxed().await {
                 Ok(prepared) => outgoing = Some(prepared),
                 Err(error) => {
                     self.rollback(after).await;
@@ -132,7 +133,7 @@ impl Session {
         let Some(mut open) = self.end_transaction(after) else {
             self.settings.commit(&mut self.context);
             if let Some(outgoing) = outgoing {
-                Box::pin(self.finish_notifications(outgoing)).await;
+                self.finish_notifications(outgoing).boxed().await;
             }
             return Ok(());
         };
@@ -156,7 +157,7 @@ impl Session {
                 }
                 self.own.keep(&open);
                 if let Some(outgoing) = outgoing {
-                    Box::pin(self.finish_notifications(outgoing)).await;
+                    self.finish_notifications(outgoing).boxed().await;
                 }
                 Ok(())
             }
@@ -168,7 +169,7 @@ impl Session {
                 self.abandon_notifications(outgoing);
                 if matches!(error, client::Error::StaleCatalog { .. }) {
                     // The next statement is to be planned under the new one.
-                    let _ = self.engine.refresh_catalog(self.database).await;
+                    let _ = self.engine.refresh_catalog(self.database).boxed().await;
                 }
                 Err(error.into())
             }
@@ -177,11 +178,16 @@ impl Session {
 
     /// What is still to be done before the transaction can commit.
     async fn finish_work(&mut self) -> Result<()> {
-        self.settle_deferred(true).await?;
-        self.hold_cursors().await?;
+        if self.transaction.deferred.owes() {
+            self.settle_deferred(true).boxed().await?;
+        }
+        let cursors = self.registry.cursors_to_hold();
+        if !cursors.is_empty() {
+            self.hold_cursors(cursors).boxed().await?;
+        }
         if self.ends_own() {
             // Boxed: few transactions have any.
-            Box::pin(self.end_own()).await?;
+            self.end_own().boxed().await?;
         }
         self.attest_effects().await
     }

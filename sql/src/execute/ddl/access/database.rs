@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use env::clock;
 
 use super::super::{Change, store};
@@ -88,7 +89,7 @@ impl Change<'_, '_> {
             Some((_, moment)) => {
                 let oid = self.oid().await?;
                 // Boxed: few statements do.
-                Box::pin(self.clone_database(&copied, Home::of(oid), moment)).await?;
+                self.clone_database(&copied, Home::of(oid), moment).boxed().await?;
                 oid
             }
         };
@@ -177,7 +178,7 @@ impl Change<'_, '_> {
         self.check_unused(&database, "database").await?;
         let (from, oid) = (database.oid, self.oid().await?);
         // Boxed: few statements do.
-        Box::pin(self.clone_database(&database, Home::of(oid), Some(to))).await?;
+        self.clone_database(&database, Home::of(oid), Some(to)).boxed().await?;
         for (_, row) in store::scan(self.cx.transaction, kept::span(Home::of(from))).await? {
             let (table, said) = kept::decode(&row)?;
             self.put(kept::key(Home::of(oid), table), kept::encode(table, said));

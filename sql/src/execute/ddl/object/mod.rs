@@ -7,6 +7,7 @@ mod sequence;
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use super::{Change, changed};
 use crate::catalog::access::Object;
 use crate::catalog::comment::{self, Commented, Comments};
@@ -69,7 +70,7 @@ impl Change<'_, '_> {
             }
             ObjectChange::Clone { schema, name, of, moment } => {
                 // Boxed: few statements do.
-                Box::pin(self.clone_table((schema.as_str(), name.as_str()), of, moment.as_deref())).await?;
+                self.clone_table((schema.as_str(), name.as_str()), of, moment.as_deref()).boxed().await?;
             }
             ObjectChange::Undrop { schema, name } => self.undrop(schema, name).await?,
             ObjectChange::Drop { targets, cascade, path, .. } => {
