@@ -154,10 +154,9 @@ async fn ready(readiness: Readiness) -> Page {
     match env::clock::timeout(READY_TIMEOUT, readiness()).await {
         Ok(Ok(())) => words(200, "ready\n".to_owned()),
         Ok(Err(reason)) => words(503, format!("not ready: {reason}\n")),
-        Err(_) => words(
-            503,
-            "not ready: the cluster does not answer (not initialised, or no quorum)\n".to_owned(),
-        ),
+        Err(_) => {
+            words(503, "not ready: the cluster does not answer (not initialised, or no quorum)\n".to_owned())
+        }
     }
 }
 

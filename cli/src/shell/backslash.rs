@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use super::format::{Expanded, Format, Style};
 use super::manual;
 use super::sink::Sink;
@@ -11,6 +10,7 @@ use super::variables::Variables;
 use super::{INCLUDES_MAX, Outcome, Server, Shell, Source};
 use crate::failure::Failure;
 use crate::output::{errln, out, outln};
+use futures::FutureExt as _;
 
 /// How often `\watch` runs a statement unless told otherwise.
 const WATCH_PERIOD: Duration = Duration::from_secs(2);

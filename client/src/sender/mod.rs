@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
 use env::clock;
 use env::trace::{self, Span};
+use futures::FutureExt as _;
 use proto::Status;
 use proto::v1::error::Kind as Refused;
 use proto::v1::operation_result::Result as Answer;

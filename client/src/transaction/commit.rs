@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Commit, Write, operation};
 

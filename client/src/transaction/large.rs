@@ -18,8 +18,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use keys::span::successor;
 use proto::v1::operation_result::Result as Answer;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
 use env::clock;
+use futures::FutureExt as _;
 use keys::sql::branch_of;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Lock, LockResult, LockedKey, Validate, operation};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
 use env::canary::{self, Canary};
+use futures::FutureExt as _;
 use keys::Span;
 use keys::sql::branch_of;
 use proto::v1::operation_result::Result as Answer;

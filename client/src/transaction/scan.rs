@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::future::{join, join_all};
 use keys::sql::branch_of;
 use keys::{Span, span::successor};

@@ -9,10 +9,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use bytes::{Bytes, BytesMut};
 use env::clock::Instant;
 use env::{trace, watch};
+use futures::FutureExt as _;
 use sql::CancelHandle;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;

@@ -35,9 +35,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use env::canary::{self, Canary};
 use env::clock::Instant;
+use futures::FutureExt as _;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant as _, ReadPolicy};
 use proto::v1;

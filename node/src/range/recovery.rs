@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use proto::v1::operation::Operation;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{

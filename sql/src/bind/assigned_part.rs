@@ -64,7 +64,9 @@ impl Binder<'_> {
                         }
                         self.document_part(before, held, subscripts, value)?
                     }
-                    Some(element) => self.array_part(before, (held, ty, element), (subscripts, rest), value)?,
+                    Some(element) => {
+                        self.array_part(before, (held, ty, element), (subscripts, rest), value)?
+                    }
                     None => {
                         let name = ty.kind.display_name();
                         let message =

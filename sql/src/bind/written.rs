@@ -81,13 +81,7 @@ impl Written {
 
     /// The printer of what is bound.
     fn printer<'w>(&'w self, session: &'w SessionContext) -> Printer<'w> {
-        Printer {
-            names: &self.words,
-            loose: &self.loose,
-            margin: self.margin,
-            session,
-            style: self.style,
-        }
+        Printer { names: &self.words, loose: &self.loose, margin: self.margin, session, style: self.style }
     }
 
     /// Adds a word; the column that stands for it.

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
 use client::{NameLocks, Strength, Transaction, WaitPolicy};
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 
 use crate::catalog::Oid;

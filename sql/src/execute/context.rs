@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use bytes::Bytes;
 use client::{Client, Transaction};
 use expr::{Datum, EvalContext, Expr, Row, SessionContext};
+use futures::FutureExt as _;
 
 use super::advisory::AdvisoryLocks;
 use super::cancel::CancelHandle;

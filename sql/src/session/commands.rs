@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use expr::casts::CastContext;
 use expr::{Datum, EvalContext, Expr, Row, resolve};
+use futures::FutureExt as _;
 
 use super::Session;
 use super::cluster;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use expr::Datum;
 use expr::session::now_micros;
+use futures::FutureExt as _;
 
 use super::Session;
 use super::cursor::{Backward, Cursor};

@@ -56,10 +56,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use client::ShownId;
 use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
+use futures::FutureExt as _;
 
 use crate::activity::Enlisted;
 use crate::activity::usage::Used;

@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use env::clock::Instant;
+use futures::FutureExt as _;
 
 use super::Session;
 use super::run::guard;

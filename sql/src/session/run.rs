@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use client::Isolation;
 use env::clock::Instant;
 use expr::{Datum, Row};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::Session;
 use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running, State};

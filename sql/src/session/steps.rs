@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use env::clock::{self, Instant};
+use futures::FutureExt as _;
 
 use super::Session;
 use super::auditing::RunOutcome;

@@ -15,9 +15,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use expr::casts::CastContext;
 use expr::{Datum, Expr, SessionContext, Type, TypeKind, length, resolve};
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 
 use super::paging::{self, Page};

@@ -3,10 +3,10 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use client::{Isolation, TransactionOptions};
 use env::trace;
 use expr::EvalContext;
+use futures::FutureExt as _;
 
 use super::Session;
 use super::run::guard;

@@ -66,7 +66,7 @@ pub(super) fn shown(
     let again = parse::parse_query(&shown).ok()?;
     let bound = |query: &ast::Query| Binder::new(catalog, &settings).new_view_rows(query).ok();
     let (one, other) = (bound(&query)?, bound(&again)?);
-    let is_same = other.columns.iter().map(|column| &column.name).eq(&names)
-        && alike::alike(one.node, other.node);
+    let is_same =
+        other.columns.iter().map(|column| &column.name).eq(&names) && alike::alike(one.node, other.node);
     is_same.then_some(shown)
 }

@@ -132,8 +132,7 @@ impl Binder<'_> {
                     if matches!(expr.kind, ExprKind::AllFields(_)) {
                         return Err(Error::unsupported("to print the fields of a row"));
                     }
-                    let text =
-                        self.printed(place, |binder| binder.settled_expression(expr), words::text)?;
+                    let text = self.printed(place, |binder| binder.settled_expression(expr), words::text)?;
                     let own = match &expr.kind {
                         ExprKind::Column(names) => names.last().map(|name| name.value.clone()),
                         _ => None,

@@ -161,8 +161,7 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let mut items = items.into_iter();
         let Some(operand) = items.next() else { return Err(Error::internal("IN without an operand")) };
-        let (plain, named): (Vec<_>, Vec<_>) =
-            items.clone().partition(|(item, _)| item.columns().is_empty());
+        let (plain, named): (Vec<_>, Vec<_>) = items.clone().partition(|(item, _)| item.columns().is_empty());
         let is_list = plain.len() > 1;
         let mut whole = match is_list {
             true => {

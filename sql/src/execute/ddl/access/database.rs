@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use env::clock;
+use futures::FutureExt as _;
 
 use super::super::{Change, store};
 use super::forbidden;

@@ -7,7 +7,6 @@ mod sequence;
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use super::{Change, changed};
 use crate::catalog::access::Object;
 use crate::catalog::comment::{self, Commented, Comments};
@@ -16,6 +15,7 @@ use crate::catalog::{Oid, TableDescriptor};
 use crate::error::{Error, Notice, Result};
 use crate::parse::ast::RoleReference;
 use crate::plan::{ObjectChange, Target};
+use futures::FutureExt as _;
 
 impl Change<'_, '_> {
     /// Changes an object.
