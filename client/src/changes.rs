@@ -22,6 +22,7 @@ mod frontier;
 use std::time::Duration;
 
 use env::clock;
+use env::task::boxed;
 use futures::future::join_all;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
@@ -143,6 +144,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`]: what came since is kept no more; the watch is of no use then. After others the same may be asked again.
+    #[boxed]
     pub async fn next(&mut self) -> Result<Changed> {
         loop {
             if self.frontier.is_at(self.target) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use env::clock;
+use env::task::boxed;
 use proto::Network;
 use proto::oracle::Oracle;
 use proto::v1::AllocateIdsRequest;
@@ -89,6 +90,7 @@ impl Client {
     }
 
     /// Completes once the cluster is initialised, its directory is known and its oracle answers.
+    #[boxed]
     pub async fn ready(&self) -> Result<()> {
         self.timestamp().await?;
         self.sender.route(&[keys::keyspace::DATA], self.options.timeout).await?;
@@ -96,6 +98,7 @@ impl Client {
     }
 
     /// A fresh timestamp: never handed out before, and no less than that of any commit acknowledged so far.
+    #[boxed]
     pub async fn timestamp(&self) -> Result<Timestamp> {
         self.timestamp_within(self.options.timeout).await
     }
@@ -129,6 +132,7 @@ impl Client {
     }
 
     /// The first of `count` consecutive ids of `counter` that are never given twice.
+    #[boxed]
     pub async fn allocate_ids(&self, counter: &str, count: u64) -> Result<u64> {
         let answer = self
             .sender

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock;
+use env::task::boxed;
 use keys::Span;
 use proto::v1::{
     self, NodeDescriptor, NodeState, NodesRequest, RangeStatus, RangesRequest, ReplicaDescriptor,
@@ -68,6 +69,7 @@ pub struct RangeLoad {
 
 impl Client {
     /// The nodes of the cluster, by id.
+    #[boxed]
     pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
         let ask = |node: Arc<dyn NodeService>| async move { Ok(node.nodes(NodesRequest {}).await?.nodes) };
         let mut nodes: Vec<NodeInfo> = self.ask_any(ask).await?.into_iter().map(node).collect();
@@ -76,11 +78,13 @@ impl Client {
     }
 
     /// The ranges that hold keys of the span, in the order of their keys.
+    #[boxed]
     pub async fn ranges(&self, span: &Span) -> Result<Vec<RangeInfo>> {
         self.listed(RangesRequest::default(), span).await
     }
 
     /// The same of all ranges, with what their leaders have measured.
+    #[boxed]
     pub async fn ranges_with_loads(&self) -> Result<Vec<RangeInfo>> {
         let all = Span { start: Bytes::new(), end: Bytes::new() };
         self.listed(RangesRequest { loads: true, ..RangesRequest::default() }, &all).await
@@ -98,6 +102,7 @@ impl Client {
     }
 
     /// Has a range begin at `key`; false: one did.
+    #[boxed]
     pub async fn split(&self, key: Bytes) -> Result<bool> {
         self.ask_any(|node| {
             let request = SplitRequest { key: key.clone(), passed_on: false };

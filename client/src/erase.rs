@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{EraseHistory, operation};
@@ -23,6 +24,7 @@ impl Client {
     /// # Errors
     /// [`crate::Error::Unavailable`]: not all nodes run a program that heeds it. [`crate::Error::TooLarge`]: a range has no room to
     /// remember so many spans.
+    #[boxed]
     pub async fn erase_history(&self, spans: Vec<Span>, before: CommitTimestamp) -> Result<()> {
         self.check_erasure().await?;
         let mut rest = ordered(spans);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Export, ExportResult, operation};
@@ -94,6 +95,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`]: what was committed is kept no more.
+    #[boxed]
     pub async fn export(
         &self,
         left: ExportLeft,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::task::boxed;
 pub use proto::v1::gateway_question::Kind;
 use proto::v1::{AskGatewaysRequest, AttendRequest};
 pub use proto::v1::{
@@ -44,6 +45,7 @@ impl Client {
     ///
     /// # Errors
     /// The root range's leader cannot be reached.
+    #[boxed]
     pub async fn attend(&self, answers: &[GatewayAnswer]) -> Result<Vec<GatewayQuestion>> {
         let asked = self.sender.ask_root(TIMEOUT, |node, cluster_id, forward| {
             let gateway_id = self.gateway_id().clone();
@@ -58,6 +60,7 @@ impl Client {
     ///
     /// # Errors
     /// The root range's leader cannot be reached.
+    #[boxed]
     pub async fn ask_gateways(&self, kind: Kind) -> Result<Heard> {
         let asked = self.sender.ask_root(TIMEOUT, |node, cluster_id, forward| {
             let gateway_id = self.gateway_id().clone();

@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use env::task::boxed;
 use env::task::{self, JoinHandle};
 use env::trace;
 use proto::v1::operation_result::Result as Answer;
@@ -118,6 +119,7 @@ impl Ingest {
     ///
     /// # Errors
     /// Some of it could not be written.
+    #[boxed]
     pub async fn finish(mut self) -> Result<u64> {
         self.send().await?;
         while !self.under_way.is_empty() {

@@ -1,5 +1,6 @@
 //! How long history is kept: all of it, and that of spans which are to be kept for longer.
 
+use env::task::boxed;
 use keys::Span;
 use proto::v1::{KeepHistoryRequest, KeepHistoryResponse};
 
@@ -38,11 +39,13 @@ struct HistoryAsked<'k> {
 
 impl Client {
     /// How long history is kept.
+    #[boxed]
     pub async fn history(&self) -> Result<History> {
         self.ask_history(HistoryAsked::default()).await.map(|(history, _)| history)
     }
 
     /// From now on all history that nobody wants to be kept for longer is kept for so long; 0: for ever.
+    #[boxed]
     pub async fn set_history(&self, history_ms: u64) -> Result<History> {
         let asked = HistoryAsked { set_ms: Some(history_ms), ..HistoryAsked::default() };
         self.ask_history(asked).await.map(|(history, _)| history)
@@ -50,6 +53,7 @@ impl Client {
 
     /// From now on these spans' history is kept for longer, and no others' any more. They ascend, and none overlaps another. What was
     /// said with a larger version, a timestamp, stays in force.
+    #[boxed]
     pub async fn keep_history(&self, version: CommitTimestamp, kept: &[KeptHistory]) -> Result<History> {
         let asked = HistoryAsked { version, kept, ..HistoryAsked::default() };
         self.ask_history(asked).await.map(|(history, _)| history)
@@ -59,6 +63,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: one of them does not, or has not said so yet.
+    #[boxed]
     pub async fn check_erasure(&self) -> Result<()> {
         let asked = HistoryAsked { erases: true, ..HistoryAsked::default() };
         match self.ask_history(asked).await? {

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::{clock, random, task};
+use env::{
+    clock, random,
+    task::{self, boxed},
+};
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Lock, Release, operation};
 
@@ -57,6 +60,7 @@ impl NameLocks {
     ///
     /// # Errors
     /// [`Error::LockNotAvailable`] where others hold it and nobody is to wait, or after `timeout`; [`Error::Deadlock`].
+    #[boxed]
     pub async fn lock(
         &mut self,
         name: &Bytes,
@@ -116,6 +120,7 @@ impl NameLocks {
     }
 
     /// Gives a name back.
+    #[boxed]
     pub async fn unlock(&mut self, name: &Bytes) {
         if self.held.remove(name).is_none() {
             return;
@@ -143,6 +148,7 @@ impl NameLocks {
     }
 
     /// Gives all names back.
+    #[boxed]
     pub async fn unlock_all(&mut self) {
         if let Some(released) = self.end()
             && clock::timeout(RELEASE_WAIT, released).await.is_err()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Get, Reclaim, Version, operation};
@@ -30,6 +31,7 @@ pub enum Reclaimed {
 
 impl Client {
     /// When the newest version of a row was committed, and what it says; `None`: there is no row.
+    #[boxed]
     pub async fn newest_row(&self, key: &Bytes) -> Result<Option<(CommitTimestamp, Bytes)>> {
         let newest = self.newest_version(key).await?;
         Ok(newest.value.map(|value| (newest.timestamp, value)))
@@ -38,6 +40,7 @@ impl Client {
     /// Deletes `span` with all its history, if the transaction that gave it up, and committed at this timestamp, is older than
     /// every snapshot that can still be read; then `row` goes, too. Nothing is written to the span since, nor ever will be. Whoever
     /// else does the same meanwhile does no harm.
+    #[boxed]
     pub async fn reclaim(&self, row: Bytes, span: &Span, given_up: CommitTimestamp) -> Result<Reclaimed> {
         if given_up > self.horizon.safe_point() {
             return Ok(Reclaimed::TooYoung { given_up });

@@ -1,5 +1,6 @@
 //! How much room spans of keys take.
 
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Measure, operation};
@@ -16,11 +17,13 @@ type Part = (usize, Span);
 
 impl Client {
     /// About how many bytes each span takes at the leaders of its ranges, history included.
+    #[boxed]
     pub async fn sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
         self.measured(spans, false).await
     }
 
     /// About how many of these are taken by what has a newer version.
+    #[boxed]
     pub async fn history_sizes(&self, spans: &[Span]) -> Result<Vec<u64>> {
         self.measured(spans, true).await
     }

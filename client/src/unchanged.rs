@@ -1,6 +1,7 @@
 //! Whether nothing was written to a span since a timestamp.
 
 use bytes::Bytes;
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{Check, Validate, operation};
@@ -14,6 +15,7 @@ const REROUTES_MAX: u32 = 50;
 
 impl Client {
     /// Whether no transaction has committed to `span` after `since` and up to `at`. None ever will, then.
+    #[boxed]
     pub async fn is_unchanged(&self, span: &Span, since: u64, at: u64) -> Result<bool> {
         let call = Call::of_nobody(self.options().timeout);
         let mut from = span.start.clone();

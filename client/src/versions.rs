@@ -1,6 +1,7 @@
 //! Versions of rows: what stood under keys, and when.
 
 use bytes::Bytes;
+use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
 use proto::v1::{KeyVersion, Versions, VersionsResult, operation};
@@ -65,6 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`]: what was current at `from` is kept no more.
+    #[boxed]
     pub async fn versions(
         &self,
         wanted: VersionsLeft,

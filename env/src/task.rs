@@ -8,6 +8,10 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
+/// For asynchronous functions that other crates wait for, or that are large and seldom needed: they answer a future in a box of its own,
+/// which is compiled once, here, and of which nobody has to prove anew that it may be sent. What is waited for as it is becomes a part
+/// of whoever waits, up to where a task begins, and is compiled and proven again in each crate on the way there.
+pub use async_recursion::async_recursion as boxed;
 use tokio::runtime::Handle;
 pub use tokio::task::{JoinError, JoinHandle};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::task::Scope;
+use env::task::boxed;
 use parking_lot::Mutex;
 use sql::Engine;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -119,6 +120,7 @@ impl Gateway {
 
     /// Stops accepting; sessions outside of a transaction block end now, the others when their block does, and all of
     /// them after `grace` (57P01).
+    #[boxed]
     pub async fn shutdown(&self, grace: Duration) {
         self.listener.end();
         self.sessions.shutdown(grace).await;
@@ -257,6 +259,7 @@ impl Sessions {
     }
 
     /// See [`Gateway::shutdown`].
+    #[boxed]
     pub async fn shutdown(&self, grace: Duration) {
         let doors = self.doors.lock().clone();
         let registries: Vec<&Registry> =

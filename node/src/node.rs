@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use env::task::boxed;
 use parking_lot::{Mutex, RwLock};
 use proto::v1::{HelloRequest, HelloResponse, NodeDescriptor, StoreIdentity};
 use tokio::runtime::{Handle, Runtime};
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
 impl Node {
     /// Opens the data directory and starts what it holds. A node without a cluster tries to join one in the
     /// background, or waits for [`Node::init`]. Returns before the node can serve: see [`Node::wait_ready`].
+    #[boxed]
     pub async fn start(options: NodeOptions) -> Result<Arc<Self>, NodeError> {
         let opening = options.clone();
         let opened = env::task::blocking(move || Store::open(&opening)).await;
@@ -101,6 +103,7 @@ impl Node {
 
     /// Makes a cluster of this node alone; `false` if it belongs to one already. `history_ms`: how long it keeps history
     /// (0 = for ever), an hour if nothing is said.
+    #[boxed]
     pub async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
         self.inner.init(history_ms).await
     }
@@ -111,6 +114,7 @@ impl Node {
     }
 
     /// Waits until the node can serve.
+    #[boxed]
     pub async fn wait_ready(&self, timeout: Duration) -> Result<(), NodeError> {
         let until = env::clock::now() + timeout;
         loop {
@@ -124,12 +128,14 @@ impl Node {
 
     /// Completes when a failure of its disk has stopped the node's store, with what it was; never otherwise. A node that
     /// has failed serves nothing more: it has to be started again.
+    #[boxed]
     pub async fn failed(&self) -> String {
         self.inner.vitals.failed().await
     }
 
     /// Hands leaderships over, flushes and stops. The data directory is free when the last handle is dropped. An error if
     /// the disk did not let it end in order; what it has acknowledged is in its log nevertheless.
+    #[boxed]
     pub async fn shutdown(&self) -> Result<(), NodeError> {
         self.inner.draining.store(true, Ordering::Release);
         let member = self.inner.member();
@@ -169,6 +175,7 @@ impl Inner {
         self.member.read().clone()
     }
 
+    #[boxed]
     pub(crate) async fn init(&self, history_ms: Option<u64>) -> Result<bool, NodeError> {
         let _becoming = self.becoming.lock().await;
         let known = self.store.identity();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::task::boxed;
 use keys::Span;
 use keys::span::successor;
 use keys::sql::branch_of;
@@ -46,6 +47,7 @@ impl Client {
     }
 
     /// About how many bytes the layers below a branch take, history included.
+    #[boxed]
     pub async fn size_below(&self, id: u64) -> Result<u64> {
         let branch = self.branch(id).await?;
         let spans: Vec<Span> = branch.layers.iter().map(Below::span).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use env::clock;
+use env::task::boxed;
 use futures::FutureExt as _;
 use keys::sql::branch_of;
 use proto::v1::operation_result::Result as Answer;
@@ -78,6 +79,7 @@ impl Transaction {
     ///
     /// Under SERIALIZABLE and REPEATABLE READ a value newer than the read timestamp moves that timestamp forward, or
     /// fails with [`Error::Serialization`] if something that was read has changed.
+    #[boxed]
     pub async fn lock(
         &mut self,
         keys: Vec<Bytes>,
@@ -85,9 +87,9 @@ impl Transaction {
         wait: WaitPolicy,
     ) -> Result<Vec<Locked>> {
         if !keys.iter().any(|key| branch_of(key).is_some()) {
-            return self.lock_all(keys, strength, wait).boxed().await;
+            return self.lock_all(keys, strength, wait).await;
         }
-        let mut locked = self.lock_all(keys.clone(), strength, wait).boxed().await?;
+        let mut locked = self.lock_all(keys.clone(), strength, wait).await?;
         // Boxed: few keys are of a branch.
         self.look_below_locked(&keys, &mut locked).boxed().await?;
         Ok(locked)
@@ -242,6 +244,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::lock`]; [`Error::LockNotAvailable`] where nobody is to wait leaves the transaction as it was.
+    #[boxed]
     pub async fn lock_name(
         &mut self,
         key: &Bytes,

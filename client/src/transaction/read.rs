@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use env::canary::{self, Canary};
+use env::task::boxed;
 use futures::FutureExt as _;
 use keys::Span;
 use keys::sql::branch_of;
@@ -22,8 +23,7 @@ impl Transaction {
         if branch_of(&key).is_none() {
             return self.get_own(key).await;
         }
-        // Boxed: few keys are of a branch.
-        let values = self.get_some(vec![key], usize::MAX, true).boxed().await?;
+        let values = self.get_some(vec![key], usize::MAX, true).await?;
         Ok(values.into_iter().next().flatten())
     }
 
@@ -75,17 +75,18 @@ impl Transaction {
 
     /// The values of `keys`, in their order.
     pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        self.get_some(keys, usize::MAX, true).boxed().await
+        self.get_some(keys, usize::MAX, true).await
     }
 
     /// The same, and the transaction does not rely on what it reads: others may change it before it commits, or its locks
     /// keep them from what matters.
     pub async fn get_unrelied(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
-        self.get_some(keys, usize::MAX, false).boxed().await
+        self.get_some(keys, usize::MAX, false).await
     }
 
     /// The values of the first of `keys`: of one at least, and of no more once they take `bytes_max`, about. `relies`: the
     /// transaction commits only if what it reads holds, as far as its isolation level says so.
+    #[boxed]
     pub async fn get_some(
         &mut self,
         keys: Vec<Bytes>,

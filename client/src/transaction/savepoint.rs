@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use env::canary::Canary;
-use env::task;
+use env::task::{self, boxed};
 use proto::v1::{Release, operation};
 
 use super::{RELEASE_TIMEOUT, RELEASE_WAIT, Transaction};
@@ -69,6 +69,7 @@ impl Transaction {
     ///
     /// # Errors
     /// The transaction cannot go on, whatever is taken back: it is over, and the error says why.
+    #[boxed]
     pub async fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<(), Error> {
         self.open()?;
         self.look_at_all();

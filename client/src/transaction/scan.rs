@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::task::boxed;
 use futures::FutureExt as _;
 use futures::future::{join, join_all};
 use keys::sql::branch_of;
@@ -72,12 +73,14 @@ fn bytes(rows: &[KeyValue]) -> usize {
 
 impl Transaction {
     /// One page of the rows of `span`, own writes included.
+    #[boxed]
     pub async fn scan(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
         let tracks = self.tracks_reads();
         self.scan_page(span, options, tracks).await
     }
 
     /// The same, and the transaction does not rely on what it reads, as [`Transaction::get_unrelied`].
+    #[boxed]
     pub async fn scan_unrelied(&mut self, span: Span, options: ScanOptions) -> Result<ScanPage> {
         self.scan_page(span, options, false).await
     }
@@ -110,6 +113,7 @@ impl Transaction {
     /// The first pages of the first of these spans, none of which is empty, asked for in one request: of one span at least,
     /// and of as many as lie in its range. All of them together have `options.bytes_max` bytes, about, and each has one row
     /// at least. `relies` as for [`Transaction::get_some`].
+    #[boxed]
     pub async fn scan_some(
         &mut self,
         spans: &[Span],

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Transaction;
 use crate::{Isolation, Result};
+use env::task::boxed;
 
 /// What a transaction has seen at a moment. Its writes since are kept apart until the view is dropped.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Looking {
 
 impl Transaction {
     /// What the statement under way sees.
+    #[boxed]
     pub async fn view(&mut self) -> Result<ReadView> {
         self.open()?;
         self.pristine = false;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cert::{Identity, Watched};
+use env::task::boxed;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -115,6 +116,7 @@ impl ServerTls {
     }
 
     /// Reads the files again whenever one of them has changed. Never completes.
+    #[boxed]
     pub async fn watch(self: Arc<Self>) {
         let TlsFiles { certificate, key, authority } = self.files.clone();
         let mut files =

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{NameLocks, Strength, Transaction, WaitPolicy};
-use futures::FutureExt as _;
 use parking_lot::Mutex;
 
 use crate::catalog::Oid;
@@ -332,7 +331,7 @@ impl AdvisoryLocks {
     async fn settle(&mut self, name: AdvisoryName) {
         if self.held.get(&name).is_some_and(Held::is_idle) {
             self.held.remove(&name);
-            self.names.unlock(&key(self.database, name)).boxed().await;
+            self.names.unlock(&key(self.database, name)).await;
         }
         self.show(name);
     }

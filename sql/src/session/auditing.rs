@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use audit::{Class, Classes, Object, Place, Record, Ticket};
 use env::clock::{self, Instant};
+use env::task::boxed;
 
 use super::Session;
 use super::portal::{CommandTag, Fetched, Portal, State};
@@ -266,6 +267,7 @@ impl Session {
     ///
     /// # Errors
     /// 58030: the audit log cannot be written. The statement has failed already.
+    #[boxed]
     pub async fn audit_run(
         &mut self,
         portal: &Portal,
@@ -321,6 +323,7 @@ impl Session {
     }
 
     /// What was prepared is refused before it runs; the error that the client is to be told.
+    #[boxed]
     pub async fn audit_refused(&mut self, prepared: &Prepared, error: Error) -> Error {
         let planned = prepared.planned.lock().clone();
         if !self.is_audited(&planned) && !self.is_audited_by_now(&planned) {
@@ -332,6 +335,7 @@ impl Session {
     }
 
     /// The same of a message that names no statement or portal that is there.
+    #[boxed]
     pub async fn audit_unnamed(&mut self, error: Error) -> Error {
         if !self.settings.hot().audit.contains(Class::Misc) {
             return error;
@@ -374,6 +378,7 @@ impl Session {
     }
 
     /// A text could not be parsed, or is not what it may be; the error that the client is to be told.
+    #[boxed]
     pub async fn audit_unparsed(&mut self, text: &str, error: Error) -> Error {
         if self.settings.hot().audit.is_empty() {
             return error;
@@ -384,6 +389,7 @@ impl Session {
     }
 
     /// The same of a statement that could not be bound.
+    #[boxed]
     pub async fn audit_unbound(&mut self, statement: &Statement, error: Error) -> Error {
         let audited = Audited::of_body(&statement.0.body);
         if !audited.is_due(self.settings.hot().audit) {
@@ -402,6 +408,7 @@ impl Session {
     ///
     /// # Errors
     /// 58030: the audit log cannot be written.
+    #[boxed]
     pub async fn audit_login(&mut self) -> Result<()> {
         if self.audits_sessions() || self.auditing.is_set_by_client {
             let record = self.record(Class::Session.name(), "LOGIN".to_owned(), "ok");
@@ -453,6 +460,7 @@ impl Session {
     ///
     /// # Errors
     /// 58030: it is not.
+    #[boxed]
     pub async fn audit_written(&mut self) -> Result<()> {
         match self.auditing.newest.take() {
             Some(newest) => self.engine.audit().written(newest).await.map_err(|_| unavailable()),

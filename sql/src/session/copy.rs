@@ -5,9 +5,11 @@ use super::portal::{CommandTag, Portal, State};
 use super::run::guard;
 use crate::error::{Error, Result};
 use crate::execute::Execution;
+use env::task::boxed;
 
 impl Session {
     /// CopyData from the client, after [`super::Fetched::CopyIn`].
+    #[boxed]
     pub async fn copy_data(&mut self, portal: &mut Portal, data: &[u8]) -> Result<()> {
         let taken = self.take_copy_data(portal, data).await;
         if taken.is_err() {
@@ -27,6 +29,7 @@ impl Session {
     }
 
     /// CopyDone from the client: the last rows are written.
+    #[boxed]
     pub async fn copy_done(&mut self, portal: &mut Portal) -> Result<CommandTag> {
         let done = self.finish_copy(portal).await;
         portal.state = State::Finished;
@@ -49,6 +52,7 @@ impl Session {
     }
 
     /// CopyFail from the client, with its reason. Returns the error to answer with.
+    #[boxed]
     pub async fn copy_fail(&mut self, portal: &mut Portal, reason: &str) -> Error {
         portal.state = State::Finished;
         self.fail().await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use expr::Datum;
 use expr::session::now_micros;
-use futures::FutureExt as _;
 
 use super::Session;
 use super::cursor::{Backward, Cursor};

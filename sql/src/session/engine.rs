@@ -9,6 +9,7 @@ use audit::AuditLog;
 use backup::Places;
 use client::{Client, TransactionOptions};
 use env::clock;
+use env::task::boxed;
 use parking_lot::Mutex;
 use scram::{MockSecret, Verifier};
 
@@ -136,18 +137,21 @@ impl Engine {
 
     /// Deletes what dropped and truncated tables and indexes have left behind, once nobody can read it any more, and takes away
     /// indexes that nobody goes on to build. Never completes; every gateway may run it, and one is enough.
+    #[boxed]
     pub async fn reclaim(self: Arc<Self>) {
         futures::future::join(reclaim_dropped(&self.client), watch_builds(&self.client)).await;
     }
 
     /// Takes the backups that are scheduled, where they may lie. Every gateway may run it; ends at once where backups may lie nowhere,
     /// and else never.
+    #[boxed]
     pub async fn back_up(self: Arc<Self>) {
         run_schedules(&self.client, &self.options.backup_places, &self.roster).await;
     }
 
     /// Gives back the room of the temporary tables of sessions that are gone, those of gateways that have died among them. Never
     /// completes; every gateway has to run it that has sessions with temporary tables.
+    #[boxed]
     pub async fn keep(self: Arc<Self>) {
         self.keeper.run(&self.client).await;
     }
@@ -158,11 +162,13 @@ impl Engine {
     }
 
     /// Answers for the sessions here when other gateways ask. Never completes; who does not run it is not asked.
+    #[boxed]
     pub async fn attend(self: Arc<Self>) {
         self.roster.attend(&self.client).await;
     }
 
     /// Reads notifications for the sessions here that listen. Never completes; without it they hear nothing.
+    #[boxed]
     pub async fn listen(self: Arc<Self>) {
         self.bulletin.run(&self.client).await;
     }
@@ -330,6 +336,7 @@ impl Engine {
     ///
     /// # Errors
     /// 3D000: there is none. The catalog cannot be read.
+    #[boxed]
     pub async fn database(&self, name: &str, user: &str) -> Result<DatabaseMeant> {
         let newest = self.newest_catalog(FIRST_DATABASE_OID).await?;
         let missing = || Error::new("3D000", format!("database \"{name}\" does not exist"));
@@ -404,6 +411,7 @@ impl Engine {
     ///
     /// # Errors
     /// The catalog cannot be read.
+    #[boxed]
     pub async fn login(&self, name: &str) -> Result<Login> {
         let catalog = self.refresh_catalog(FIRST_DATABASE_OID).await?;
         let role = catalog.access().role_named(name).cloned();

@@ -57,6 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::ShownId;
+use env::task::boxed;
 use expr::session::{SessionContext, now_micros};
 use expr::{Datum, TypeKind};
 use futures::FutureExt as _;
@@ -227,7 +228,7 @@ impl Session {
                     self.added = conformed.added;
                     conformed.warnings.into_iter().for_each(|warning| self.notify(warning));
                 }
-                Err(error) => return Err(self.audit_unparsed(sql, error).boxed().await),
+                Err(error) => return Err(self.audit_unparsed(sql, error).await),
             }
         }
         let parsed = {
@@ -238,7 +239,7 @@ impl Session {
             Ok(parsed) => Ok(parsed.into_iter().map(|statement| Statement(Arc::new(statement))).collect()),
             Err(error) => {
                 let error = self.placed(error);
-                Err(self.audit_unparsed(&text, error).boxed().await)
+                Err(self.audit_unparsed(&text, error).await)
             }
         }
     }
@@ -279,7 +280,7 @@ impl Session {
             Ok(prepared) => Ok(prepared),
             Err(error) => {
                 let error = self.placed(error);
-                Err(self.audit_unbound(&statement, error).boxed().await)
+                Err(self.audit_unbound(&statement, error).await)
             }
         }
     }
@@ -290,7 +291,7 @@ impl Session {
         self.queued = None;
         match portal {
             Ok(portal) => Ok(portal),
-            Err(error) => Err(self.audit_refused(prepared, error).boxed().await),
+            Err(error) => Err(self.audit_refused(prepared, error).await),
         }
     }
 
@@ -326,7 +327,7 @@ impl Session {
     pub async fn resume(&mut self, portal: &mut Portal) -> Result<()> {
         let may_run = self.check_runnable(&portal.prepared).and_then(|()| self.cancel.check_request());
         if let Err(error) = may_run {
-            return Err(self.audit_refused(&portal.prepared, error).boxed().await);
+            return Err(self.audit_refused(&portal.prepared, error).await);
         }
         portal.deadline = self.statement_deadline();
         self.queued = None;
@@ -383,7 +384,7 @@ impl Session {
         if fetched.is_err() {
             self.settings.forget_requests();
             portal.state = State::Finished;
-            self.fail().boxed().await;
+            self.fail().await;
             return fetched;
         }
         for request in self.settings.shared().take_requests() {
@@ -428,7 +429,7 @@ impl Session {
         self.transaction.in_series = false;
         self.clock_stands = false;
         if error {
-            self.fail().boxed().await;
+            self.fail().await;
             if self.transaction.block == Block::Implicit {
                 self.transaction.block = Block::Idle;
                 self.audit_implicit_end("ROLLBACK", &Ok(()));
@@ -447,6 +448,7 @@ impl Session {
 
     /// Tells the session that an error arose while a statement was under way, in the session or outside of it (a wrong
     /// parameter format, say): a transaction block becomes failed, anything else is rolled back.
+    #[boxed]
     pub async fn fail(&mut self) {
         match self.transaction.block {
             Block::Failed => {}
@@ -520,6 +522,7 @@ impl Session {
     }
 
     /// Rolls back what is open and waits for it.
+    #[boxed]
     pub async fn close(mut self) {
         self.rollback(Block::Idle).await;
         self.advisory.give_all_back().await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::clock::{self, Instant};
+use env::task::boxed;
 use env::trace;
 use expr::TypeKind;
 use parking_lot::Mutex;
@@ -104,6 +105,7 @@ impl Session {
 
     /// The version of the catalog as of now, which takes one read where nothing has changed. What was made from a catalog of
     /// another version is out of date.
+    #[boxed]
     pub async fn catalog_version(&mut self) -> Result<u64> {
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
         let newest = self.engine.refresh_catalog(self.database);

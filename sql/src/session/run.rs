@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use client::Isolation;
 use env::clock::Instant;
+use env::task::boxed;
 use expr::{Datum, Row};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 
 use super::Session;
 use super::portal::{CommandTag, CopyFormat, CopyHeader, Fetched, Portal, Running, State};
@@ -40,23 +40,17 @@ const HELD_ROWS_MAX: usize = 1024;
 
 impl Session {
     /// One step of a portal.
-    pub(super) fn advance<'a>(
-        &'a mut self,
-        portal: &'a mut Portal,
-        rows_max: usize,
-    ) -> BoxFuture<'a, Result<Fetched>> {
-        let advanced = async move {
-            match std::mem::replace(&mut portal.state, State::Finished) {
-                State::Pending => self.start(portal, rows_max).await,
-                State::Streaming(running) => self.stream(portal, running, rows_max).await,
-                State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
-                State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
-                State::CopyOut(running) => self.copy_out(portal, running).await,
-                State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
-                State::Finished => Err(Error::new("34000", "portal cannot be run again")),
-            }
-        };
-        advanced.boxed()
+    #[boxed]
+    pub(super) async fn advance(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
+        match std::mem::replace(&mut portal.state, State::Finished) {
+            State::Pending => self.start(portal, rows_max).await,
+            State::Streaming(running) => self.stream(portal, running, rows_max).await,
+            State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
+            State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
+            State::CopyOut(running) => self.copy_out(portal, running).await,
+            State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
+            State::Finished => Err(Error::new("34000", "portal cannot be run again")),
+        }
     }
 
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use env::clock::{self, Instant};
-use futures::FutureExt as _;
 
 use super::Session;
 use super::auditing::RunOutcome;

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use client::{Isolation, TransactionOptions};
+use env::task::boxed;
 use env::trace;
 use expr::EvalContext;
 use futures::FutureExt as _;
@@ -111,6 +112,7 @@ impl Session {
     }
 
     /// Commits what is open; the session is then in `after`.
+    #[boxed]
     pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
         if self.transaction.open.is_some()
             && let Err(error) = self.finish_work().await

@@ -4,6 +4,7 @@
 //! policies and changes of the table are heeded as they are by every other statement, and nothing of rows leaves the cluster beside those.
 
 use client::{CommitTimestamp, Span};
+use env::task::boxed;
 use expr::{Datum, TypeKind};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT, index_span};
 
@@ -63,6 +64,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`Session::watched_rows`]. 42804: the primary key is another.
+    #[boxed]
     pub async fn watched(
         &mut self,
         (schema, name): (&str, &str),
@@ -85,6 +87,7 @@ impl Session {
     /// # Errors
     /// 22023: the timestamp is still to come. 42P01: there is no such table. 42804: it has no primary key. 0A000: it is a clone, or its
     /// primary key has a column of which a key of the cluster does not tell the value. 55000: its rows lay somewhere else then.
+    #[boxed]
     pub async fn watched_rows(
         &mut self,
         (schema, name): (&str, &str),
@@ -142,6 +145,7 @@ impl Session {
     ///
     /// # Errors
     /// 55000: they do not.
+    #[boxed]
     pub async fn watch_on(&mut self, watched: &WatchedTable) -> Result<()> {
         let (cancel, deadline) = (self.cancel.clone(), self.statement_deadline());
         let newest = self.engine.refresh_catalog(self.database);
