@@ -174,7 +174,7 @@ impl Binder<'_> {
         let singles = if is_list { named } else { items.collect() };
         for item in singles {
             let at = item.1;
-            self.budget.take_copy(&operand)?;
+            self.budget.take_copy(&operand.0)?;
             let one = self.operator(name, Some(operand.clone()), item, at)?;
             whole = Some(match whole {
                 None => one,
