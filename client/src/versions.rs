@@ -1,5 +1,7 @@
 //! Versions of rows: what stood under keys, and when.
 
+mod below;
+
 use bytes::Bytes;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;

@@ -29,7 +29,7 @@ type Asked = (Vec<(usize, Arc<Branch>)>, Vec<Bytes>);
 
 impl Client {
     /// Over what a branch lies: asked for once.
-    async fn branch(&self, id: u64) -> Result<Arc<Branch>> {
+    pub(crate) async fn branch(&self, id: u64) -> Result<Arc<Branch>> {
         if let Some(known) = self.branches.known(id) {
             return Ok(known);
         }
