@@ -61,12 +61,10 @@ async fn suits(
     (table, bytes_min): (&TableDescriptor, u64),
     at: u64,
 ) -> Result<bool> {
-    let Some(then) = table_then(client, catalog, table.oid, at).await? else { return Ok(false) };
-    let (Some(primary), Some(was)) = (table.primary(), then.primary()) else { return Ok(false) };
-    let bytes = bytes_of(client, primary.id).await?.max(bytes_of(client, was.id).await?);
-    if bytes <= bytes_min || !fits(table, &then) {
-        return Ok(false);
-    }
+    let mut past = client.past(at);
+    let found = large_then(&mut past, client, catalog, (table, bytes_min)).await;
+    past.rollback().await;
+    let Some(then) = found?.filter(|then| fits(table, then)) else { return Ok(false) };
     let options = TransactionOptions { read_only: true, ..TransactionOptions::default() };
     let mut reader = client.begin(options);
     let rows = branches_over(&mut reader, table, &then, at).await;
@@ -77,6 +75,24 @@ async fn suits(
     }
     let (_, wanted) = kept::wanted_history(client).await?;
     Ok(kept::check_room(&wanted, rows.iter()).is_ok())
+}
+
+/// A table as it was; `None`: there was none, or it was, and is, little.
+async fn large_then(
+    past: &mut Transaction,
+    client: &Client,
+    catalog: &CatalogSnapshot,
+    (table, bytes_min): (&TableDescriptor, u64),
+) -> Result<Option<TableDescriptor>> {
+    let Some(row) = past.get(stored::table_key(catalog.home(), table.oid)).await? else { return Ok(None) };
+    let (_, indexes) = stored::indexes_of(&row)?;
+    let primaries = [indexes.first().copied(), table.primary().map(|primary| primary.id)];
+    for primary in primaries.into_iter().flatten() {
+        if bytes_of(client, primary).await? > bytes_min {
+            return decoded(past, catalog, &row).await.map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// What the branches of a table would lie over.
@@ -150,9 +166,20 @@ async fn read_table(
     catalog: &CatalogSnapshot,
     oid: Oid,
 ) -> Result<Option<TableDescriptor>> {
-    let Some(row) = past.get(stored::table_key(catalog.home(), oid)).await? else { return Ok(None) };
+    match past.get(stored::table_key(catalog.home(), oid)).await? {
+        Some(row) => decoded(past, catalog, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What a row says of a table, whose types are those of its time.
+async fn decoded(
+    past: &mut Transaction,
+    catalog: &CatalogSnapshot,
+    row: &Bytes,
+) -> Result<TableDescriptor> {
     let (kinds, _) = store::load_objects(past, catalog.home()).await?;
-    stored::decode_table(&row, &kinds).map(Some)
+    stored::decode_table(row, &kinds)
 }
 
 /// About how many bytes are read of an index, history included.
