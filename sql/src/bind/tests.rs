@@ -589,7 +589,7 @@ fn what_has_changed_is_asked_by_other_statements() {
 fn backups_are_asked_for_in_whichever_order() {
     for sql in [
         "backup table t into 'file:///b' incremental as of '-1s' with (history)",
-        "backup database postgres into 'file:///b' as of system time '-1s' incremental",
+        "backup cluster into 'file:///b' as of system time '-1s' incremental",
         "show backups",
         "show backups in 'file:///b'",
     ] {
