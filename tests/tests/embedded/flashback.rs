@@ -61,7 +61,7 @@ async fn a_table_goes_back_by_the_catalog_alone_and_stays_itself() {
     assert_eq!(rows(&client, "select id from t where u = 1000").await, ["200"]);
     assert_eq!(rows(&client, "select count(*) from t where v = 3").await, ["43"]);
     assert_eq!(rows(&client, "select n from w").await, ["300"]);
-    assert_eq!(rows(&client, "select obj_description('t'::regclass)").await, ["kept"]);
+    assert_eq!(rows(&client, "select obj_description('t'::regclass, 'pg_class')").await, ["kept"]);
     run(&client, "set role ann").await;
     assert_eq!(rows(&client, "select count(*) from t").await, ["300"]);
     let refused = code(&client, &format!("flashback table t to '{later}'")).await;

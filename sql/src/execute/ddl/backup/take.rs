@@ -28,6 +28,9 @@ const UNDER_WAY_OF_NODE: usize = 8;
 const UNDER_WAY_MIN: usize = 16;
 const UNDER_WAY_MAX: usize = 64;
 
+/// So many parts of clones the gateway writes at a time.
+const BRANCHES_UNDER_WAY_MAX: usize = 4;
+
 /// How often it is written down what is done.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -299,11 +302,16 @@ async fn write_files(
         let Some(written) = under_way.next().await else { break };
         noted.take(written?).await?;
     }
-    for Piece { number, part, since } in branches {
-        let order = ExportOrder { since, ..order.clone() };
-        let whole = Part { start: part.start.clone(), end: part.end.clone() };
-        let BranchFiles { files, readable_from } = write_branch(client, progress.place, &order, part).await?;
-        noted.take(Written { number, part: whole, files, readable_from }).await?;
+    let mut branches = branches.into_iter();
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while under_way.len() < BRANCHES_UNDER_WAY_MAX
+            && let Some(piece) = branches.next()
+        {
+            under_way.push(write_part_of_branch(client, progress.place, order, piece));
+        }
+        let Some(written) = under_way.next().await else { break };
+        noted.take(written?).await?;
     }
     settle(noted.manifest);
     Ok(())
@@ -360,6 +368,21 @@ fn parts(span: &Span, borders: &[Bytes]) -> Vec<Span> {
     }
     parts.push(Span { start, end: span.end.clone() });
     parts
+}
+
+async fn write_part_of_branch(
+    client: &Client,
+    place: &Place,
+    order: &ExportOrder,
+    piece: Piece,
+) -> Result<Written> {
+    let Piece { number, part, since } = piece;
+    // All of them together keep to what a node does.
+    let bytes_per_second = order.bytes_per_second.div_ceil(BRANCHES_UNDER_WAY_MAX as u64);
+    let order = ExportOrder { since, bytes_per_second, ..order.clone() };
+    let whole = Part { start: part.start.clone(), end: part.end.clone() };
+    let BranchFiles { files, readable_from } = write_branch(client, place, &order, part).await?;
+    Ok(Written { number, part: whole, files, readable_from })
 }
 
 async fn write_piece(client: Client, order: ExportOrder, piece: Piece) -> Result<Written> {
