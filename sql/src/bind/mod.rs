@@ -103,9 +103,7 @@ use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
-use crate::plan::{
-    Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, WayBack, When, walk,
-};
+use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, WayBack, When, walk};
 
 pub(crate) use check::{default_of, rules_of, sparing_condition};
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};

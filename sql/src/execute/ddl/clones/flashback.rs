@@ -173,11 +173,7 @@ async fn read_table(
 }
 
 /// What a row says of a table, whose types are those of its time.
-async fn decoded(
-    past: &mut Transaction,
-    catalog: &CatalogSnapshot,
-    row: &Bytes,
-) -> Result<TableDescriptor> {
+async fn decoded(past: &mut Transaction, catalog: &CatalogSnapshot, row: &Bytes) -> Result<TableDescriptor> {
     let (kinds, _) = store::load_objects(past, catalog.home()).await?;
     stored::decode_table(row, &kinds)
 }
