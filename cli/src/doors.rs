@@ -1,7 +1,7 @@
 //! The doors that a gateway has beside PostgreSQL's: where they are, and what keeps them safe.
 
 use clap::Args;
-use gateway::{Exposure, Gateway};
+use gateway::Gateway;
 use tokio::net::TcpListener;
 
 use crate::address::{Address, listen};
@@ -19,7 +19,7 @@ pub(crate) struct DoorArguments {
     #[arg(long, env = "NUNATAK_KV", value_name = "ADDR", help_heading = "Other doors")]
     pub(crate) kv: Option<Address>,
 
-    /// Serve GraphQL (HTTP, at /graphql) here, too
+    /// Serve GraphQL (HTTP, at /graphql) here, too, and not only at --http
     #[arg(long, env = "NUNATAK_GRAPHQL", value_name = "ADDR", help_heading = "Other doors")]
     pub(crate) graphql: Option<Address>,
 }
@@ -35,8 +35,7 @@ impl DoorArguments {
         all.into_iter().filter_map(|(flag, address)| Some((flag, address?))).collect()
     }
 
-    /// Listens where it is told to. A gateway has one set of rules: that of the listener of its that can be reached from
-    /// furthest. `security` is that of SQL, and becomes it.
+    /// Listens where it is told to. `security` is that of SQL, and becomes that of all listeners of the gateway.
     pub(crate) async fn listen(
         &self,
         arguments: &SecurityArguments,
@@ -47,10 +46,7 @@ impl DoorArguments {
         for (flag, address) in self.given() {
             let listener = listen(flag, address).await?;
             let local = listener.local_addr().map_err(Failure::failed)?;
-            let own = arguments.for_sql(flag, local, access)?;
-            if security.exposure == Exposure::Loopback && own.exposure != Exposure::Loopback {
-                *security = own;
-            }
+            security.extend(arguments.for_sql(flag, local, access)?);
             match flag {
                 "--objects" => doors.objects = Some(listener),
                 "--kv" => doors.kv = Some(listener),

@@ -1,4 +1,4 @@
-//! `/health`, `/ready` and `/metrics`, on every process.
+//! `/health`, `/ready` and `/metrics`, on every process, and beside them `/graphql` where SQL is served.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -6,19 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use gateway::{Gateway, HttpPort, Page, Pages};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::address::{Address, listen};
 use crate::failure::Failure;
-use crate::http_listener::HttpListener;
-use crate::security::SecurityArguments;
+use crate::security::{AccessArguments, SecurityArguments, SqlSecurity};
 
 /// Where HTTP is served unless told otherwise.
 const DEFAULT: &str = "127.0.0.1:8080";
@@ -41,7 +38,8 @@ const SECONDS: &[f64] = &[
 /// The flag of every serving command.
 #[derive(Debug, Args)]
 pub(crate) struct HttpArguments {
-    /// Serve /health, /ready and /metrics here [default: 127.0.0.1:8080, or any free port if that is taken]
+    /// Serve /health, /ready and /metrics here, and GraphQL at /graphql where SQL is served [default: 127.0.0.1:8080, or any
+    /// free port if that is taken]
     #[arg(long, env = "NUNATAK_HTTP", value_name = "ADDR")]
     pub(crate) http: Option<Address>,
 }
@@ -50,11 +48,8 @@ pub(crate) struct HttpArguments {
 pub(crate) type Readiness =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
-#[derive(Clone)]
-struct Shared {
-    metrics: PrometheusHandle,
-    readiness: Readiness,
-}
+/// What texts are that people read.
+const WORDS: &str = "text/plain; charset=utf-8";
 
 /// Starts to record metrics. Before anything else, so that nothing goes unrecorded.
 pub(crate) fn record_metrics() -> Result<PrometheusHandle, Failure> {
@@ -103,13 +98,26 @@ pub(crate) async fn bind(
     listen("--http", &free).await
 }
 
+/// The same of a process that serves SQL, whose rules then have to do for this listener, too.
+pub(crate) async fn bind_beside_sql(
+    arguments: &HttpArguments,
+    security: &SecurityArguments,
+    access: &AccessArguments,
+    sql: &mut SqlSecurity,
+) -> Result<TcpListener, Failure> {
+    let listener = bind(arguments, security).await?;
+    let local = listener.local_addr().map_err(Failure::failed)?;
+    sql.extend(security.for_sql("--http", local, access)?);
+    Ok(listener)
+}
+
 /// Serves on the current runtime for as long as the process lives. Returns the address.
 pub(crate) fn serve(
     listener: TcpListener,
     metrics: PrometheusHandle,
     readiness: Readiness,
+    gateway: Option<&Gateway>,
 ) -> Result<SocketAddr, Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::failed(format!("HTTP: {error}")))?;
     let upkeep = metrics.clone();
     env::task::spawn(async move {
         let mut tick = env::clock::interval(UPKEEP);
@@ -118,30 +126,41 @@ pub(crate) fn serve(
             upkeep.run_upkeep();
         }
     });
-    let router = Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(render))
-        .with_state(Shared { metrics, readiness });
-    env::task::spawn(async move {
-        if let Err(error) = axum::serve(HttpListener::new(listener), router).await {
-            tracing::error!(%error, "the HTTP listener failed");
-        }
-    });
-    Ok(address)
+    let pages = pages(metrics, readiness);
+    let port = match gateway {
+        Some(gateway) => gateway.http_port(pages),
+        None => HttpPort::new(pages),
+    };
+    port.serve(listener).map_err(|error| Failure::failed(format!("HTTP: {error}")))
 }
 
-async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
-    match env::clock::timeout(READY_TIMEOUT, (shared.readiness)()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n".to_owned()),
-        Ok(Err(reason)) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
+/// What a process says of itself.
+fn pages(metrics: PrometheusHandle, readiness: Readiness) -> Pages {
+    Arc::new(move |path: &str| -> Option<BoxFuture<'static, Page>> {
+        match path {
+            "/health" => Some(std::future::ready(words(200, "ok\n".to_owned())).boxed()),
+            "/ready" => Some(ready(readiness.clone()).boxed()),
+            "/metrics" => Some(render(metrics.clone()).boxed()),
+            _ => None,
+        }
+    })
+}
+
+fn words(status: u16, text: String) -> Page {
+    Page { status, content: WORDS, text }
+}
+
+async fn ready(readiness: Readiness) -> Page {
+    match env::clock::timeout(READY_TIMEOUT, readiness()).await {
+        Ok(Ok(())) => words(200, "ready\n".to_owned()),
+        Ok(Err(reason)) => words(503, format!("not ready: {reason}\n")),
+        Err(_) => words(
+            503,
             "not ready: the cluster does not answer (not initialised, or no quorum)\n".to_owned(),
         ),
     }
 }
 
-async fn render(State(shared): State<Shared>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
+async fn render(metrics: PrometheusHandle) -> Page {
+    Page { status: 200, content: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render() }
 }

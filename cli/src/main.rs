@@ -16,7 +16,6 @@ mod escape;
 mod failure;
 mod history;
 mod http;
-mod http_listener;
 mod logging;
 mod output;
 mod process;

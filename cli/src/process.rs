@@ -248,6 +248,11 @@ impl SqlServer {
         self.gateway.address()
     }
 
+    /// The gateway itself.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// Logs what is waited for until the cluster answers; completes never.
     pub(crate) async fn tell_when_ready(&self) -> std::convert::Infallible {
         let mut told = String::new();

@@ -265,8 +265,8 @@ impl SecurityArguments {
         )))
     }
 
-    /// Refuses HTTP that is reachable from elsewhere where nothing was set up for that. It tells no data, so that what
-    /// protects the other listeners will do.
+    /// Refuses HTTP that is reachable from elsewhere where nothing was set up for that. Its pages tell no data, so that what
+    /// protects the other listeners will do; where GraphQL is served beside them, [`Self::for_sql`] is asked, too.
     pub(crate) fn check_http(&self, address: SocketAddr) -> Result<(), Failure> {
         if address.ip().is_loopback() || self.insecure || self.tls_cert.is_some() {
             return Ok(());
@@ -303,6 +303,14 @@ impl SecurityArguments {
 }
 
 impl SqlSecurity {
+    /// Has it do for one more listener of the same gateway, which needs `own`: a gateway has one set of rules, that of the listener of
+    /// its that can be reached from furthest.
+    pub(crate) fn extend(&mut self, own: Self) {
+        if self.exposure == Exposure::Loopback && own.exposure != Exposure::Loopback {
+            *self = own;
+        }
+    }
+
     /// Reads certificates and rules again, and opens the audit log anew, whenever the process is told to by SIGHUP. Never
     /// completes.
     pub(crate) async fn reload_on_hangup(self, audit: Arc<AuditLog>) {

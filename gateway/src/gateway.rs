@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 
 use crate::connection::{self, Shared};
 use crate::door;
-use crate::graphql::{self, GraphQl};
+use crate::graphql::GraphQl;
+use crate::http::{self, HttpPort, Pages};
 use crate::kv::{self, Kv, KvService};
 use crate::objects::{self, Objects};
 use crate::options::GatewayOptions;
@@ -99,18 +100,21 @@ impl Gateway {
     /// The listener does not know its address.
     pub fn open_graphql(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
         let address = listener.local_addr()?;
-        let graphql = Arc::new(GraphQl::new(self.sessions.shared.clone(), self.sessions.scope.clone()));
-        self.sessions.doors.lock().push(OpenDoor::GraphQl(graphql.clone()));
-        let sessions = self.sessions.clone();
+        let (graphql, sessions) = (self.sessions.graphql(), self.sessions.clone());
         self.listener.spawn_on(&Handle::current(), async move {
             loop {
                 let (stream, peer) = door::accept(&listener).await;
                 let graphql = graphql.clone();
                 let pool = sessions.shared.options.pool.clone();
-                pool.spawn(&sessions.scope, async move { graphql::serve(stream, peer, &graphql).await });
+                pool.spawn(&sessions.scope, async move { http::serve(stream, peer, &graphql).await });
             }
         });
         Ok(address)
+    }
+
+    /// A port with the pages of the process, and the same GraphQL at `/graphql`. The pages go on when the gateway stops.
+    pub fn http_port(&self, pages: Pages) -> HttpPort {
+        HttpPort::with_graphql(pages, self.sessions.graphql())
     }
 
     /// Stops accepting; sessions outside of a transaction block end now, the others when their block does, and all of
@@ -149,8 +153,10 @@ impl OpenDoor {
     /// Cuts off what the scope of the sessions does not end.
     fn cut(&self) {
         match self {
-            Self::Objects(_) | Self::GraphQl(_) => {}
+            Self::Objects(_) => {}
             Self::Kv(kv) => kv.cut(),
+            // Whoever came by a port with pages.
+            Self::GraphQl(graphql) => graphql.door.registry.enter(Phase::Ending),
         }
     }
 
@@ -225,6 +231,19 @@ impl Sessions {
             kv
         });
         KvService::new(&kv, peer)
+    }
+
+    /// The one GraphQL, wherever it is served.
+    fn graphql(&self) -> Arc<GraphQl> {
+        let opened = self.opened(|door| match door {
+            OpenDoor::GraphQl(graphql) => Some(graphql.clone()),
+            _ => None,
+        });
+        opened.unwrap_or_else(|| {
+            let graphql = Arc::new(GraphQl::new(self.shared.clone(), self.scope.clone()));
+            self.doors.lock().push(OpenDoor::GraphQl(graphql.clone()));
+            graphql
+        })
     }
 
     /// A door that is open already.

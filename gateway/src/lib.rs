@@ -5,7 +5,8 @@
 //! a task shares with the others is little: the engine, the table of sessions that cancel requests are looked up in
 //! (`registry`), and the phase of the gateway's life.
 //!
-//! Beside it may stand the object protocol (`objects`), the key-value service (`kv`) and GraphQL (`graphql`): what they share, says `door`.
+//! Beside it may stand the object protocol (`objects`), the key-value service (`kv`) and GraphQL (`graphql`, at ports of `http`): what they share,
+//! says `door`.
 //!
 //! How much whom is let do in a second is in `limits`, and what happens where all together ask for more than can be done in
 //! `admission`; both stand before every statement, whichever door it comes by (`turn`).
@@ -22,6 +23,7 @@ mod connection;
 mod door;
 mod gateway;
 mod graphql;
+mod http;
 mod kv;
 mod limits;
 mod metrics;
@@ -34,6 +36,7 @@ mod turn;
 
 pub use access::{AccessRules, Exposure, RuleError};
 pub use gateway::{Gateway, Sessions};
+pub use http::{HttpPort, Page, Pages};
 pub use kv::KvService;
 pub use options::GatewayOptions;
 pub use tls::{ServerTls, TlsError, TlsFiles};

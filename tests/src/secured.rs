@@ -18,6 +18,8 @@ pub struct Secured {
     pub kv: String,
     /// Where its GraphQL is.
     pub graphql: String,
+    /// Where its pages are, and its GraphQL, too.
+    pub http: String,
     /// Where its certificates are, and those of the clients `certified` and `other`.
     pub certs: PathBuf,
     /// Where everything of it is: `hba.conf`, `audit`, `log`.
@@ -45,7 +47,7 @@ impl Secured {
             nunatak(&["cert", "create-client", role, "--dir", text(&certs)]);
         }
         let (address, objects, kv) = (free_address(), free_address(), free_address());
-        let graphql = free_address();
+        let (graphql, http) = (free_address(), free_address());
         let file = |name: &str| text(&certs.join(name)).to_owned();
         let process = Process::start(
             &[
@@ -55,7 +57,7 @@ impl Secured {
                 "--listen",
                 &address,
                 "--http",
-                "127.0.0.1:0",
+                &http,
                 "--objects",
                 &objects,
                 "--kv",
@@ -75,7 +77,7 @@ impl Secured {
             ],
             &folder.path().join("log"),
         );
-        let server = Self { process, address, objects, kv, graphql, certs, folder };
+        let server = Self { process, address, objects, kv, graphql, http, certs, folder };
         let deadline = Instant::now() + Duration::from_secs(60);
         while server.admin("select 1").is_err() {
             assert!(Instant::now() < deadline, "no answer:\n{}", server.process.log());

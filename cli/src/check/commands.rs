@@ -27,7 +27,7 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             findings.refusal(demo.backups.places());
             own_clients(&demo.security, findings);
             sql("--listen", found.first(), &demo.security, &demo.access, findings);
-            http(found.last(), &demo.security, findings);
+            http(found.last(), &demo.security, Some(&demo.access), findings);
         }
         Command::StartSingle(start) => {
             let flags = [
@@ -46,7 +46,7 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
             files::master_key(&start.encryption, findings);
             own_clients(&start.security, findings);
             sql("--listen", found.first(), &start.security, &start.access, findings);
-            http(found.last(), &start.security, findings);
+            http(found.last(), &start.security, Some(&start.access), findings);
         }
         Command::Node(node) => storage_node(node, findings),
         Command::Gateway(gateway) => {
@@ -67,7 +67,7 @@ pub(super) fn check(arguments: &Arguments, findings: &mut Findings) {
                 Some(_) => peers(&gateway.security, &[Role::Gateway, Role::Node], Vec::new(), findings),
             }
             sql("--listen", found.first(), &gateway.security, &gateway.access, findings);
-            http(found.last(), &gateway.security, findings);
+            http(found.last(), &gateway.security, Some(&gateway.access), findings);
         }
         Command::Init(init) => {
             asking(&init.host, &init.security, findings);
@@ -171,7 +171,7 @@ fn storage_node(node: &Node, findings: &mut Findings) {
     if node.sql.is_some() {
         sql("--sql", sql_at.as_ref().map(|_| &sql_at), &node.security, &node.access, findings);
     }
-    http(Some(&http_at), &node.security, findings);
+    http(Some(&http_at), &node.security, node.sql.is_some().then_some(&node.access), findings);
 }
 
 /// Certificates that clients alone are shown.
@@ -278,8 +278,18 @@ fn doors(
     }
 }
 
-fn http(found: Option<&Option<SocketAddr>>, security: &SecurityArguments, findings: &mut Findings) {
+/// The listener of HTTP; `access`: that of SQL, if it serves GraphQL, too.
+fn http(
+    found: Option<&Option<SocketAddr>>,
+    security: &SecurityArguments,
+    access: Option<&AccessArguments>,
+    findings: &mut Findings,
+) {
     if let Some(Some(address)) = found {
+        let before = findings.errors();
         findings.refusal(security.check_http(*address));
+        if let Some(access) = access {
+            findings.refusal_unless_found(before, security.for_sql("--http", *address, access).map(drop));
+        }
     }
 }

@@ -75,7 +75,8 @@ impl Gateway {
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let mut security = self.security.for_sql("--listen", local, &self.access)?;
         let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
-        let http_listener = http::bind(&self.http, &self.security).await?;
+        let http_listener =
+            http::bind_beside_sql(&self.http, &self.security, &self.access, &mut security).await?;
         let peers = self.security.for_nodes()?;
         let network = Arc::new(proto::grpc::GrpcNetwork::new(peers.as_ref().map(PeerTls::in_force)));
         if let Some(peers) = peers {
@@ -96,7 +97,7 @@ impl Gateway {
                 backup_places,
             },
         )?;
-        let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)))?;
+        let http = http::serve(http_listener, metrics, all_ready(&[], Some(&sql)), Some(sql.gateway()))?;
         tracing::info!(sql = %sql.address(), %http, "serving");
         let signal = tokio::select! {
             signal = shutdown.requested() => signal,

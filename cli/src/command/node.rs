@@ -127,20 +127,21 @@ impl Node {
         let data = self.data.clone();
         let mut shutdown = Shutdown::listen()?;
         let listener = listen("--listen", &self.listen).await?;
-        let sql_listener = match &self.sql {
+        let (sql_listener, http_listener) = match &self.sql {
             Some(address) => {
                 let listener = listen("--sql", address).await?;
                 let local = listener.local_addr().map_err(Failure::failed)?;
                 let mut security = self.security.for_sql("--sql", local, &self.access)?;
                 let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
-                Some((listener, security, doors))
+                let http_listener =
+                    http::bind_beside_sql(&self.http, &self.security, &self.access, &mut security).await?;
+                (Some((listener, security, doors)), http_listener)
             }
             None => {
                 self.check_doors()?;
-                None
+                (None, http::bind(&self.http, &self.security).await?)
             }
         };
-        let http_listener = http::bind(&self.http, &self.security).await?;
         let local = listener.local_addr().map_err(Failure::failed)?;
         self.security.check_node("--listen", local)?;
         let peers = self.security.for_nodes()?;
@@ -190,7 +191,7 @@ impl Node {
             None => None,
         };
         let ready = all_ready(std::slice::from_ref(&storage), sql.as_ref());
-        let http = http::serve(http_listener, metrics, ready)?;
+        let http = http::serve(http_listener, metrics, ready, sql.as_ref().map(SqlServer::gateway))?;
         match &sql {
             Some(sql) => {
                 tracing::info!(listen = %local, %advertise, sql = %sql.address(), %http, "serving")

@@ -90,7 +90,8 @@ impl StartSingle {
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
         let mut security = self.security.for_sql("--listen", local, &self.access)?;
         let doors = self.doors.listen(&self.security, &self.access, &mut security).await?;
-        let http_listener = http::bind(&self.http, &self.security).await?;
+        let http_listener =
+            http::bind_beside_sql(&self.http, &self.security, &self.access, &mut security).await?;
         let network = Arc::new(InProcess::new());
         let storage = Storage::start(StorageOptions {
             data: data.clone(),
@@ -125,7 +126,8 @@ impl StartSingle {
             },
         )?;
         let storages = [storage];
-        let http = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
+        let ready = all_ready(&storages, Some(&sql));
+        let http = http::serve(http_listener, metrics, ready, Some(sql.gateway()))?;
         tracing::info!(sql = %sql.address(), %http, "serving");
         let [storage] = &storages;
         let signal = tokio::select! {

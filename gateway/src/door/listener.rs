@@ -47,19 +47,9 @@ impl Door {
         acceptor: fn(&Loaded) -> &TlsAcceptor,
         first_byte_within: Option<Duration>,
     ) -> Option<(Accepted, Counted)> {
-        let Some(Place::Seat(connected)) = self.registry.arrive(self.shared.connections_max()) else {
-            self.metrics.refused.increment(1);
-            tracing::debug!(%peer, "closing a connection: there are too many");
-            return None;
-        };
-        if !self.takes(peer) {
-            return None;
-        }
-        let counted = Counted { _connected: connected, _opened: self.metrics.opened() };
+        let counted = self.count(peer)?;
         let mut phase = self.registry.phase();
-        let tls = self.shared.options.tls.as_ref().map(|tls| tls.current());
-        let tls = tls.map(|tls| (acceptor(&tls).clone(), tls.end_point.clone()));
-        let encrypting = encrypt(stream, tls, self.shared.patience());
+        let encrypting = self.encrypt(stream, acceptor);
         let encrypting = async {
             match first_byte_within {
                 None => encrypting.await,
@@ -72,6 +62,31 @@ impl Door {
             () = stopping(&mut phase) => None,
         };
         accepted.map(|accepted| (accepted, counted))
+    }
+
+    /// Counts a connection from there. None: it is not taken, or the gateway is about to stop.
+    pub(crate) fn count(&self, peer: SocketAddr) -> Option<Counted> {
+        if *self.registry.phase().borrow() != Phase::Running {
+            return None;
+        }
+        let Some(Place::Seat(connected)) = self.registry.arrive(self.shared.connections_max()) else {
+            self.metrics.refused.increment(1);
+            tracing::debug!(%peer, "closing a connection: there are too many");
+            return None;
+        };
+        let is_taken = self.takes(peer);
+        is_taken.then(|| Counted { _connected: connected, _opened: self.metrics.opened() })
+    }
+
+    /// Waits for a client's first byte, and goes over to TLS if that begins it. None: it is gone.
+    pub(crate) async fn encrypt(
+        &self,
+        stream: TcpStream,
+        acceptor: fn(&Loaded) -> &TlsAcceptor,
+    ) -> Option<Accepted> {
+        let tls = self.shared.options.tls.as_ref().map(|tls| tls.current());
+        let tls = tls.map(|tls| (acceptor(&tls).clone(), tls.end_point.clone()));
+        encrypt(stream, tls, self.shared.patience()).await
     }
 }
 

@@ -12,15 +12,15 @@ use super::Counted;
 use super::caller::Caller;
 use crate::tls::Stream;
 
-/// A connection, and what counts it.
+/// A connection, and what counts it, unless somebody else keeps that.
 pub(crate) struct Wire {
     stream: Stream<TcpStream>,
     caller: Caller,
-    _counted: Counted,
+    _counted: Option<Counted>,
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Stream<TcpStream>, caller: Caller, counted: Counted) -> Self {
+    pub(crate) fn new(stream: Stream<TcpStream>, caller: Caller, counted: Option<Counted>) -> Self {
         Self { stream, caller, _counted: counted }
     }
 

@@ -121,6 +121,18 @@ mod tests {
         assert_eq!(of("Author", "book"), "BookConnection!");
         assert_eq!(of("BookSum", "id"), "Decimal");
         assert_eq!(of("AuthorSum", "id"), "BigInt");
+        // A moment may be said wherever rows are asked for.
+        for (ty, name) in [
+            ("Query", "book"),
+            ("Query", "bookByKey"),
+            ("Query", "bookAggregate"),
+            ("Author", "book"),
+            ("Author", "bookAggregate"),
+            ("Book", "author"),
+        ] {
+            let field = schema.field(schema.find(ty).unwrap(), name).unwrap();
+            assert!(field.arguments.iter().any(|input| input.name == "asOf"), "{ty}.{name}");
+        }
     }
 
     #[test]

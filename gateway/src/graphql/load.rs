@@ -8,10 +8,11 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::cursor::{self, Ordered};
+use super::given::Given;
 use super::model::{Relation, Table};
 use super::refusal::Refused;
 use super::schema::{Choice, Function, Input, Meaning, Schema};
-use super::select::{Given, Selected};
+use super::select::Selected;
 use super::statement::{self, Keys, Page, Rows, Statement, When};
 use crate::door::{Room, Share, Work};
 
@@ -239,7 +240,7 @@ impl Loader<'_> {
         Ok(level)
     }
 
-    /// What belongs to rows by a relation.
+    /// What belongs to rows by a relation, as of then, or the moment that is said for it.
     fn related<'f, 'q: 'f>(
         &'f mut self,
         level: &'f Level<'q>,
@@ -252,6 +253,7 @@ impl Loader<'_> {
             let other = table_at(schema, relation.to)?;
             let keys = keys_of(schema, level, relation, self.work.context());
             let filter = selected.argument(Input::Where);
+            let when = selected.text(Input::AsOf).map_or(when, When::Said);
             let rows = Rows { table: other, filter, keys: Some(&keys), when };
             let is_empty = keys.values.iter().all(Vec::is_empty);
             if let Meaning::ManyTotals(_) = selected.field.meaning {

@@ -2,13 +2,14 @@
 
 use super::answer::{Sink, write_object};
 use super::describe;
+use super::given::Given;
 use super::load::{
     ANSWER_BYTES_MAX, Answered, FEED_ROWS_MAX, Loader, Totals, Wanted, columns_wanted, first_of, page_of,
     table_at, totals_wanted,
 };
 use super::refusal::Refused;
 use super::schema::{Function, Input, Meaning, Schema};
-use super::select::{Given, Selected};
+use super::select::Selected;
 use super::statement::{self, Rows, When};
 use super::tell::Teller;
 use crate::door::{Room, Share, Work};

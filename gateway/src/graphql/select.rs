@@ -1,30 +1,20 @@
-//! An operation under a schema: which fields it selects, with their arguments (specification, sections 5 and 6.1 to 6.3).
+//! An operation under a schema: which fields it selects (specification, sections 5.2 to 5.5, 5.7 and 6.1 to 6.3).
 //!
-//! Fragments are part of what they are spread in, fields of one key are one, and variables stand for their values. What is left is a tree
-//! of fields that there are, whose arguments are values of their types: whoever carries it out has nothing more to check.
+//! Fragments are part of what they are spread in, and fields of one key are one. What is left is a tree of fields that there are, whose
+//! arguments are [values of their types](super::given): whoever carries it out has nothing more to check.
 //!
 //! # Invariants
 //! - A tree holds at most [`FIELDS_MAX`] fields, [`DEPTH_MAX`] deep, and no more were looked at.
-//! - What a request says once takes room as often as it is named: all values of a tree together are bounded, in number and bytes.
 
-use std::collections::HashMap;
-
-use super::document::{
-    Argument, Directive, Document, Field, Operation, OperationKind, Selection, Value, Wanted,
-};
+use super::document::{Argument, Directive, Document, Field, Operation, OperationKind, Selection, Value};
+use super::given::{Given, Values};
 use super::refusal::{Place, Refused};
-use super::schema::{Choice, FieldDef, Input, InputDef, Meaning, Of, Schema, Shape, TypeId};
+use super::schema::{FieldDef, Input, Meaning, Schema, Shape, TypeId};
 use super::uses;
 
 /// Fields that one operation may select, with those of fragments wherever these are spread, and how deep.
 pub(super) const FIELDS_MAX: usize = 5000;
 pub(super) const DEPTH_MAX: usize = 20;
-
-/// Values that the arguments of one operation may have.
-const VALUES_MAX: usize = 100_000;
-
-/// What their texts take together at most: a variable counts wherever it is named.
-const TEXTS_BYTES_MAX: usize = 8 << 20;
 
 /// A field that is selected.
 #[derive(Debug)]
@@ -55,17 +45,6 @@ impl Selected<'_> {
     }
 }
 
-/// A value that was given, of the type where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Given {
-    Null,
-    /// A scalar, as SQL reads it.
-    Text(String),
-    Choice(Choice),
-    List(Vec<Given>),
-    Object(Vec<(Input, Given)>),
-}
-
 /// What the operation of a document selects that has this name, or the only one.
 pub(super) fn select<'s>(
     schema: &'s Schema,
@@ -88,13 +67,10 @@ pub(super) fn select<'s>(
     let mut selector = Selector {
         schema,
         document,
-        variables: HashMap::new(),
+        values: Values::of(schema, operation, variables)?,
         fields_left: FIELDS_MAX,
-        values_left: VALUES_MAX,
-        texts_left: TEXTS_BYTES_MAX,
         spreading: Vec::new(),
     };
-    selector.take_variables(operation, variables)?;
     selector.check_directives(&operation.directives)?;
     let selected = selector.fields(root, &[operation.selections.as_slice()], 1)?;
     let is_one = matches!(selected.as_slice(), [only] if matches!(only.field.meaning, Meaning::Feed(_)));
@@ -127,56 +103,16 @@ fn chosen<'d, 'a>(document: &'d Document<'a>, name: Option<&str>) -> Result<&'d 
     }
 }
 
-/// A variable: the type that it was declared with, whether it has a value where none is given, and the one that it has.
-struct Bound<'d, 'a> {
-    ty: &'d Wanted<'a>,
-    has_default: bool,
-    value: Option<Value<'a>>,
-}
-
 struct Selector<'s, 'd, 'a> {
     schema: &'s Schema,
     document: &'d Document<'a>,
-    variables: HashMap<&'a str, Bound<'d, 'a>>,
+    values: Values<'s, 'd, 'a>,
     fields_left: usize,
-    values_left: usize,
-    /// Bytes.
-    texts_left: usize,
     /// The fragments that are being looked into.
     spreading: Vec<&'a str>,
 }
 
 impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
-    fn take_variables(
-        &mut self,
-        operation: &'d Operation<'a>,
-        given: &[(String, Value<'static>)],
-    ) -> Result<(), Refused> {
-        // There may be very many of both.
-        let given: HashMap<&str, &Value<'a>> =
-            given.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        for variable in &operation.variables {
-            let (name, place) = (variable.name, variable.place);
-            let ty = named(&variable.ty);
-            let shape = self.schema.find(ty).and_then(|id| self.schema.type_of(id)).map(|ty| &ty.shape);
-            if matches!(shape, None | Some(Shape::Object(_))) {
-                return Err(Refused::at(place, format!("${name}: there is no type {ty} of values")));
-            }
-            let value = given.get(name).map(|value| (*value).clone());
-            let value = value.or_else(|| variable.default.clone());
-            let is_required = matches!(variable.ty, Wanted::NonNull(_));
-            if is_required && matches!(value, None | Some(Value::Null)) {
-                return Err(Refused::at(place, format!("${name} has no value")));
-            }
-            let has_default = variable.default.as_ref().is_some_and(|default| *default != Value::Null);
-            let bound = Bound { ty: &variable.ty, has_default, value };
-            if self.variables.insert(name, bound).is_some() {
-                return Err(Refused::at(place, format!("${name} is declared twice")));
-            }
-        }
-        Ok(())
-    }
-
     /// The fields that all these select of an object.
     fn fields(
         &mut self,
@@ -274,9 +210,10 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         let field = schema.field(within, first.name).ok_or_else(|| {
             Refused::at(place, format!("{} has no field {}", schema.name_of(within), first.name))
         })?;
-        let arguments = self.arguments(field, &first.arguments, place)?;
+        let arguments = self.values.arguments(field, &first.arguments, place)?;
         for other in fields.iter().skip(1) {
-            if other.name != first.name || self.arguments(field, &other.arguments, other.place)? != arguments
+            if other.name != first.name
+                || self.values.arguments(field, &other.arguments, other.place)? != arguments
             {
                 return Err(Refused::at(
                     other.place,
@@ -300,155 +237,6 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
         }
         let selections = if selects { self.fields(of, &lists, depth + 1)? } else { Vec::new() };
         Ok(Selected { key: key.to_owned(), within, field, arguments, selections, place })
-    }
-
-    fn arguments(
-        &mut self,
-        field: &'s FieldDef,
-        given: &[Argument<'a>],
-        place: Place,
-    ) -> Result<Vec<(Input, Given)>, Refused> {
-        if let Some(unknown) =
-            given.iter().find(|argument| !field.arguments.iter().any(|known| known.name == argument.name))
-        {
-            return Err(Refused::at(
-                unknown.place,
-                format!("{} has no argument {}", field.name, unknown.name),
-            ));
-        }
-        let mut taken = Vec::new();
-        for known in &field.arguments {
-            let mut found = given.iter().filter(|argument| argument.name == known.name);
-            let value = found.next();
-            if let Some(again) = found.next() {
-                return Err(Refused::at(again.place, format!("{} is given twice", known.name)));
-            }
-            let at = value.map_or(place, |argument| argument.place);
-            let value = value.map(|argument| &argument.value);
-            let value = self.member(known, value).map_err(|refused| refused.or_at(at))?;
-            taken.extend(value.map(|value| (known.meaning, value)));
-        }
-        Ok(taken)
-    }
-
-    /// The value of an argument, or of a field of an input. None: it is left out.
-    fn member(&mut self, known: &InputDef, value: Option<&Value<'a>>) -> Result<Option<Given>, Refused> {
-        let held;
-        let value = match value {
-            Some(Value::Variable(name)) => {
-                held = self.variable(name, &known.of)?;
-                held.as_ref()
-            }
-            value => value,
-        };
-        match (value, &known.of) {
-            (None | Some(Value::Null), Of::NonNull(_)) => {
-                Err(Refused::new(format!("{} has no value", known.name)))
-            }
-            (None, _) => Ok(None),
-            (Some(value), of) => {
-                let given = self.given(of, value).map_err(|refused| refused.about(&known.name))?;
-                Ok(Some(given))
-            }
-        }
-    }
-
-    /// The value of a variable that stands where a value of a type is wanted.
-    fn variable(&self, name: &str, of: &Of) -> Result<Option<Value<'a>>, Refused> {
-        let bound = self.variables.get(name);
-        let bound = bound.ok_or_else(|| Refused::new(format!("${name} is not declared")))?;
-        let wanted = self.schema.name_of(of.named());
-        let ty = named(bound.ty);
-        if ty != wanted {
-            return Err(Refused::new(format!("${name} is a {ty}, not a {wanted}")));
-        }
-        let least = match of {
-            Of::NonNull(of) if bound.has_default => of.as_ref(),
-            of => of,
-        };
-        if !may_stand(bound.ty, least) {
-            return Err(Refused::new(format!("${name} is to be declared as {}", self.written(of))));
-        }
-        Ok(bound.value.clone())
-    }
-
-    /// A type as documents write it.
-    fn written(&self, of: &Of) -> String {
-        match of {
-            Of::Named(id) => self.schema.name_of(*id).to_owned(),
-            Of::List(of) => format!("[{}]", self.written(of)),
-            Of::NonNull(of) => format!("{}!", self.written(of)),
-        }
-    }
-
-    fn given(&mut self, of: &Of, value: &Value<'a>) -> Result<Given, Refused> {
-        let too_many = || Refused::new(format!("an operation has at most {VALUES_MAX} values"));
-        self.values_left = self.values_left.checked_sub(1).ok_or_else(too_many)?;
-        if let Value::Variable(name) = value {
-            let value = self.variable(name, of)?.unwrap_or(Value::Null);
-            return self.given(of, &value);
-        }
-        let ty = match of {
-            Of::NonNull(_) if *value == Value::Null => return Err(Refused::new("null cannot stand here")),
-            Of::NonNull(of) => return self.given(of, value),
-            _ if *value == Value::Null => return Ok(Given::Null),
-            Of::List(of) => {
-                // One by itself is a list of one.
-                let items = match value {
-                    Value::List(items) => items.as_slice(),
-                    one => std::slice::from_ref(one),
-                };
-                let items: Result<_, _> = items.iter().map(|item| self.given(of, item)).collect();
-                return items.map(Given::List);
-            }
-            Of::Named(id) => self.schema.type_of(*id),
-        };
-        match ty.map(|ty| &ty.shape) {
-            Some(Shape::Scalar(scalar)) => {
-                let text = scalar.text_of(value)?;
-                self.texts_left = self.texts_left.checked_sub(text.len()).ok_or_else(|| {
-                    Refused::new(format!("the values of an operation take at most {TEXTS_BYTES_MAX} bytes"))
-                })?;
-                Ok(Given::Text(text))
-            }
-            Some(Shape::Enum(choices)) => {
-                let name = match value {
-                    Value::Enum(name) => *name,
-                    Value::Text(text) => text.as_str(),
-                    _ => return Err(Refused::new("the name of a value is wanted")),
-                };
-                let found = choices.iter().find(|choice| choice.name == name);
-                let found = found.ok_or_else(|| Refused::new(format!("there is no value {name}")))?;
-                Ok(Given::Choice(found.meaning))
-            }
-            Some(Shape::Input(inputs)) => {
-                let Value::Object(members) = value else { return Err(Refused::new("an object is wanted")) };
-                self.object(inputs, members)
-            }
-            Some(Shape::Object(_)) | None => Err(Refused::new("no value can stand here")),
-        }
-    }
-
-    fn object(
-        &mut self,
-        inputs: &'s [InputDef],
-        members: &[(std::borrow::Cow<'a, str>, Value<'a>)],
-    ) -> Result<Given, Refused> {
-        let mut known: HashMap<&str, &Value<'a>> = HashMap::new();
-        for (name, value) in members {
-            if known.insert(name, value).is_some() {
-                return Err(Refused::new(format!("{name} is given twice")));
-            }
-        }
-        let mut taken = Vec::new();
-        for input in inputs {
-            let value = known.remove(input.name.as_str());
-            taken.extend(self.member(input, value)?.map(|value| (input.meaning, value)));
-        }
-        match known.keys().next() {
-            Some(unknown) => Err(Refused::new(format!("there is no field {unknown}"))),
-            None => Ok(Given::Object(taken)),
-        }
     }
 
     fn check_directives(&mut self, directives: &[Directive<'a>]) -> Result<(), Refused> {
@@ -476,52 +264,18 @@ impl<'s, 'd, 'a> Selector<'s, 'd, 'a> {
             let [Argument { name: "if", value, .. }] = directive.arguments.as_slice() else {
                 return Err(Refused::at(place, format!("@{} has one argument, if", directive.name)));
             };
-            let value = match value {
-                Value::Variable(name) => {
-                    let bound = self.variables.get(name).filter(|bound| named(bound.ty) == "Boolean");
-                    let bound = bound.ok_or_else(|| Refused::at(place, format!("${name} is no Boolean")))?;
-                    bound.value.as_ref()
-                }
-                value => Some(value),
-            };
-            let Some(Value::Bool(value)) = value else {
-                return Err(Refused::at(place, "if is true or false"));
-            };
-            is_included &= *value == wanted;
+            is_included &= self.values.truth(value, place)? == wanted;
         }
         Ok(is_included)
     }
 }
 
-/// The name of the type that lists are of.
-fn named<'a>(wanted: &Wanted<'a>) -> &'a str {
-    match wanted {
-        Wanted::Named(name) => name,
-        Wanted::List(of) | Wanted::NonNull(of) => named(of),
-    }
-}
-
-/// Whether a variable of a type may stand where one of the same name is wanted (specification, section 5.8.5): what is never null may
-/// stand where null may, and lists where lists are.
-fn may_stand(ty: &Wanted<'_>, of: &Of) -> bool {
-    match (ty, of) {
-        (Wanted::NonNull(ty), Of::NonNull(of)) => may_stand(ty, of),
-        (Wanted::NonNull(ty), of) => may_stand(ty, of),
-        (Wanted::List(ty), Of::List(of)) => may_stand(ty, of),
-        (Wanted::Named(_), Of::Named(_)) => true,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use proptest::prelude::*;
 
     use super::super::build::schema_of;
     use super::super::model::tests::library;
-    use super::super::schema::Comparison;
     use super::*;
 
     fn refusal(schema: &Schema, text: &str) -> String {
@@ -548,54 +302,6 @@ mod tests {
         let [nodes] = author.selections.as_slice() else { panic!("{author:?}") };
         let keys: Vec<_> = nodes.selections.iter().map(|selected| selected.key.as_str()).collect();
         assert_eq!(keys, ["id", "b"]);
-    }
-
-    #[test]
-    fn arguments_are_values_of_their_types() {
-        let schema = schema_of(library());
-        let text = "query ($i: [Int!], $f: BookFilter) { a: authorByKey(key: {id: 1}) { id } \
-                    b: author(where: {id: {in: $i}}, orderBy: name_DESC) { nodes { id } } c: bookAggregate(where: $f) { count } }";
-        let document = Document::parse(text).unwrap();
-        let one = Value::Int(Cow::Borrowed("1"));
-        let filter = Value::Object(vec![(
-            Cow::Borrowed("id"),
-            Value::Object(vec![(Cow::Borrowed("eq"), Value::Text("5".to_owned()))]),
-        )]);
-        let variables = [("i".to_owned(), Value::List(vec![one])), ("f".to_owned(), filter)];
-        let selected = select(&schema, &document, None, &variables).unwrap();
-        let text = |text: &str| Given::Text(text.to_owned());
-        let id = |comparison, value| {
-            let compared = Given::Object(vec![(Input::Compare(comparison), value)]);
-            Given::Object(vec![(Input::Column(0), compared)])
-        };
-        assert_eq!(
-            selected[0].argument(Input::Where),
-            Some(&Given::Object(vec![(Input::Column(0), text("1"))]))
-        );
-        assert_eq!(
-            selected[1].argument(Input::Where),
-            Some(&id(Comparison::In, Given::List(vec![text("1")])))
-        );
-        let order = Given::Choice(Choice::Order { column: 1, is_descending: true });
-        assert_eq!(selected[1].argument(Input::OrderBy), Some(&Given::List(vec![order])));
-        assert_eq!(selected[2].argument(Input::Where), Some(&id(Comparison::Eq, text("5"))));
-    }
-
-    #[test]
-    fn variables_stand_where_their_types_may() {
-        let schema = schema_of(library());
-        for text in [
-            "query ($x: Int = 1) { authorByKey(key: {id: $x}) { id } }",
-            "query ($x: Int! = 1) { authorByKey(key: {id: $x}) { id } }",
-            "query ($x: Int! = 1) { author(first: $x) { nodes { id } } }",
-            "query ($x: Int! = 1) { author(where: {id: {in: [$x, 2]}}) { nodes { id } } }",
-            "query ($x: [Int!]! = [1]) { author(where: {id: {in: $x}}) { nodes { id } } }",
-            "query ($x: AuthorKey = {id: 1}) { authorByKey(key: $x) { id } }",
-            "query ($x: AuthorFilter) { author(where: $x) { nodes { id } } }",
-        ] {
-            let document = Document::parse(text).unwrap();
-            assert!(select(&schema, &document, None, &[]).is_ok(), "{text}");
-        }
     }
 
     #[test]
@@ -657,24 +363,6 @@ mod tests {
             (0..30).map(|n| format!(" fragment f{n} on Query {{ ...f{} ...f{} }}", n + 1, n + 1)).collect();
         let bomb = format!("{{ ...f0 }}{fragments} fragment f30 on Query {{ __typename }}");
         assert_eq!(refusal(&schema, &bomb), format!("an operation selects at most {FIELDS_MAX} fields"));
-    }
-
-    #[test]
-    fn a_variable_counts_wherever_it_is_named() {
-        let schema = schema_of(library());
-        let variables = [("x".to_owned(), Value::Text("x".repeat(TEXTS_BYTES_MAX / 8)))];
-        let named = |count: usize| {
-            let all = vec!["$x"; count].join(" ");
-            let text = format!(
-                "query ($x: String!) {{ author(where: {{name: {{in: [{all}]}}}}) {{ nodes {{ id }} }} }}"
-            );
-            let document = Document::parse(&text).unwrap();
-            let selected = select(&schema, &document, None, &variables);
-            selected.map(|selected| selected.len()).map_err(|refused| refused.to_string())
-        };
-        assert_eq!(named(8), Ok(1));
-        assert!(named(9).is_err_and(|refused| refused.contains("take at most")));
-        assert!(named(9000).is_err());
     }
 
     proptest! {

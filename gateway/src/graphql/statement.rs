@@ -11,11 +11,11 @@ use std::fmt::Write as _;
 use expr::{Datum, SessionContext, TypeKind};
 
 use super::cursor::Ordered;
+use super::given::Given;
 use super::model::{Column, Table};
 use super::refusal::Refused;
 use super::scalar;
 use super::schema::{Function, Input};
-use super::select::Given;
 
 /// A statement has at most so many parameters.
 const PARAMETERS_MAX: usize = 30_000;

@@ -207,18 +207,21 @@ impl Types {
             };
             if !relation.is_many {
                 let about = "The row that it belongs to; null if there is none, or none that may be seen.";
-                fields.push(field(&relation.field, about, Of::Named(*to), Meaning::One(place)));
+                let mut one = field(&relation.field, about, Of::Named(*to), Meaning::One(place));
+                one.arguments.push(as_of(made));
+                fields.push(one);
                 continue;
             }
             let connection = Of::Named(other.connection).required();
             let mut page =
                 field(&relation.field, "The rows that belong to it.", connection, Meaning::Many(place));
             page.arguments = page_arguments(other, self.has_edges(other.connection), made);
+            page.arguments.push(as_of(made));
             fields.push(page);
             let name = format!("{}Aggregate", relation.field);
             let totals = Of::Named(other.totals).required();
             let mut totals = field(&name, "What these rows come to.", totals, Meaning::ManyTotals(place));
-            totals.arguments.push(input("where", Of::Named(other.filter), Input::Where));
+            totals.arguments = vec![input("where", Of::Named(other.filter), Input::Where), as_of(made)];
             fields.push(totals);
         }
         self.define(rows, format!("A row of {}.", table.from), Shape::Object(fields));
@@ -232,12 +235,11 @@ impl Types {
         made: &Made<'_>,
         fields: &mut Vec<FieldDef>,
     ) {
-        let as_of = || input("asOf", (made.scalar)(Scalar::Text), Input::AsOf);
         let rows = made.rows.get(place).copied().unwrap_or(0);
         let connection = Of::Named(own.connection).required();
         let mut page = field(&table.field, "Rows, a page at a time.", connection, Meaning::Rows(place));
         page.arguments = page_arguments(own, !table.key.is_empty(), made);
-        page.arguments.push(as_of());
+        page.arguments.push(as_of(made));
         fields.push(page);
         if !table.key.is_empty() {
             let name = format!("{}ByKey", table.field);
@@ -249,13 +251,13 @@ impl Types {
             });
             let key = Shape::Input(key.collect());
             let key = self.add(&format!("{}Key", table.ty), "A primary key.", key);
-            row.arguments = vec![input("key", Of::Named(key).required(), Input::Where), as_of()];
+            row.arguments = vec![input("key", Of::Named(key).required(), Input::Where), as_of(made)];
             fields.push(row);
         }
         let name = format!("{}Aggregate", table.field);
         let totals = Of::Named(own.totals).required();
         let mut totals = field(&name, "What rows come to.", totals, Meaning::Totals(place));
-        totals.arguments = vec![input("where", Of::Named(own.filter), Input::Where), as_of()];
+        totals.arguments = vec![input("where", Of::Named(own.filter), Input::Where), as_of(made)];
         fields.push(totals);
     }
 
@@ -343,6 +345,11 @@ fn page_arguments(own: &OfTable, has_cursors: bool, made: &Made<'_>) -> Vec<Inpu
         arguments.push(input("after", (made.scalar)(Scalar::Text), Input::After));
     }
     arguments
+}
+
+/// The moment that rows are of, and what belongs to them unless it has one of its own.
+fn as_of(made: &Made<'_>) -> InputDef {
+    input("asOf", (made.scalar)(Scalar::Text), Input::AsOf)
 }
 
 /// The scalar of what values of another come to.

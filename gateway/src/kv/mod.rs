@@ -3,9 +3,10 @@
 //! ```text
 //! serve (connections) ──▶ entrance (who calls) ──▶ message (room for it) ──▶ service (calls)
 //!     service ──▶ place: the caller's idle sessions │ transactions (open ones, by id)
-//!            └──▶ pairs (statements over kv.pairs), scan and watch (streams), status (errors)
+//!            └──▶ pairs (statements over kv.pairs), scan and watch (streams: answers), status (errors)
 //! ```
 
+mod answers;
 mod entrance;
 mod health;
 mod holdings;

@@ -1,16 +1,15 @@
 //! Scans: pairs that are streamed while they are read, no faster than the client takes them.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::kv::{Pair, ScanResponse};
 use env::trace::{self, Parent};
 use expr::Row;
-use futures::Stream;
 use tokio::sync::mpsc;
-use tonic::Status;
 
+use super::answers::{Answers, LastWord, answers};
 use super::holdings::Kv;
 use super::pairs::bytes;
 use super::place::Place;
@@ -29,7 +28,7 @@ const MESSAGES_AHEAD: usize = 2;
 /// How long a client may take for a message.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-type Sender = mpsc::Sender<Result<ScanResponse, Status>>;
+type Sender = mpsc::Sender<ScanResponse>;
 
 /// What a scan answers; it works where it is placed, and leaves the place at its end.
 pub(super) fn stream(
@@ -38,14 +37,20 @@ pub(super) fn stream(
     statement: &'static str,
     values: Row,
     parent: Option<Parent>,
-) -> Pin<Box<dyn Stream<Item = Result<ScanResponse, Status>> + Send>> {
-    let (sender, mut receiver) = mpsc::channel(MESSAGES_AHEAD);
+) -> Answers<ScanResponse> {
+    let (sender, last_word, answers) = answers(MESSAGES_AHEAD);
     let pool = kv.door.shared.options.pool.clone();
-    pool.spawn(&kv.scope, run(place, statement, values, sender, parent));
-    Box::pin(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)))
+    pool.spawn(&kv.scope, run(place, statement, values, (sender, last_word), parent));
+    answers
 }
 
-async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sender, parent: Option<Parent>) {
+async fn run(
+    mut place: Place,
+    statement: &'static str,
+    values: Row,
+    (sender, last_word): (Sender, LastWord),
+    parent: Option<Parent>,
+) {
     let is_alone = matches!(place, Place::Alone(..));
     let mut span = place.work().begin_trace("kv", parent);
     let context = span.as_ref().map(|span| span.context().clone());
@@ -53,28 +58,34 @@ async fn run(mut place: Place, statement: &'static str, values: Row, sender: Sen
     if let Err(error) = &read {
         note_failure(&mut span, error);
     }
+    if matches!(read, Ok(Sent::Nobody)) {
+        // Who is there still is not to take what it has read for all.
+        last_word.say(status::refusal("57014", "the client has not read what it was told for too long"));
+        if is_alone {
+            // What is left of the statement goes with the session.
+            return;
+        }
+    }
     let work = place.work();
-    let mut outcome = match read {
-        // The client is gone: what is left of the statement goes with the session.
-        Ok(Sent::Nobody) if is_alone => return,
-        Ok(_) => work.end(Ok::<(), sql::Error>(())).await,
-        Err(error) => work.end(Err(error)).await,
-    };
+    let mut outcome = work.end(read).await;
     drop(span);
     if let Err(error) = work.settle().await {
         outcome = Err(error);
     }
     place.give_back();
-    if let Err(error) = outcome {
-        // If nobody hears it any more, nobody needs it.
-        let _ = env::clock::timeout(PATIENCE, sender.send(Err(status::of(&error)))).await;
+    match outcome {
+        Ok(Sent::Everything) => last_word.all_is_told(),
+        Ok(Sent::Nobody) => {}
+        Err(error) => last_word.say(status::of(&error)),
     }
+    // Now it is heard.
+    drop(sender);
 }
 
-/// Who has been sent everything.
+/// What has been sent.
 enum Sent {
-    Everybody,
-    /// The client is gone, or does not read.
+    Everything,
+    /// Not all, and the rest to nobody: the client is gone, or does not read.
     Nobody,
 }
 
@@ -127,10 +138,10 @@ async fn read(
     if !message.pairs.is_empty() && !send(sender, message).await {
         return Ok(Sent::Nobody);
     }
-    Ok(Sent::Everybody)
+    Ok(Sent::Everything)
 }
 
 /// False: the client is gone, or does not read.
 async fn send(sender: &Sender, message: ScanResponse) -> bool {
-    matches!(env::clock::timeout(PATIENCE, sender.send(Ok(message))).await, Ok(Ok(())))
+    matches!(env::clock::timeout(PATIENCE, sender.send(message)).await, Ok(Ok(())))
 }

@@ -113,7 +113,7 @@ async fn open(
     let received = door.receive((stream, peer), |tls| &tls.http_2, Some(patience)).await;
     let Some((Accepted { stream, channel }, counted)) = received else { return };
     let caller = Caller::new(peer, channel);
-    let wire = kv.ends.admission().admit(Wire::new(stream, caller.clone(), counted));
+    let wire = kv.ends.admission().admit(Wire::new(stream, caller.clone(), Some(counted)));
     kv.watch(&caller, wire.ending());
     drop(caller);
     // If nobody takes it, the gateway has stopped.

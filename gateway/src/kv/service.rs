@@ -1,6 +1,6 @@
 //! The calls of `nunatak.kv.v1.Kv`.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use api::kv::kv_server;
@@ -12,18 +12,15 @@ use api::kv::{
 use async_trait::async_trait;
 use env::trace::{self, Parent};
 use expr::{Datum, Row};
-use futures::Stream;
 use tonic::{Request, Response, Status};
 
+use super::answers::Answers;
 use super::holdings::Kv;
 use super::pairs::{bytes, key};
 use super::place::{Call, Place};
 use super::transactions::{IDLE, LIFETIME};
 use super::{pairs, scan, status, watch};
 use crate::door::{Caller, Guest, note_failure};
-
-/// A stream of answers.
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What tonic calls.
 #[derive(Clone)]

@@ -1,20 +1,17 @@
 //! Watching: changes of pairs that are streamed as they are committed, no faster than the client takes them
 //! (`door::watching` finds them).
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use api::kv::{Change, WatchRequest, WatchResponse};
 use bytes::Bytes;
 use expr::{Datum, TypeKind};
-use futures::Stream;
-use parking_lot::Mutex;
 use sql::Error;
 use tokio::sync::mpsc;
 use tonic::Status;
 
+use super::answers::{Answers, LastWord, answers};
 use super::holdings::Kv;
 use super::pairs::{self, bytes, key};
 use super::place::Call;
@@ -35,9 +32,6 @@ const MESSAGES_AHEAD: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 type Sender = mpsc::Sender<WatchResponse>;
-
-/// What is told once all messages are: no watch ends without a reason.
-type LastWord = Arc<Mutex<Option<Status>>>;
 
 /// What a request asks for: a span, all keys with a prefix, or one.
 pub(super) fn wanted(request: WatchRequest) -> Result<Wanted, Status> {
@@ -85,19 +79,11 @@ pub(super) async fn begin(kv: &Kv, call: Call, wanted: Wanted) -> Result<Open, E
 }
 
 /// What is streamed of a watch.
-pub(super) fn stream(
-    kv: &Arc<Kv>,
-    open: Open,
-) -> Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>> {
-    let (sender, mut receiver) = mpsc::channel(MESSAGES_AHEAD);
-    let last_word: LastWord = Arc::new(Mutex::new(Some(status::refusal("57P01", "the gateway has stopped"))));
+pub(super) fn stream(kv: &Arc<Kv>, open: Open) -> Answers<WatchResponse> {
+    let (sender, last_word, answers) = answers(MESSAGES_AHEAD);
     let pool = kv.door.shared.options.pool.clone();
-    pool.spawn(&kv.scope, run(kv.clone(), open, sender, last_word.clone()));
-    Box::pin(futures::stream::poll_fn(move |cx| match receiver.poll_recv(cx) {
-        Poll::Ready(None) => Poll::Ready(last_word.lock().take().map(Err)),
-        Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
-        Poll::Pending => Poll::Pending,
-    }))
+    pool.spawn(&kv.scope, run(kv.clone(), open, sender, last_word));
+    answers
 }
 
 async fn run(kv: Arc<Kv>, mut open: Open, sender: Sender, last_word: LastWord) {
@@ -114,7 +100,7 @@ async fn run(kv: Arc<Kv>, mut open: Open, sender: Sender, last_word: LastWord) {
     if let Some(error) = error {
         kv.door.metrics.errors.increment(1);
         tracing::debug!(message = %error.message, "a watch has ended");
-        *last_word.lock() = Some(status::of(&error));
+        last_word.say(status::of(&error));
     }
     // Now it is heard.
     drop(sender);

@@ -214,6 +214,10 @@ fn files_rules_and_addresses_are_looked_at() {
     assert_found(&single(&["--data", &data, "--log", "=,="]), "--log");
     assert_found(&single(&["--data", &data, "--listen", "0.0.0.0:7101"]), "nothing would be encrypted");
     assert_found(&single(&["--data", &data, "--http", "0.0.0.0:7101"]), "/metrics asks nobody");
+    let trusting = place.write("hba.conf", "host all all all trust\n");
+    let beside = single(&["--data", &data, "--hba", &trusting, "--http", "0.0.0.0:7101"]);
+    let tls = place.tls("certs/gateway.crt", "certs/gateway.key");
+    assert_found(&[beside, tls].concat(), "--http 0.0.0.0:7101 is reachable from elsewhere, and line 1 of --hba");
     assert_found(&single(&["--data", &data, "--http", "127.0.0.1:5433"]), "takes the same port");
     assert_found(&single(&["--data", &data, "--listen", "192.0.2.1:1"]), "cannot listen there");
     assert_found(&place.node(&["--advertise", "0.0.0.0:1"]), "nobody can connect to");

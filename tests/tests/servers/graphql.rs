@@ -2,11 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use api::credentials::Credentials;
-use nunatak_tests::processes::{Listener, free_address, installed, psql, start_single_with};
-use nunatak_tests::secured::Secured;
+use nunatak_tests::processes::{Listener, free_address, installed, output, psql, start_single_with};
+use nunatak_tests::secured::{Secured, text};
 use serde_json::{Value, json};
 
 /// A gateway, and where its GraphQL is.
@@ -324,8 +325,29 @@ fn the_past_is_asked_as_it_was() {
     let row =
         json!({ "name": "new", "book": { "nodes": [{ "id": "1" }] }, "bookAggregate": { "count": "2" } });
     assert_eq!(body, json!({ "data": { "author": { "nodes": [row] } } }));
-    let (code, _) = client.refused("{ author(asOf: \"2999-01-01\") { nodes { id } } }");
-    assert_eq!(code, "22023");
+    // What belongs to a row may be of another moment than the row; what is below that is of the same.
+    std::thread::sleep(Duration::from_millis(50));
+    let after = sql("select clock_timestamp()");
+    let query = "query ($m: String, $a: String) { author(first: 1) { nodes { name \
+        book(first: 3, orderBy: id_DESC, asOf: $m) { nodes { id author { name } now: author(asOf: $a) { name } } } \
+        bookAggregate(asOf: $m) { count } } } }";
+    let (_, body) = client.with(query, json!({ "m": before, "a": after }));
+    let book = |id: &str| json!({ "id": id, "author": { "name": "Ada" }, "now": { "name": "new" } });
+    let row = json!({
+        "name": "new", "book": { "nodes": [book("6"), book("5"), book("4")] }, "bookAggregate": { "count": "6" }
+    });
+    assert_eq!(body, json!({ "data": { "author": { "nodes": [row] } } }));
+    let change = "mutation ($m: String) { updateAuthor(where: {id: {eq: 1}}, set: {name: \"newer\"}) \
+        { nodes { name book(first: 1, orderBy: id_DESC, asOf: $m) { nodes { id } } } } }";
+    let (_, body) = client.with(change, json!({ "m": before }));
+    let row = json!({ "name": "newer", "book": { "nodes": [{ "id": "6" }] } });
+    assert_eq!(body, json!({ "data": { "updateAuthor": { "nodes": [row] } } }));
+    for refused in [
+        "{ author(asOf: \"2999-01-01\") { nodes { id } } }",
+        "{ author { nodes { book(asOf: \"2999-01-01\") { nodes { id } } } } }",
+    ] {
+        assert_eq!(client.refused(refused).0, "22023");
+    }
 }
 
 #[test]
@@ -440,13 +462,123 @@ fn who_comes_is_proven() {
     }
     let server = Secured::start();
     server.run("create role plain login password 'secret'; create table t (id int primary key); grant select on t to plain");
-    let (right, wrong) =
-        (Client::role(&server.graphql, "plain", "secret"), Client::role(&server.graphql, "plain", "guess"));
-    assert_eq!(right.data("{ t { nodes { id } } }"), json!({ "t": { "nodes": [] } }));
-    let (status, body) = wrong.with("{ t { nodes { id } } }", json!({}));
-    assert_eq!((status, body["errors"][0]["extensions"]["code"].as_str()), (401, Some("28P01")));
-    let unknown = Client::role(&server.graphql, "nobody", "x");
-    assert_eq!(unknown.with("{ __typename }", json!({})).0, 401);
+    for address in [&server.graphql, &server.http] {
+        let (right, wrong) =
+            (Client::role(address, "plain", "secret"), Client::role(address, "plain", "guess"));
+        assert_eq!(right.data("{ t { nodes { id } } }"), json!({ "t": { "nodes": [] } }));
+        let (status, body) = wrong.with("{ t { nodes { id } } }", json!({}));
+        assert_eq!((status, body["errors"][0]["extensions"]["code"].as_str()), (401, Some("28P01")));
+        let unknown = Client::role(address, "nobody", "x");
+        assert_eq!(unknown.with("{ __typename }", json!({})).0, 401);
+    }
+    if !installed("curl") {
+        return;
+    }
+    // TLS begins with the first byte, at either port.
+    server.run("create role certified login; grant select on t to certified");
+    let file = |name: &str| text(&server.certs.join(name)).to_owned();
+    let encrypted = |address: &str, who: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--cacert", &file("ca.crt"), "-H", "content-type: application/json"]).args(who);
+        let at = format!("https://{address}/graphql");
+        output(curl.args(["-d", "{\"query\": \"{ t { nodes { id } } }\"}", &at]))
+    };
+    let (certificate, key) = (file("client.certified.crt"), file("client.certified.key"));
+    for address in [&server.graphql, &server.http] {
+        let none = Ok("{\"data\":{\"t\":{\"nodes\":[]}}}".to_owned());
+        assert_eq!(encrypted(address, &["--user", "plain:secret"]), none);
+        assert_eq!(encrypted(address, &["--cert", &certificate, "--key", &key]), none);
+        let refused = encrypted(address, &["--user", "plain:guess"]).expect("an answer");
+        assert!(refused.contains("28P01"), "{refused}");
+    }
+    let mut health = Command::new("curl");
+    health.args(["-s", "--cacert", &file("ca.crt"), &format!("https://{}/health", server.http)]);
+    assert_eq!(output(&mut health), Ok("ok".to_owned()));
+}
+
+/// Asks over a connection that stays: the status, and what stands behind the headers.
+fn ask(stream: &mut TcpStream, request: &str) -> (u16, String) {
+    stream.write_all(request.as_bytes()).expect("it is taken");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).expect("UTF-8").to_lowercase();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.and_then(|length| length.parse().ok()).expect("a length")];
+    stream.read_exact(&mut body).expect("what was said to come");
+    (status, String::from_utf8(body).expect("UTF-8"))
+}
+
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a bound");
+    stream
+}
+
+#[test]
+fn the_port_of_health_serves_the_same_beside_its_pages() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let (server, graphql) = start(&folder);
+    psql(&server.address, "create table t (id int primary key, name text)").expect("a table");
+    let (own, beside) = (Client::of(&graphql), Client::of(&server.http));
+    let one = json!({ "insertT": { "count": "1" } });
+    assert_eq!(beside.data("mutation { insertT(rows: [{id: 1, name: \"a\"}]) { count } }"), one);
+    let rows = json!({ "t": { "nodes": [{ "id": 1, "name": "a" }] } });
+    for client in [&own, &beside] {
+        assert_eq!(client.data("{ t { nodes { id name } } }"), rows);
+    }
+    assert_eq!(post(&server.http, &format!("{JSON}origin: http://evil.example\r\n"), "{}").status, 403);
+    // Whatever is asked over one connection, in turn.
+    let request =
+        |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n\r\n", server.http);
+    let get = |path: &str| request("GET", path);
+    let mut stream = connect(&server.http);
+    for _ in 0..2 {
+        assert_eq!(ask(&mut stream, &get("/health")), (200, "ok\n".to_owned()));
+        let (status, page) = ask(&mut stream, &get("/graphql"));
+        assert!(status == 200 && page.contains("<title>Nunatak: GraphQL</title>"), "{status} {page}");
+        assert_eq!(ask(&mut stream, &get("/ready")), (200, "ready\n".to_owned()));
+        let answer = "{\"data\":{\"t\":{\"nodes\":[{\"id\":1}]}}}".to_owned();
+        assert_eq!(ask(&mut stream, &get("/graphql?query=%7Bt%7Bnodes%7Bid%7D%7D%7D")), (200, answer));
+        assert_eq!(ask(&mut stream, &get("/nothing")).0, 404);
+        assert_eq!(ask(&mut stream, &request("DELETE", "/health")).0, 405);
+        let (status, metrics) = ask(&mut stream, &get("/metrics"));
+        let counted = metrics.contains("nunatak_door_requests_total{door=\"graphql\"}");
+        assert!(status == 200 && counted, "{metrics}");
+    }
+    // There are no pages at the port of its own.
+    assert_eq!(ask(&mut connect(&graphql), &get("/health")).0, 404);
+}
+
+#[test]
+fn neither_health_nor_graphql_takes_the_places_of_the_other() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let (server, _) = start(&folder);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", server.http);
+    let asked = get("/graphql?query=%7B__typename%7D");
+    let answer = (200, "{\"data\":{\"__typename\":\"Query\"}}".to_owned());
+    // More than the pages have visitors.
+    let mut clients: Vec<TcpStream> = (0..80).map(|_| connect(&server.http)).collect();
+    for client in clients.iter_mut().rev().take(60) {
+        assert_eq!(ask(client, &asked), answer);
+    }
+    assert_eq!(ask(&mut connect(&server.http), &get("/health")), (200, "ok\n".to_owned()));
+    let silent: Vec<TcpStream> = (0..100).map(|_| connect(&server.http)).collect();
+    assert_eq!(ask(&mut connect(&server.http), &get("/health")), (200, "ok\n".to_owned()));
+    for client in clients.iter_mut().rev().take(60) {
+        assert_eq!(ask(client, &asked), answer);
+    }
+    drop(silent);
 }
 
 #[test]
@@ -458,10 +590,13 @@ fn what_is_asked_before_the_end_is_answered() {
     let (mut server, graphql) = start(&folder);
     psql(&server.address, "create view slow as select case when pg_sleep(2) is null then 0 else 1 end as id")
         .expect("a view");
-    let asking =
-        std::thread::spawn(move || Client::of(&graphql).with("{ slow { nodes { id } } }", json!({})));
+    let asking = [graphql, server.http.clone()].map(|address| {
+        std::thread::spawn(move || Client::of(&address).with("{ slow { nodes { id } } }", json!({})))
+    });
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(server.process.terminate(), Some(0));
-    let (status, body) = asking.join().expect("an answer");
-    assert_eq!((status, body), (200, json!({ "data": { "slow": { "nodes": [{ "id": 1 }] } } })));
+    for asking in asking {
+        let (status, body) = asking.join().expect("an answer");
+        assert_eq!((status, body), (200, json!({ "data": { "slow": { "nodes": [{ "id": 1 }] } } })));
+    }
 }

@@ -345,6 +345,8 @@ fn the_command_is_a_client_of_it() {
     assert!(kv(&["get", "a"], "").expect_err("nothing is there").contains("there is no such key"));
     assert_eq!(kv(&["set", "a", "one \\xff"], "").as_deref(), Ok(""));
     assert_eq!(kv(&["get", "a"], "").as_deref(), Ok("one \\xff"));
+    assert_eq!(kv(&["set", "a", "-5"], "").as_deref(), Ok(""));
+    assert_eq!(kv(&["get", "a"], "").as_deref(), Ok("-5"));
     assert_eq!(
         kv(&["txn"], "set b two words\nget b\ndelete a\nscan\n").as_deref(),
         Ok("two words\nb\ttwo words")

@@ -258,6 +258,31 @@ fn what_is_committed_is_told_as_it_was_then() {
 }
 
 #[test]
+fn the_port_of_health_is_one_to_follow_at_too() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let server = start_single_with(folder.path(), &[]);
+    let sql = |text: &str| psql(&server.address, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    sql("create table t (id int primary key)");
+    let mut socket = Socket::ready(&server.http);
+    socket.subscribe("a", "subscription { t { resolved changes { operation node { id } } } }");
+    socket.mark("t");
+    // It is no visitor of the port: those who come after it do not take its place.
+    let silent: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(&server.http).expect("a connection")).collect();
+    sql("insert into t values (1)");
+    assert_eq!(socket.changes("a", "t", 1), [change("INSERT", json!({ "id": 1 }))]);
+    drop(silent);
+    socket.say(&json!({ "id": "a", "type": "complete" }));
+    socket.subscribe("b", "mutation { insertT(rows: [{id: 2}]) { count } }");
+    let answer = json!({ "id": "b", "type": "next", "payload": { "data": { "insertT": { "count": "1" } } } });
+    while socket.message() != answer {}
+    assert_eq!(sql("select count(*) from t"), "2");
+}
+
+#[test]
 fn large_changes_come_in_pieces() {
     if !installed("psql") {
         return;

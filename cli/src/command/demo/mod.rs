@@ -99,8 +99,9 @@ impl Demo {
         }
         let sql_listener = listen("--listen", &self.listen).await?;
         let local = sql_listener.local_addr().map_err(Failure::failed)?;
-        let security = self.security.for_sql("--listen", local, &self.access)?;
-        let http_listener = http::bind(&self.http, &self.security).await?;
+        let mut security = self.security.for_sql("--listen", local, &self.access)?;
+        let http_listener =
+            http::bind_beside_sql(&self.http, &self.security, &self.access, &mut security).await?;
 
         let network = Arc::new(InProcess::new());
         let addresses: Vec<String> = (1..=self.nodes).map(|number| format!("demo-{number}:26257")).collect();
@@ -140,7 +141,8 @@ impl Demo {
                 backup_places,
             },
         )?;
-        let http_address = http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)))?;
+        let http_address =
+            http::serve(http_listener, metrics, all_ready(&storages, Some(&sql)), Some(sql.gateway()))?;
         let outcome = tokio::select! {
             ready = sql.wait_until_ready() => match ready {
                 Ok(()) => self.use_cluster(&sql, http_address, own_backups, &mut shutdown).await,
@@ -179,6 +181,7 @@ impl Demo {
         );
         outln!("  connect:  psql \"{url}\"");
         outln!("  health:   http://{http}/health  /ready  /metrics");
+        outln!("  graphql:  http://{http}/graphql");
         if self.with.is_some() && !self.no_shell && !std::io::stdin().is_terminal() {
             return Ok(());
         }

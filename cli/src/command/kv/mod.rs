@@ -66,7 +66,7 @@ pub(crate) enum Task {
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
         /// Its value
-        #[arg(value_name = "VALUE", value_parser = parse_key)]
+        #[arg(value_name = "VALUE", value_parser = parse_key, allow_hyphen_values = true)]
         value: Key,
     },
     /// Print keys and their values, a tab between them, in the order of the keys

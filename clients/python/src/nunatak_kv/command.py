@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import re
 import shlex
 import ssl
 import sys
@@ -14,12 +16,24 @@ from .client import Client
 from .codec import Link, NunatakError, Object
 
 
+#: Names that mean more where they are the only one of a map, as in the table of objects.
+_MEANT = re.compile(r"\$+(?:link|float)")
+_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf, "-0": -0.0}
+
+
 def to_json(value: Object) -> Any:
-    """An object as JSON has it; a link as {"$link": key}."""
+    """An object as the table of objects has it: a link as {"$link": key}, a float that JSON has no digits for as {"$float": name}."""
     if isinstance(value, Link):
         return {"$link": value.key}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
     if isinstance(value, dict):
-        return {name: to_json(member) for name, member in value.items()}
+        members = {name: to_json(member) for name, member in value.items()}
+        if len(members) == 1:
+            [(name, member)] = members.items()
+            if _MEANT.fullmatch(name):
+                return {f"${name}": member}
+        return members
     if isinstance(value, list):
         return [to_json(item) for item in value]
     return value
@@ -28,9 +42,14 @@ def to_json(value: Object) -> Any:
 def from_json(value: Any) -> Object:
     """The other way round."""
     if isinstance(value, dict):
-        target = value.get("$link")
-        if len(value) == 1 and isinstance(target, str) and target:
-            return Link(target)
+        if len(value) == 1:
+            [(name, said)] = value.items()
+            if name.startswith("$$") and _MEANT.fullmatch(name):
+                return {name[1:]: from_json(said)}
+            if name == "$link" and isinstance(said, str) and said:
+                return Link(said)
+            if name == "$float" and isinstance(said, str) and said in _FLOATS:
+                return _FLOATS[said]
         return {name: from_json(member) for name, member in value.items()}
     if isinstance(value, list):
         return [from_json(item) for item in value]
@@ -59,7 +78,7 @@ def _typed(words: Sequence[str]) -> Object:
 
 
 def _show(value: Object) -> None:
-    print(json.dumps(to_json(value), ensure_ascii=False))
+    print(json.dumps(to_json(value), ensure_ascii=False, allow_nan=False))
 
 
 def run(client: Client, words: Sequence[str]) -> None:
@@ -95,7 +114,7 @@ def shell(client: Client) -> int:
                 return failed
             if words:
                 run(client, words)
-        except (ValueError, TypeError, NunatakError) as error:
+        except (ValueError, TypeError, RecursionError, NunatakError) as error:
             failed = 1
             print(f"nunatak-kv: {error}", file=sys.stderr)
             if isinstance(error, ConnectionError):
@@ -106,7 +125,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nunatak-kv",
         description="Objects in Nunatak. Each command prints, as JSON, the object, or the one that was there before.",
-        epilog='A link is {"$link": "KEY"} in JSON. The password stands in PGPASSWORD.',
+        epilog='A link is {"$link": "KEY"} in JSON, and a map of that name alone has one $ more. A key that begins with - stands '
+        "behind --. The password stands in PGPASSWORD.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where the gateway is")
     parser.add_argument("--port", type=int, default=7227, help="the port of its object protocol")
@@ -118,7 +138,10 @@ def _arguments() -> argparse.ArgumentParser:
     get.add_argument("depth", nargs="?", default="0", help="how far links are followed")
     put = commands.add_parser("set", help="put an object in place of another")
     put.add_argument("key")
-    put.add_argument("value", nargs="+", help="JSON; or int, float, text, bool, link or json, and a value")
+    # Whatever follows a key is its value, be it written as flags are.
+    put.add_argument(
+        "value", nargs=argparse.REMAINDER, help="JSON; or int, float, text, bool, link or json, and a value"
+    )
     delete = commands.add_parser("delete", help="remove an object")
     delete.add_argument("key")
     link = commands.add_parser("link", help="make an object a link to another")
@@ -149,7 +172,7 @@ def main() -> int:
                 return shell(client)
             run(client, _words(given))
             return 0
-    except (OSError, ValueError, TypeError, NunatakError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, NunatakError) as error:
         print(f"nunatak-kv: {error}", file=sys.stderr)
         return 1
 

@@ -3,10 +3,10 @@
 use expr::{Datum, TypeKind};
 
 use super::{Sql, no_column, scalar};
+use crate::graphql::given::Given;
 use crate::graphql::model::Table;
 use crate::graphql::refusal::Refused;
 use crate::graphql::schema::{Comparison, Input};
-use crate::graphql::select::Given;
 
 impl Sql<'_> {
     /// What holds for the rows that a filter lets through.

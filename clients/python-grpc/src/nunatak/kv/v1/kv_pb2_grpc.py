@@ -87,7 +87,7 @@ class KvServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Scan(self, request, context):
-        """Pairs in the order of their keys, a few in each message. FAILED_PRECONDITION if the transaction has ended.
+        """Pairs in the order of their keys, a few in each message. NOT_FOUND if the transaction has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,8 +1,6 @@
-//! The door on a port: connections of HTTP/1.1, and their requests.
+//! Requests of HTTP, whichever port they come to, and their answers.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,27 +9,22 @@ use env::trace::Parent;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tonic::metadata::MetadataMap;
 
 use super::document::Document;
 use super::holdings::GraphQl;
 use super::operation::{Asked, Asker};
 use super::origin;
-use super::pace::{Pace, Paced};
 use super::refusal::Refused;
 use super::request::Request;
 use super::select::is_mutation;
 use super::socket::{self, Handshake};
-use crate::door::{Accepted, Caller, Share, Wire, stopping};
+use crate::door::{Caller, Door, Share};
 
 /// Where requests go.
-const PATH: &str = "/graphql";
+pub(crate) const PATH: &str = "/graphql";
 
 /// The page that asks.
 const PAGE: &str = include_str!("page.html");
@@ -53,85 +46,40 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES_MAX: usize = 16 << 20;
 
-/// Headers of a request, and what is read of it at once.
-const HEADERS_MAX: usize = 64;
-const BUFFER_BYTES: usize = 64 << 10;
+/// What is answered.
+pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// How often a connection is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Serves one client until it or the gateway ends.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, graphql: &Arc<GraphQl>) {
-    let door = &graphql.door;
-    let patience = door.shared.patience();
-    let received = door.receive((stream, peer), |tls| &tls.http_1, Some(patience)).await;
-    let Some((Accepted { stream, channel }, counted)) = received else { return };
-    let is_near = peer.ip().to_canonical().is_loopback();
-    let (caller, pace) = (Caller::new(peer, channel), Pace::new());
-    let (watched, mut phase) = (caller.watched(), door.registry.phase());
-    let wire = Paced::new(Wire::new(stream, caller.clone(), counted), pace.clone());
-    let (serving, keeping) = (graphql.clone(), pace.clone());
-    // Where a connection waits that goes on as a socket.
-    let turned: Turned = Arc::default();
-    let (asking, turning) = (caller.clone(), turned.clone());
-    let service = service_fn(move |request| {
-        let turned = turning.clone();
-        let exchange = Exchange { graphql: serving.clone(), caller: asking.clone(), is_near, turned };
-        let pace = keeping.clone();
-        async move {
-            pace.begin();
-            // What it takes to answer is not kept by those who rest: a connection has room for all of this.
-            let (response, share) = Box::pin(exchange.respond(request)).await;
-            pace.answer(share);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut builder = http1::Builder::new();
-    builder.max_headers(HEADERS_MAX).max_buf_size(BUFFER_BYTES).preserve_header_case(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
-    let mut is_ending = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "connection lost");
-                    return;
-                }
-                break;
-            }
-            () = stopping(&mut phase), if !is_ending => {
-                is_ending = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = env::clock::sleep(LOOK) => {
-                if pace.is_late() || watched.is_strange(patience) {
-                    tracing::debug!(%peer, "closing a connection: its client has taken too long");
-                    return;
-                }
-                watched.sweep().await;
-            }
-        }
-    }
-    let handshake = turned.lock().take();
-    if let Some(handshake) = handshake {
-        Box::pin(socket::serve(handshake, graphql, caller, is_near)).await;
-    }
-}
-
-type Turned = Arc<Mutex<Option<Handshake>>>;
-type Answer = Response<Full<Bytes>>;
-
-/// A request of a client.
-struct Exchange {
+/// A client, and what it asks over its connection.
+pub(crate) struct Exchange {
     graphql: Arc<GraphQl>,
     caller: Caller,
     is_near: bool,
-    turned: Turned,
+    /// Where the connection waits that goes on as a socket.
+    turned: Mutex<Option<Handshake>>,
 }
 
 impl Exchange {
-    async fn respond(self, request: HttpRequest<Incoming>) -> (Answer, Share) {
+    /// Of a client that comes from there.
+    pub(crate) fn new(graphql: Arc<GraphQl>, caller: Caller, peer: SocketAddr) -> Self {
+        let is_near = peer.ip().to_canonical().is_loopback();
+        Self { graphql, caller, is_near, turned: Mutex::default() }
+    }
+
+    /// The door that the client comes by.
+    pub(crate) fn door(&self) -> &Door {
+        &self.graphql.door
+    }
+
+    /// Goes on as a socket, until one side ends it, if the last request was for one: its connection is this one's then.
+    pub(crate) async fn go_on(&self) {
+        let handshake = self.turned.lock().take();
+        if let Some(handshake) = handshake {
+            Box::pin(socket::serve(handshake, &self.graphql, self.caller.clone(), self.is_near)).await;
+        }
+    }
+
+    /// Answers a request. The answer's share of the room is to be kept until it is sent.
+    pub(crate) async fn respond(&self, request: HttpRequest<Incoming>) -> (Answer, Share) {
         if request.uri().path() != PATH {
             return (plain(StatusCode::NOT_FOUND, "there is nothing but /graphql\n"), None);
         }
@@ -364,7 +312,8 @@ fn refusal(status: StatusCode, refused: &Refused, content: &'static str) -> Answ
     response
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Answer {
+/// An answer in words.
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Answer {
     response(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::door::Share;
 
 /// How long a connection waits for a request, which ends with its headers, or for its answer to be taken.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a connection is about.
 pub(super) struct Pace(Mutex<State>);
