@@ -161,7 +161,7 @@ fn versions_of_what_lies_below_come_behind_those_of_the_branch() {
         at("c", true, MOMENT),
     ];
     with_cluster(async |cluster: Cluster| {
-        cluster.answer(known()).answer(own()).answer(page(&below));
+        cluster.answer(own()).answer(known()).answer(page(&below));
         let read = cluster.client.versions_and_below(all(), 0, 100, 1 << 20).await.unwrap();
         let told = |versions: &[crate::RowVersion]| -> Vec<(Bytes, bool, u64)> {
             let one = |own: &crate::RowVersion| (own.key.clone(), own.value.is_some(), own.timestamp);
@@ -179,6 +179,22 @@ fn versions_of_what_lies_below_come_behind_those_of_the_branch() {
         assert_eq!(told(&read.versions), expected[..4]);
         let left = keys::Span { start: of(branch(), "c"), end: index_span(TENANT_DEFAULT, branch()).end };
         assert_eq!(read.left, Some(VersionsLeft::all(left)));
+    });
+}
+
+#[test]
+fn of_a_branch_that_nobody_can_read_any_more_nothing_is_looked_for_below() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got(None)).answer(got(None));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        let error = transaction.get(of(branch(), "a")).await.unwrap_err();
+        assert_eq!(error.sqlstate(), "72000");
+        cluster.asked();
+        cluster.answer(Answer::Versions(VersionsResult { from: 101, ..VersionsResult::default() }));
+        let all = VersionsLeft::all(index_span(TENANT_DEFAULT, branch()));
+        let read = cluster.client.versions_and_below(all, 0, 100, 1 << 20).await.unwrap();
+        assert_eq!((read.versions, read.left, read.kept), (Vec::new(), None, 101));
+        assert_eq!(cluster.asked().len(), 1);
     });
 }
 

@@ -18,7 +18,8 @@ use crate::{Client, Error, Result, ScanOptions};
 
 impl Client {
     /// As [`Client::versions`], and of a branch with what lies below it: of each key that the layers below hold one version more,
-    /// with the branch's moment as both of its timestamps. A key that is gone from the branch is a deletion.
+    /// with the branch's moment as both of its timestamps. A key that is gone from the branch is a deletion. Where nothing is kept
+    /// of what there was up to `at`, nothing is told of what lies below.
     ///
     /// # Errors
     /// As of [`Client::versions`]. [`Error::HistoryErased`]: what lies below was erased.
@@ -32,9 +33,17 @@ impl Client {
         match branch_of(&wanted.span.start) {
             None => self.versions(wanted, from, at, bytes_max).await,
             Some(id) => {
-                let branch = self.branch(id).await?;
                 let span = wanted.span.clone();
-                let own = self.versions(wanted, from, at, bytes_max).await?;
+                let mut own = self.versions(wanted, from, at, bytes_max).await?;
+                let versions = own.versions.iter_mut();
+                for version in versions.filter(|version| version.value.as_deref().is_some_and(is_mark)) {
+                    version.value = None;
+                }
+                if own.kept > at {
+                    // Nothing of then is kept: the branch was given up, perhaps, and nobody knows any more over what it lay.
+                    return Ok(own);
+                }
+                let branch = self.branch(id).await?;
                 self.laid_over(&branch, span, own, bytes_max).await
             }
         }
@@ -63,9 +72,6 @@ impl Client {
             let start = branch.up(&rest.start, layer);
             versions.retain(|version| version.key < start);
             left = Some(VersionsLeft::all(Span { start, end: span.end }));
-        }
-        for version in versions.iter_mut().filter(|version| version.value.as_deref().is_some_and(is_mark)) {
-            version.value = None;
         }
         versions.extend(found.rows.into_iter().map(|(key, value)| RowVersion {
             key: branch.up(&key, layer),

@@ -173,7 +173,7 @@ impl Connection {
     fn count(&self, exchange: &Exchange) -> bool {
         let mut counted = self.counted.lock();
         if counted.is_none() {
-            *counted = exchange.door().count(self.peer);
+            *counted = exchange.come(self.peer);
         }
         counted.is_some()
     }
