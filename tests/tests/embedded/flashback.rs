@@ -176,6 +176,13 @@ async fn versions_of_a_clones_rows_begin_with_it() {
     assert_eq!(changes(&client, 2).await, ["insert", "delete"]);
     let starts = "select count(distinct system_start) from t for system_time all where system_txn is null";
     assert_eq!(rows(&client, starts).await, ["1"], "when there came to be a clone");
+    // Since when it is looked at makes no difference.
+    let since = moment(&client).await;
+    let start = |times: &str| {
+        format!("select system_start from t for system_time {times} where id = 3 and system_txn is null")
+    };
+    let started = rows(&client, &start(&format!("between '{since}' and now()"))).await;
+    assert_eq!((started.len(), &started), (1, &rows(&client, &start("all")).await));
     drop(client);
     cluster.stop().await;
 }

@@ -61,7 +61,7 @@ struct Reading {
 struct Epoch {
     table: TableDescriptor,
     start: u64,
-    /// It is known that this is when it came to hold them.
+    /// As far as is known this is when it came to hold them.
     is_begun: bool,
     /// It holds them still if there is none.
     end: Option<u64>,
@@ -178,8 +178,9 @@ impl VersionsOperator {
                     if let Some(last) = last {
                         last.end.get_or_insert(version.timestamp);
                     }
+                    // The moment that a branch lies over says nothing of when it came to.
                     let is_branch = index(&table).is_some_and(keys::sql::is_branch);
-                    let is_begun = !epochs.is_empty() || is_branch && version.timestamp > readable;
+                    let is_begun = !epochs.is_empty() || is_branch;
                     epochs.push(Epoch { table, start: version.timestamp, is_begun, end: None });
                 }
             }
@@ -231,7 +232,9 @@ impl VersionsOperator {
                 // A row that was written anew for the index, by no transaction, stands there from before it held the rows.
                 let is_ingested = version.start_timestamp == version.timestamp;
                 let (start, transaction) = match is_ingested {
-                    true => (version.timestamp.max(walk.start), 0),
+                    // Unless it had ended by then, and nobody knows any more when the index came to hold the rows.
+                    true if end.is_none_or(|end| end > walk.start) => (version.timestamp.max(walk.start), 0),
+                    true => (version.timestamp, 0),
                     false => (version.timestamp, version.start_timestamp),
                 };
                 walk.newer = Some((version.key.clone(), start));
