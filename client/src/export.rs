@@ -33,6 +33,8 @@ pub struct ExportOrder {
     pub chain: u64,
     /// What they are sealed with; empty: nothing.
     pub key: Bytes,
+    /// A node writes no more bytes of files in a second; 0: as many as it likes.
+    pub bytes_per_second: u64,
 }
 
 impl fmt::Debug for ExportOrder {
@@ -120,6 +122,7 @@ impl Client {
                     url: order.url.clone(),
                     chain: order.chain,
                     key: order.key.clone(),
+                    bytes_per_second: order.bytes_per_second,
                 })
             };
             match self.sender.send(&route, &call, build).await {

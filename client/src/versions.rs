@@ -1,5 +1,7 @@
 //! Versions of rows: what stood under keys, and when.
 
+mod below;
+
 use bytes::Bytes;
 use env::task::boxed;
 use keys::Span;

@@ -51,8 +51,9 @@ pub(super) fn tag(statement: &str, count: u64) -> String {
         "UNDROP" => "UNDROP TABLE".to_owned(),
         "ERASE" => "ERASE HISTORY".to_owned(),
         "FLASHBACK" => match words.next().unwrap_or_default() {
-            // By MERGE, or, of a table without a primary key, by INSERT: that is not in the words, the number is.
-            object if object == "TABLE" => format!("FLASHBACK TABLE {count}"),
+            // By MERGE, or, of a table without a primary key, by INSERT: that is not in the words, the number is. Without one it may
+            // have been by the catalog alone.
+            object if object == "TABLE" && count > 0 => format!("FLASHBACK TABLE {count}"),
             object => format!("FLASHBACK {object}"),
         },
         // DriftQL's, which are answered as the statements that they are made of.
@@ -160,6 +161,7 @@ mod tests {
             ("undrop table t", 0, "UNDROP TABLE"),
             ("erase history of table t", 0, "ERASE HISTORY"),
             ("flashback table t to '-1h'", 3, "FLASHBACK TABLE 3"),
+            ("flashback table t to '-1h'", 0, "FLASHBACK TABLE"),
             ("flashback database d to '-1h'", 0, "FLASHBACK DATABASE"),
             ("patch t key 1 set {\"a\": 1}", 1, "UPDATE 1"),
             ("soft delete from t key 1", 1, "UPDATE 1"),

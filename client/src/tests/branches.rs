@@ -4,11 +4,13 @@ use bytes::Bytes;
 use keys::sql::{TENANT_DEFAULT, index_prefix, index_span, to_branch};
 use proto::v1::operation::Operation as Ask;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{GetResult, KeyValue, LockResult, LockedKey, ScanResult, Version};
+use proto::v1::{
+    GetResult, KeyValue, KeyVersion, LockResult, LockedKey, ScanResult, Version, VersionsResult,
+};
 
 use super::scripted::{Asked, Cluster, committed, key, with_cluster};
 use crate::branch::{BranchRow, Layer, mark};
-use crate::{ScanOptions, Strength, TransactionOptions, WaitPolicy};
+use crate::{ScanOptions, Strength, TransactionOptions, VersionsLeft, WaitPolicy};
 
 const BELOW: u64 = 2000;
 const MOMENT: u64 = 50;
@@ -131,6 +133,68 @@ fn a_scan_goes_on_where_the_shorter_page_has_ended() {
         let read = transaction.scan(left, ScanOptions::default()).await.unwrap();
         assert_eq!(read.rows.len(), 2);
         assert!(read.resume.is_none());
+    });
+}
+
+#[test]
+fn versions_of_what_lies_below_come_behind_those_of_the_branch() {
+    let version = |rest: &str, value: Bytes, timestamp: u64| KeyVersion {
+        key: of(branch(), rest),
+        value: Some(value),
+        timestamp,
+        start_timestamp: timestamp - 1,
+    };
+    let own = || {
+        let versions =
+            vec![version("b", key("own"), 90), version("b", key("own"), 70), version("c", mark(), 80)];
+        Answer::Versions(VersionsResult { versions, ..VersionsResult::default() })
+    };
+    let at = |rest: &str, is_there: bool, timestamp: u64| (of(branch(), rest), is_there, timestamp);
+    let all = || VersionsLeft::all(index_span(TENANT_DEFAULT, branch()));
+    let below = ["a", "b", "c"].map(|rest| (of(BELOW, rest), key("below")));
+    let expected = [
+        at("a", true, MOMENT),
+        at("b", true, 90),
+        at("b", true, 70),
+        at("b", true, MOMENT),
+        at("c", false, 80),
+        at("c", true, MOMENT),
+    ];
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(own()).answer(known()).answer(page(&below));
+        let read = cluster.client.versions_and_below(all(), 0, 100, 1 << 20).await.unwrap();
+        let told = |versions: &[crate::RowVersion]| -> Vec<(Bytes, bool, u64)> {
+            let one = |own: &crate::RowVersion| (own.key.clone(), own.value.is_some(), own.timestamp);
+            versions.iter().map(one).collect()
+        };
+        assert_eq!(told(&read.versions), expected);
+        assert_eq!(read.versions[0].start_timestamp, MOMENT);
+        assert!(read.left.is_none());
+        // What is below ends earlier than the branch's own: so does the page.
+        let resume = proto::v1::Span { start: of(BELOW, "c"), end: index_span(TENANT_DEFAULT, BELOW).end };
+        let row = |rest: &str| KeyValue { key: of(BELOW, rest), value: key("below"), timestamp: 1 };
+        let cut = ScanResult { rows: vec![row("a"), row("b")], resume: Some(resume), read_at: 0 };
+        cluster.answer(own()).answer(Answer::Scan(cut));
+        let read = cluster.client.versions_and_below(all(), 0, 100, 1 << 20).await.unwrap();
+        assert_eq!(told(&read.versions), expected[..4]);
+        let left = keys::Span { start: of(branch(), "c"), end: index_span(TENANT_DEFAULT, branch()).end };
+        assert_eq!(read.left, Some(VersionsLeft::all(left)));
+    });
+}
+
+#[test]
+fn of_a_branch_that_nobody_can_read_any_more_nothing_is_looked_for_below() {
+    with_cluster(async |cluster: Cluster| {
+        cluster.answer(got(None)).answer(got(None));
+        let mut transaction = cluster.client.begin(TransactionOptions::default());
+        let error = transaction.get(of(branch(), "a")).await.unwrap_err();
+        assert_eq!(error.sqlstate(), "72000");
+        cluster.asked();
+        cluster.answer(Answer::Versions(VersionsResult { from: 101, ..VersionsResult::default() }));
+        let all = VersionsLeft::all(index_span(TENANT_DEFAULT, branch()));
+        let read = cluster.client.versions_and_below(all, 0, 100, 1 << 20).await.unwrap();
+        assert_eq!((read.versions, read.left, read.kept), (Vec::new(), None, 101));
+        assert_eq!(cluster.asked().len(), 1);
     });
 }
 

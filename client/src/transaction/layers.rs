@@ -30,7 +30,10 @@ type Asked = (Vec<(usize, Arc<Branch>)>, Vec<Bytes>);
 
 impl Client {
     /// Over what a branch lies: asked for once.
-    async fn branch(&self, id: u64) -> Result<Arc<Branch>> {
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`]: it was given up, and what it held is kept no more.
+    pub(crate) async fn branch(&self, id: u64) -> Result<Arc<Branch>> {
         if let Some(known) = self.branches.known(id) {
             return Ok(known);
         }
@@ -42,7 +45,8 @@ impl Client {
         let mut transaction = self.begin(options);
         let row = transaction.get_own(BranchRow::key(id)).await?;
         transaction.rollback().await;
-        let gone = || Error::Invalid { message: "nothing is known of a branch any more".to_owned() };
+        // It goes when nobody can read the branch any more.
+        let gone = || Error::SnapshotTooOld { safe_point: self.safe_point() };
         Ok(self.branches.learn(id, &BranchRow::decode(row.ok_or_else(gone)?)?))
     }
 

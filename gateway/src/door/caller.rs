@@ -32,7 +32,8 @@ pub(crate) struct Caller(Arc<Inner>);
 struct Inner {
     peer: SocketAddr,
     channel: Option<Channel>,
-    arrived: Instant,
+    /// When it came to the door.
+    arrived: Mutex<Instant>,
     /// Whether a client of it has ever proven who it is.
     is_proven: AtomicBool,
     /// Held while a client proves who it is: no connection guesses twice at once.
@@ -75,7 +76,7 @@ impl Caller {
         Self(Arc::new(Inner {
             peer,
             channel,
-            arrived: env::clock::now(),
+            arrived: Mutex::new(env::clock::now()),
             is_proven: AtomicBool::new(false),
             known: Arc::default(),
             idle: Mutex::default(),
@@ -83,6 +84,11 @@ impl Caller {
             sent: AtomicU64::new(0),
             tally: Mutex::default(),
         }))
+    }
+
+    /// It comes to the door only now: until then nobody has asked who it is.
+    pub(crate) fn arrive(&self) {
+        *self.0.arrived.lock() = env::clock::now();
     }
 
     /// Who makes a call with this metadata. A proof that has begun goes on in `scope` when the call is given up: who takes
@@ -197,7 +203,7 @@ impl Watched {
         self.0.upgrade().is_some_and(|inner| {
             !inner.peer.ip().to_canonical().is_loopback()
                 && !inner.is_proven.load(Ordering::Relaxed)
-                && inner.arrived.elapsed() >= patience
+                && inner.arrived.lock().elapsed() >= patience
         })
     }
 
@@ -215,5 +221,27 @@ impl Watched {
         for idle in over {
             idle.work.close().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_to_the_door_late_has_as_long_as_others_to_say_who_it_is() {
+        let patience = Duration::from_secs(15);
+        let caller = Caller::new(([192, 0, 2, 1], 1).into(), None);
+        let watched = caller.watched();
+        env::clock::sleep(patience).await;
+        assert!(watched.is_strange(patience));
+        caller.arrive();
+        assert!(!watched.is_strange(patience));
+        env::clock::sleep(patience).await;
+        assert!(watched.is_strange(patience));
+        let near = Caller::new(([127, 0, 0, 1], 1).into(), None);
+        let watched = near.watched();
+        env::clock::sleep(patience).await;
+        assert!(!watched.is_strange(patience), "who is near is waited for");
     }
 }

@@ -22,7 +22,7 @@ use super::refusal::Refused;
 use super::request::Request;
 use super::select::is_mutation;
 use super::socket::{self, Handshake};
-use crate::door::{Caller, Door, Share};
+use crate::door::{Caller, Counted, Share};
 
 /// Where requests go.
 pub(crate) const PATH: &str = "/graphql";
@@ -66,9 +66,11 @@ impl Exchange {
         Self { graphql, caller, is_near, turned: Mutex::default() }
     }
 
-    /// The door that the client comes by.
-    pub(crate) fn door(&self) -> &Door {
-        &self.graphql.door
+    /// Comes to the door, which counts the connection from now on. None: it is not taken.
+    pub(crate) fn come(&self, peer: SocketAddr) -> Option<Counted> {
+        let counted = self.graphql.door.count(peer)?;
+        self.caller.arrive();
+        Some(counted)
     }
 
     /// Goes on as a socket, until one side ends it, if the last request was for one: its connection is this one's then.

@@ -18,6 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::pace::{PATIENCE, Pace, Paced};
 use super::visitors::Stay;
@@ -74,7 +75,8 @@ async fn converse(
     let mut phase = graphql.map(|graphql| graphql.door.registry.phase());
     let exchange = graphql.map(|graphql| Exchange::new(graphql.clone(), caller, peer));
     let counted = Mutex::new(counted);
-    let connection = Arc::new(Connection { peer, pages, exchange, counted, pace: pace.clone() });
+    let connection =
+        Arc::new(Connection { peer, pages, exchange, counted, came: Notify::new(), pace: pace.clone() });
     let asked = connection.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let connection = asked.clone();
@@ -98,6 +100,8 @@ async fn converse(
                 }
                 break;
             }
+            // It is looked at anew.
+            () = connection.came.notified() => {}
             () = stay.over() => {
                 // It may have become a client of the door since.
                 if !connection.is_counted() {
@@ -140,6 +144,8 @@ struct Connection {
     exchange: Option<Exchange>,
     /// What counts it at GraphQL's door, from the first request there on.
     counted: Mutex<Option<Counted>>,
+    /// That it is counted now, and no visitor any more.
+    came: Notify,
     pace: Arc<Pace>,
 }
 
@@ -174,7 +180,8 @@ impl Connection {
     fn count(&self, exchange: &Exchange) -> bool {
         let mut counted = self.counted.lock();
         if counted.is_none() {
-            *counted = exchange.door().count(self.peer);
+            *counted = exchange.come(self.peer);
+            self.came.notify_one();
         }
         counted.is_some()
     }

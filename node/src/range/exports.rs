@@ -1,7 +1,10 @@
 //! Files of backups: how many a node writes at a time, and how fast.
 //!
 //! Whoever wants one waits for a turn. Each file that was written is paid for by the time that its bytes may take: the next begins no
-//! sooner. So a backup takes no more of a node's disk, and of its network, than is said here, however many ranges it leads.
+//! sooner. So a backup takes no more of a node's disk, and of its network, than leaves others what they need ([`rate`]), however many ranges it
+//! leads.
+
+mod rate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +15,11 @@ use env::disk::Disk;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::rate::{Proposals, Rate};
 use super::refusal::Refusal;
 
-/// So many files are read for, and written, at a time.
-const UNDER_WAY_MAX: usize = 2;
-
-/// So many bytes of files a node writes in a second.
-const BYTES_PER_SECOND: u64 = 32 << 20;
+/// So many files are read for, made and written at a time: while one waits for the place another is read.
+const UNDER_WAY_MAX: usize = 4;
 
 /// Lets files of backups be written.
 pub(crate) struct Exports {
@@ -28,15 +29,29 @@ pub(crate) struct Exports {
     /// The place that was written to last.
     last: Mutex<Option<Place>>,
     turns: Arc<Semaphore>,
+    proposals: Proposals,
+    pace: Mutex<Pace>,
+}
+
+/// How fast it goes.
+#[derive(Debug, Default)]
+struct Pace {
     /// When what was written is paid for.
-    paid: Mutex<Option<Instant>>,
+    paid: Option<Instant>,
+    rate: Rate,
 }
 
 impl Exports {
     /// To places that are allowed, directories of a disk among them.
     pub(crate) fn new(disk: Arc<dyn Disk>, allowed: Places) -> Self {
         let turns = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-        Self { disk, allowed, last: Mutex::new(None), turns, paid: Mutex::new(None) }
+        let (proposals, pace) = (Proposals::default(), Mutex::default());
+        Self { disk, allowed, last: Mutex::new(None), turns, proposals, pace }
+    }
+
+    /// A proposal has taken so long: what others wait for.
+    pub(crate) fn note_proposal(&self, took: Duration) {
+        self.proposals.note(took);
     }
 
     /// The place that a URL names, if files may be written there.
@@ -55,7 +70,7 @@ impl Exports {
     pub(crate) async fn turn(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Refusal> {
         let turn = async {
             let turn = self.turns.clone().acquire_owned().await;
-            let paid = *self.paid.lock();
+            let paid = self.pace.lock().paid;
             if let Some(paid) = paid {
                 clock::sleep_until(paid).await;
             }
@@ -72,12 +87,13 @@ impl Exports {
         turn.map_err(|_| busy())
     }
 
-    /// So many bytes were written.
-    pub(crate) fn pay(&self, bytes: u64) {
-        let takes = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_SECOND);
+    /// So many bytes were written, of which no more than `most` are to be in a second; 0: that nobody has said.
+    pub(crate) fn pay(&self, bytes: u64, most: u64) {
         let now = clock::now();
-        let mut paid = self.paid.lock();
-        *paid = Some(paid.map_or(now, |paid| paid.max(now)) + takes);
+        let mut pace = self.pace.lock();
+        let bytes_per_second = pace.rate.at(now, &self.proposals, most);
+        let takes = Duration::from_micros(bytes.saturating_mul(1_000_000) / bytes_per_second.max(1));
+        pace.paid = Some(pace.paid.map_or(now, |paid| paid.max(now)) + takes);
     }
 }
 
@@ -93,10 +109,13 @@ mod tests {
         let began = clock::now();
         for _ in 0..8 {
             let _turn = exports.turn(None).await.unwrap();
-            exports.pay(BYTES_PER_SECOND / 4);
+            exports.pay(4 << 20, 16 << 20);
         }
         assert!(clock::now() - began >= Duration::from_millis(1_700));
-        let _both = (exports.turn(None).await.unwrap(), exports.turn(None).await.unwrap());
+        let mut turns = Vec::new();
+        for _ in 0..UNDER_WAY_MAX {
+            turns.push(exports.turn(None).await.unwrap());
+        }
         let refused = exports.turn(Some(clock::now() + Duration::from_secs(1))).await;
         assert!(matches!(refused, Err(Refusal::Unavailable(_))));
     }

@@ -103,7 +103,7 @@ use crate::error::{Error, Notice, Result};
 use crate::parse::Statement;
 use crate::parse::ast::Body;
 use crate::plan::budget::{self, Budget};
-use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, When, walk};
+use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, WayBack, When, walk};
 
 pub(crate) use check::{default_of, rules_of, sparing_condition};
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
@@ -278,6 +278,8 @@ struct Binder<'a> {
     given: Vec<Expr>,
     /// The error of a statement that turns out to change nothing.
     expects: Option<Box<Error>>,
+    /// FLASHBACK TABLE
+    way_back: Option<Box<WayBack>>,
     /// The queries of WITH that change rows.
     effects: Vec<Node>,
 }
@@ -331,6 +333,7 @@ impl<'a> Binder<'a> {
             is_made: false,
             given: Vec::new(),
             expects: None,
+            way_back: None,
             effects: Vec::new(),
         }
     }
@@ -390,6 +393,8 @@ impl<'a> Binder<'a> {
             current.slot = current.slot.saturating_add(parameters.len());
         }
         let (notices, needs, expects) = (self.notices, self.needs, self.expects);
-        Ok(Bound { plan, parameters, slots, columns, notices, needs, current_of, expects })
+        // Who explains it, or keeps it, does not go back.
+        let way_back = self.way_back.filter(|_| matches!(plan, Plan::Modify(_)));
+        Ok(Bound { plan, parameters, slots, columns, notices, needs, current_of, expects, way_back })
     }
 }

@@ -12,7 +12,8 @@
 //! Rows differ if what their columns print as does: `1.0` is another value than `1.00`, though the two are equal. Where
 //! settings have numbers printed shorter than they are, they are compared as well.
 //!
-//! UNDROP TABLE and CREATE TABLE … CLONE are changes of the catalog.
+//! UNDROP TABLE and CREATE TABLE … CLONE are changes of the catalog, and so may FLASHBACK TABLE be, where the session finds that it can
+//! ([`WayBack`]): which rights it takes is what the rows say that it would write.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::catalog::{Action, Column, ForeignKey, TableDescriptor, TableKind, sch
 use crate::error::{Error, Notice, Result};
 use crate::parse;
 use crate::parse::ast::{self, HistoryStatement, Persistence, QualifiedName};
-use crate::plan::{Ddl, ObjectChange, OutputColumn};
+use crate::plan::{Ddl, ObjectChange, OutputColumn, WayBack};
 
 /// A table by what its rows are told apart by.
 struct Keyed {
@@ -97,10 +98,17 @@ impl Binder<'_> {
         let made = parse::parse(&text)?.pop().ok_or_else(|| Error::internal("a statement that is none"))?;
         // Where something stands in that text tells the client nothing.
         self.is_made = true;
-        self.statement(&made.body).map_err(|mut error| {
+        let nowhere = |mut error: Error| {
             error.position = None;
             error
-        })
+        };
+        let bound = self.statement(&made.body).map_err(nowhere)?;
+        if let HistoryStatement::Flashback { table, to } = statement {
+            let (table, moment) = (self.table(table)?, parse::parse_expression(to)?);
+            let moment = self.moment(&moment).map_err(nowhere)?;
+            self.way_back = Some(Box::new(WayBack { table, moment }));
+        }
+        Ok(bound)
     }
 
     fn undrop(&mut self, name: &QualifiedName) -> Result<(Plan, Option<Vec<OutputColumn>>)> {

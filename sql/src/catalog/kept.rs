@@ -27,6 +27,13 @@ const VERSION: u32 = 1;
 /// The oid under which stands what holds of all tables of a database that say nothing themselves.
 pub const ALL_TABLES: Oid = 0;
 
+/// What the cluster keeps unless somebody says something else, in ms.
+pub const HISTORY_MS_DEFAULT: u64 = 3600 * 1000;
+
+/// Units of time in ms, the largest first.
+const UNITS: [(&str, u64); 4] =
+    [("day", 24 * 3600 * 1000), ("hour", 3600 * 1000), ("minute", 60 * 1000), ("second", 1000)];
+
 /// For how long history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kept {
@@ -105,9 +112,30 @@ pub fn decode(value: &[u8]) -> Result<(Oid, Kept)> {
     Ok((oid, Kept { history_ms, held_until_ms }))
 }
 
+/// How long history is kept, in the largest unit that it is a number of; 0: for ever.
+pub fn shown(ms: u64) -> String {
+    if ms == 0 {
+        return "forever".to_owned();
+    }
+    match UNITS.iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
+        Some((name, unit)) if ms == *unit => format!("1 {name}"),
+        Some((name, unit)) => format!("{} {name}s", ms / unit),
+        None => format!("{ms} milliseconds"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shown_in_their_largest_unit() {
+        assert_eq!(shown(30 * 24 * 3600 * 1000), "30 days");
+        assert_eq!(shown(HISTORY_MS_DEFAULT), "1 hour");
+        assert_eq!(shown(90 * 60 * 1000), "90 minutes");
+        assert_eq!(shown(1_500), "1500 milliseconds");
+        assert_eq!(shown(0), "forever");
+    }
 
     #[test]
     fn a_row_is_read_back_and_a_newer_one_refused() {

@@ -275,6 +275,8 @@ fn check_object(catalog: &CatalogSnapshot, powers: &Powers, change: &ObjectChang
             }
             check_schema(catalog, powers, schema, Right::Create)
         }
+        // They are those of the rows that would be written.
+        ObjectChange::FlashBack { .. } => Ok(()),
         // Whose it was is judged where it is found.
         ObjectChange::Undrop { schema, .. } => check_schema(catalog, powers, schema, Right::Create),
         ObjectChange::Rename { object, .. } => match object {

@@ -52,7 +52,7 @@ pub use node::{
     Values, VirtualScan, Window, Working,
 };
 pub use object::{DomainColumns, FunctionChange, ObjectChange, Target, TypeChange};
-pub use past::{Moment, Versions, When};
+pub use past::{Moment, Versions, WayBack, When};
 pub(crate) use point::{Point, PointScan};
 pub use session::{EraseHistory, ErasedRows, KeepHistory, KeepOf, Maintain, SessionCommand};
 pub(crate) use span::{Fit, fit};
@@ -90,6 +90,8 @@ pub struct Bound {
     pub current_of: Option<CurrentOf>,
     /// The error that it is if it changes no row.
     pub expects: Option<Box<Error>>,
+    /// FLASHBACK TABLE
+    pub way_back: Option<Box<WayBack>>,
 }
 
 /// The row that a cursor is on, as WHERE CURRENT OF names it.

@@ -109,6 +109,13 @@ pub enum ObjectChange {
         /// As of when; None: now.
         moment: Option<Box<Moment>>,
     },
+    /// FLASHBACK TABLE by the catalog alone
+    FlashBack {
+        /// Which.
+        table: Arc<TableDescriptor>,
+        /// The timestamp that it goes back to.
+        at: u64,
+    },
     /// UNDROP TABLE
     Undrop {
         /// Its schema.
@@ -307,6 +314,7 @@ impl ObjectChange {
             Self::AlterSequence { .. } => "ALTER SEQUENCE",
             Self::CreateSchema { .. } => "CREATE SCHEMA",
             Self::Clone { .. } => "CREATE TABLE",
+            Self::FlashBack { .. } => "FLASHBACK TABLE",
             Self::Undrop { .. } => "UNDROP TABLE",
             Self::AlterView { tag, .. }
             | Self::Rename { tag, .. }

@@ -1,6 +1,10 @@
 //! Of when a statement reads a table, where that is not now.
 
+use std::sync::Arc;
+
 use expr::Expr;
+
+use crate::catalog::TableDescriptor;
 
 /// A moment that is known once the statement runs: a timestamptz, a system timestamp (numeric), or a text that says one of
 /// both, or how long before now.
@@ -18,6 +22,15 @@ impl Moment {
         let value = expr::Datum::Numeric(expr::Numeric::finite(timestamp, 0));
         Self { value: Expr::literal(value, expr::TypeKind::Numeric), at: 0 }
     }
+}
+
+/// A statement gives a table the rows that it had at a moment: so the table may come to lie over what it was instead.
+#[derive(Debug, Clone)]
+pub struct WayBack {
+    /// The table.
+    pub table: Arc<TableDescriptor>,
+    /// The moment.
+    pub moment: Moment,
 }
 
 /// Of when rows are read.

@@ -53,7 +53,8 @@ pub struct EngineOptions {
     /// Whether statements over one row, named by its key, bypass the operators. Their answers are the same either way.
     pub bypasses_operators: bool,
     /// Indexes of which more bytes of keys and values have to be made are filled by ingesting them, and `CREATE INDEX` by itself
-    /// on a table of which more has to be read builds its index beside others' statements.
+    /// on a table of which more has to be read builds its index beside others' statements. `FLASHBACK TABLE` by itself writes rows of tables
+    /// that are no larger.
     pub ingest_bytes_min: usize,
     /// The rules by which plans are made.
     pub rules: Rules,

@@ -13,7 +13,7 @@ use super::Session;
 use super::transaction::Block;
 use crate::catalog::TableDescriptor;
 use crate::catalog::home::Home;
-use crate::catalog::kept::{self, ALL_TABLES, Kept};
+use crate::catalog::kept::{self, ALL_TABLES, HISTORY_MS_DEFAULT, Kept, shown};
 use crate::error::{Error, Notice, Result};
 use crate::execute::ddl::{check_said, check_told, erased_indexes, said, tell_kept};
 use crate::moment;
@@ -21,13 +21,6 @@ use crate::plan::{KeepHistory, KeepOf};
 
 /// So often a row is written anew because another session has written it, too.
 const ATTEMPTS_MAX: usize = 10;
-
-/// What the cluster keeps unless somebody says something else.
-const HISTORY_MS_DEFAULT: u64 = 3600 * 1000;
-
-/// Units of time, the largest first.
-const UNITS: [(&str, u64); 4] =
-    [("day", 24 * 3600 * 1000), ("hour", 3600 * 1000), ("minute", 60 * 1000), ("second", 1000)];
 
 impl Session {
     /// SET (history = …)
@@ -170,32 +163,6 @@ impl Session {
     }
 }
 
-/// A time in the largest unit that it is a number of.
-pub(super) fn shown(ms: u64) -> String {
-    if ms == 0 {
-        return "forever".to_owned();
-    }
-    match UNITS.iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
-        Some((name, unit)) if ms == *unit => format!("1 {name}"),
-        Some((name, unit)) => format!("{} {name}s", ms / unit),
-        None => format!("{ms} milliseconds"),
-    }
-}
-
 fn text(text: &str) -> Datum {
     Datum::text(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn times_are_shown_in_their_largest_unit() {
-        assert_eq!(shown(30 * 24 * 3600 * 1000), "30 days");
-        assert_eq!(shown(3600 * 1000), "1 hour");
-        assert_eq!(shown(90 * 60 * 1000), "90 minutes");
-        assert_eq!(shown(1_500), "1500 milliseconds");
-        assert_eq!(shown(0), "forever");
-    }
 }

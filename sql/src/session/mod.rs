@@ -14,6 +14,7 @@ mod declare;
 mod engine;
 mod erase;
 mod explain;
+mod flashback;
 mod format;
 mod history;
 mod lock_table;

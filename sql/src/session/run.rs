@@ -128,9 +128,8 @@ impl Session {
         if self.transaction.block == Block::Idle {
             modes.read_only |= planned.traits.read_only;
             modes.only_reads = planned.traits.read_only;
-            if let Plan::Ddl(ddl) = planned.bound.plan.done()
-                && execute::ddl::raises(ddl)
-            {
+            let raises = matches!(planned.bound.plan.done(), Plan::Ddl(ddl) if execute::ddl::raises(ddl));
+            if raises || planned.bound.way_back.is_some() {
                 modes.isolation = Isolation::Serializable;
             }
         }
@@ -205,6 +204,12 @@ impl Session {
             return self.run_point(portal, point).await;
         }
         let values = self.values_of(portal, &planned)?;
+        if let Some(way) = &planned.bound.way_back
+            && let Some(tag) = Box::pin(self.go_back(portal, way, &values)).await?
+        {
+            self.complete_statement().await?;
+            return Ok(Fetched::Done(tag));
+        }
         match &planned.bound.plan {
             Plan::Ddl(ddl) => {
                 let (tag, _) = self.run_ddl(portal, ddl, values, Analysis::default()).await?;

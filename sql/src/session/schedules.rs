@@ -11,10 +11,10 @@ use expr::{Datum, Row};
 
 use super::Session;
 use super::engine::Engine;
-use super::history::shown;
 use super::run::guard;
 use super::transaction::Block;
 use crate::catalog::Oid;
+use crate::catalog::kept::shown;
 use crate::catalog::schedule::{self, Schedule};
 use crate::error::{Error, Notice, Result};
 use crate::execute::ddl::{all_schedules, read_key, scheduled_of};

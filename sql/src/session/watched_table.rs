@@ -85,7 +85,7 @@ impl Session {
     /// Where the rows of a table lie, and lay at a timestamp, whatever its primary key is.
     ///
     /// # Errors
-    /// 22023: the timestamp is still to come. 42P01: there is no such table. 42804: it has no primary key. 0A000: it is a clone, or its
+    /// 22023: the timestamp is still to come. 42P01: there is no such table. 42804: it has no primary key. 0A000: its
     /// primary key has a column of which a key of the cluster does not tell the value. 55000: its rows lay somewhere else then.
     #[boxed]
     pub async fn watched_rows(
@@ -126,10 +126,6 @@ impl Session {
             .ok_or_else(|| Error::new("42804", format!("{schema}.{name} has no primary key")))?;
         let primary = IndexFormat::new(table, key)?;
         suits(&primary.columns)?;
-        if keys::sql::is_branch(primary.id) {
-            // What has changed is not what is there, and versions of its rows are not to be had.
-            return Err(Error::unsupported_as(format!("{schema}.{name}, a clone, cannot be watched")));
-        }
         let mut past = self.engine.client().past(since);
         let row = past.get(stored::table_key(catalog.home(), table.oid));
         let row = guard(&cancel, deadline, async { Ok(row.await?) }).await;

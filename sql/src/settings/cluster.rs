@@ -11,6 +11,9 @@ use super::value::{self, Before};
 use crate::catalog::cluster_settings::ClusterSettings;
 use crate::error::{Error, Result};
 
+/// How many bytes of files of backups each node writes in a second at most.
+const BACKUP_BYTES: &str = "backup.node_bytes_per_second";
+
 /// What the settings are called that sessions begin with.
 const DEFAULTS: &str = "sql.defaults.";
 
@@ -52,6 +55,12 @@ const fn of_sessions(
 
 /// All of them, by name.
 pub(crate) const CLUSTER_SETTINGS: &[ClusterDefinition] = &[
+    ClusterDefinition {
+        name: BACKUP_BYTES,
+        default: "0",
+        kind: Kind::Integer { min: 0, max: 1 << 40 },
+        description: "Bytes of files of backups a second that each node writes at most, 8 MiB at least; 0: as many as leave commits the time they take without.",
+    },
     ClusterDefinition {
         name: ADDRESS_BYTES,
         default: "0",
@@ -217,6 +226,11 @@ pub struct GatewayBounds {
     pub address_bytes: Option<NonZeroU64>,
 }
 
+/// How many bytes of files of backups each node writes in a second at most; 0: nothing is set.
+pub(crate) fn backup_bytes_per_second(set: &ClusterSettings) -> u64 {
+    set.get(BACKUP_BYTES).and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
 /// No client takes longer to prove who it is.
 const AUTHENTICATION_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
@@ -277,9 +291,11 @@ mod tests {
             (QUEUE_TIMEOUT, "250ms"),
             (ADDRESS_STATEMENTS, "5"),
             (ADDRESS_BYTES, "0"),
+            (BACKUP_BYTES, "104857600"),
         ] {
             set.put(name, Some(value));
         }
+        assert_eq!(backup_bytes_per_second(&set), 100 << 20);
         let bounds = bounds_of_gateways(&set);
         assert_eq!((bounds.connections_max, bounds.address_statements), (Some(7), NonZeroU64::new(5)));
         assert_eq!((bounds.address_bytes, bounds.address_connections), (None, None));

@@ -13,7 +13,8 @@ pub(crate) mod value;
 
 pub use cluster::GatewayBounds;
 pub(crate) use cluster::{
-    CLUSTER_SETTINGS, bounds_of_gateways, defaults_of_sessions, find_cluster, normalise_cluster,
+    CLUSTER_SETTINGS, backup_bytes_per_second, bounds_of_gateways, defaults_of_sessions, find_cluster,
+    normalise_cluster,
 };
 pub(crate) use definitions::AUDIT;
 pub use definitions::{Definition, SERVER_VERSION};

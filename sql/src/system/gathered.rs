@@ -28,6 +28,8 @@ pub(crate) struct Gathered {
     pub(super) everyone: Everyone,
     /// What statements have taken.
     pub(super) statements: Vec<StatementCounts>,
+    /// How long the cluster keeps all history, in ms; 0: for ever.
+    pub(super) history_ms: Option<u64>,
     /// The nodes.
     pub(super) nodes: Vec<NodeInfo>,
     /// The ranges.
@@ -100,6 +102,9 @@ impl Gathered {
             ("nunatak", "jobs") => {
                 gathered.everyone = roster.everyone(client).await?;
                 gathered.nodes = client.nodes().await?;
+            }
+            ("nunatak", "cluster_settings") => {
+                gathered.history_ms = Some(client.history().await?.history_ms);
             }
             ("nunatak", "nodes") => gathered.nodes = client.nodes().await?,
             ("nunatak", "ranges") => gathered.ranges = client.ranges_with_loads().await?,

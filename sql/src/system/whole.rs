@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use super::World;
 use super::record::{Records, Value};
+use crate::catalog::kept;
 use crate::settings::CLUSTER_SETTINGS;
+
+/// What `history` is.
+const HISTORY: &str =
+    "How long all history is kept that nobody wants to be kept for longer: a minute at least, or forever.";
 
 /// `nunatak.nodes`
 pub(super) fn nodes(world: &World<'_>, records: &mut Records<'_>) {
@@ -74,6 +79,17 @@ pub(super) fn cluster_settings(world: &World<'_>, records: &mut Records<'_>) {
             ("description", setting.description.into()),
         ]);
     }
+    // The cluster keeps to it without the catalog.
+    records.push(&[
+        ("name", "history".into()),
+        ("value", world.gathered.history_ms.map(kept::shown).into()),
+        ("default_value", kept::shown(kept::HISTORY_MS_DEFAULT).into()),
+        ("type", "string".into()),
+        ("min_value", Value::Null),
+        ("max_value", Value::Null),
+        ("words", Value::Null),
+        ("description", HISTORY.into()),
+    ]);
 }
 
 /// A key for people: printable ASCII as it is, other bytes as \xNN, a backslash as \\; `None` where there is no end.

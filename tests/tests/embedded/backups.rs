@@ -172,7 +172,8 @@ async fn a_table_comes_back_as_of_any_moment_of_its_chain() {
     assert_eq!(kinds, ["full", "incremental", "incremental"], "{shown:?}");
     assert!(shown[0].starts_with("table postgres.public.t|"), "{shown:?}");
     let second = shown[1].split('|').nth(3).expect("a timestamp").to_owned();
-    assert_eq!(refused(&client, &format!("restore table t from '{url}'")).await.0, "42P07");
+    let taken = refused(&client, &format!("restore table t from '{url}'")).await;
+    assert_eq!(taken, ("42P07".to_owned(), "relation \"t\" already exists".to_owned()));
     let sums =
         "select string_agg(v || ' ' || count, ', ' order by v) from (select v, count(*) from t group by v) g";
     for (moment, expected) in [

@@ -98,6 +98,11 @@ async fn what_is_set_for_the_cluster_is_in_force_at_all_gateways() {
         one(&first, "select concat_ws(' ', type, min_value, max_value) from nunatak.cluster_settings where name = 'gateway.connections_max'").await,
         "integer 0 1000000"
     );
+    run(&first, "set cluster setting history = '2 hours'").await;
+    let history = "select concat_ws(', ', value, default_value) from nunatak.cluster_settings where name = 'history'";
+    assert_eq!(one(&first, history).await, "2 hours, 1 hour");
+    run(&first, "reset cluster setting history").await;
+    assert_eq!(one(&first, history).await, "1 hour, 1 hour");
     let listed = first.simple_query("show cluster settings").await.expect("a list");
     assert_eq!(listed.len(), first.simple_query("show all cluster settings").await.expect("a list").len());
     run(&first, "reset cluster setting sql.defaults.lock_timeout; set cluster setting sql.defaults.statement_timeout = default")

@@ -16,6 +16,7 @@ mod drift;
 mod encodings;
 mod erasing;
 mod explaining;
+mod flashback;
 mod functions;
 mod history;
 mod indexes;

@@ -567,6 +567,17 @@ fn neither_health_nor_graphql_takes_the_places_of_the_other() {
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", server.http);
     let asked = get("/graphql?query=%7B__typename%7D");
     let answer = (200, "{\"data\":{\"__typename\":\"Query\"}}".to_owned());
+    // Who asks for GraphQL is no visitor from then on: one that has asked for nothing yet stays.
+    let mut silent = connect(&server.http);
+    let asking: Vec<TcpStream> = (0..80)
+        .map(|_| {
+            let mut client = connect(&server.http);
+            assert_eq!(ask(&mut client, &asked), answer);
+            client
+        })
+        .collect();
+    assert_eq!(ask(&mut silent, &get("/health")), (200, "ok\n".to_owned()));
+    drop((silent, asking));
     // More than the pages have visitors.
     let mut clients: Vec<TcpStream> = (0..80).map(|_| connect(&server.http)).collect();
     for client in clients.iter_mut().rev().take(60) {

@@ -283,6 +283,42 @@ fn the_port_of_health_is_one_to_follow_at_too() {
 }
 
 #[test]
+fn a_clone_is_followed_as_any_table_and_what_it_is_one_of_is_another() {
+    if !installed("psql") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let server = start_single_with(folder.path(), &[]);
+    let sql = |text: &str| psql(&server.address, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    sql("create table o (id int primary key, v int)");
+    sql("insert into o values (1, 1), (2, 2), (3, 3)");
+    sql("create table t clone o");
+    let mut socket = Socket::ready(&server.http);
+    socket.subscribe("a", "subscription { t { resolved changes { operation node { id v } } } }");
+    socket.mark("t");
+    // What is there from the origin, and what is of its own.
+    for change in [
+        "update t set v = 10 where id = 1",
+        "update o set v = 0",
+        "delete from t where id = 2",
+        "insert into t values (4, 4)",
+        "delete from t where id = 4",
+        "insert into t values (2, 20)",
+    ] {
+        sql(change);
+    }
+    let expected = [
+        change("UPDATE", json!({ "id": 1, "v": 10 })),
+        change("DELETE", json!({ "id": 2, "v": 2 })),
+        change("INSERT", json!({ "id": 4, "v": 4 })),
+        change("DELETE", json!({ "id": 4, "v": 4 })),
+        change("INSERT", json!({ "id": 2, "v": 20 })),
+    ];
+    assert_eq!(socket.changes("a", "t", expected.len()), expected);
+    assert_eq!(sql("select count(*) from t"), "3");
+}
+
+#[test]
 fn large_changes_come_in_pieces() {
     if !installed("psql") {
         return;

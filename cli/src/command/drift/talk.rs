@@ -77,7 +77,11 @@ fn sent<'a>(
     place: &Place,
 ) -> Result<(Cow<'a, str>, Option<String>), Failure> {
     match statement.body {
-        Body::Backup(backup) => Ok((Cow::Borrowed(piece), Some(backup.url).filter(|url| !url.is_empty()))),
+        // SHOW BACKUPS of the first of these places names none, and neither do schedules.
+        Body::Backup(backup) => {
+            let named = Some(backup.url).filter(|url| !url.is_empty() && url != "./");
+            Ok((Cow::Borrowed(piece), named))
+        }
         Body::Drift(drift) if place.data.is_some() => match *drift {
             DriftStatement::Backup(to) => {
                 let url = url(&to)?;

@@ -33,7 +33,7 @@ const ENTRIES_MAX: u64 = 200_000;
 impl Evaluation<'_> {
     /// Writes a file.
     pub(crate) async fn export(&self, export: Export) -> Result<ExportResult, Refusal> {
-        let Export { span, since, at, history, below, url, chain, key } = export;
+        let Export { span, since, at, history, below, url, chain, key, bytes_per_second } = export;
         let span = span.unwrap_or_default();
         let exports = &self.replica.context.exports;
         let place = match exports.place(&url) {
@@ -82,7 +82,7 @@ impl Evaluation<'_> {
         if let Err(error) = written.await.map_err(stopping)? {
             return Ok(failed(&error));
         }
-        exports.pay(result.bytes);
+        exports.pay(result.bytes, bytes_per_second);
         Ok(result)
     }
 

@@ -399,7 +399,9 @@ impl Proposer {
         guard.disarm();
         let stopping = |_| Refusal::Ambiguous("the node is stopping".to_owned());
         let reply = answered.await.map_err(stopping)??.reply;
-        self.context.metrics.proposal_seconds.record(begun.elapsed().as_secs_f64());
+        let took = begun.elapsed();
+        self.context.metrics.proposal_seconds.record(took.as_secs_f64());
+        self.context.exports.note_proposal(took);
         if reply != APPLIED {
             return Err(refused(&reply));
         }

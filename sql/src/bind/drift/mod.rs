@@ -124,7 +124,7 @@ impl Binder<'_> {
                 self.expects = Some(Box::new(kept.missing(&known)));
                 let key = given.text(&known);
                 let text = kept.change("SOFT_DELETE", &key, "deleted = true", "NULL::jsonb", "NULL::jsonb");
-                Ok(tagged(self.made(&text, given)?, Command::Delete))
+                Ok(tagged(self.made(&text, given)?, Command::Update))
             }
             DriftStatement::Select { table, conditions, as_of, limit } => {
                 self.documents(table, conditions, as_of, *limit)

@@ -1,4 +1,5 @@
-//! CREATE TABLE … CLONE and CREATE DATABASE … CLONE: tables that lie over others, as those were at a moment.
+//! CREATE TABLE … CLONE and CREATE DATABASE … CLONE: tables that lie over others, as those were at a moment; FLASHBACK TABLE:
+//! one that lies over what it was itself.
 //!
 //! ```text
 //!   t        ──────────F────────────────▶  what is written to it after F the clone does not see
@@ -32,6 +33,7 @@
 //!    is listed anew: who is about to settle it finds that changed.
 
 mod database;
+mod flashback;
 mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +60,8 @@ use crate::moment;
 use crate::plan::Moment;
 use crate::sequence::state_then;
 use crate::statistics;
+
+pub(crate) use flashback::way_back;
 
 /// The most bytes that a name has.
 const NAME_BYTES_MAX: usize = 63;
@@ -220,11 +224,7 @@ impl Change<'_, '_> {
     /// The id of a new branch that lies over an index. It is none of those whose keys nobody else can see: somebody may write them
     /// as soon as there is a table.
     async fn branch(&mut self, branches: &mut Branches, over: IndexId, note: &Bytes) -> Result<IndexId> {
-        let mut layers = vec![Layer { index: over, at: branches.at }];
-        if keys::sql::is_branch(over) {
-            let row = self.cx.transaction.get(BranchRow::key(over)).await?.ok_or_else(too_old)?;
-            layers.extend(BranchRow::decode(row)?.layers);
-        }
+        let layers = layers_over(self.cx.transaction, over, branches.at).await?;
         if layers.len() > LAYERS_MAX {
             let message = format!("a clone of clones more than {LAYERS_MAX} deep");
             return Err(Error::unsupported(message)
@@ -318,6 +318,16 @@ impl Names<'_> {
         self.chosen.insert(free.clone());
         free
     }
+}
+
+/// What a branch over an index, as that was at a moment, lies over: that, and what it lies over itself.
+async fn layers_over(transaction: &mut Transaction, over: IndexId, at: u64) -> Result<Vec<Layer>> {
+    let mut layers = vec![Layer { index: over, at }];
+    if keys::sql::is_branch(over) {
+        let row = transaction.get(BranchRow::key(over)).await?.ok_or_else(too_old)?;
+        layers.extend(BranchRow::decode(row)?.layers);
+    }
+    Ok(layers)
 }
 
 /// A table as it was, and the sequences that went with its columns.

@@ -54,6 +54,7 @@ pub(crate) use self::backup::{
     How, Restore, Restored, Take, Taken, all_schedules, read_key, restore_backup, run_schedules,
     scheduled_of, take_backup,
 };
+pub(crate) use clones::way_back;
 pub(crate) use erase::{Erasure, erase_history, erased_indexes};
 pub(crate) use kept::{check_said, check_told, said, tell_kept};
 pub(crate) use online::{Record, SignsOfLife, abandon, fence, gone, publish, watch_builds};

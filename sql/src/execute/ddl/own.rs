@@ -89,6 +89,7 @@ fn is_change_of_own(change: &ObjectChange) -> bool {
         | ObjectChange::Type(_)
         | ObjectChange::Function(_)
         | ObjectChange::Clone { .. }
+        | ObjectChange::FlashBack { .. }
         | ObjectChange::Undrop { .. }
         | ObjectChange::SetSchema { .. } => false,
     }

@@ -9,7 +9,8 @@
 //!
 //! The versions of the catalog's row of the table tell which index held its rows when. Each is walked over in turn, page by page, key
 //! by key, the newest version of each first: the one before it in the walk is where a version ends. The last one of an index
-//! that holds the rows no more ended with that.
+//! that holds the rows no more ended with that. Where a branch holds them ([`client::BranchRow`]) what lies below it has been there from the
+//! moment on that it came to.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,8 +61,8 @@ struct Reading {
 struct Epoch {
     table: TableDescriptor,
     start: u64,
-    /// It is known what held them before.
-    follows: bool,
+    /// As far as is known this is when it came to hold them.
+    is_begun: bool,
     /// It holds them still if there is none.
     end: Option<u64>,
 }
@@ -177,8 +178,10 @@ impl VersionsOperator {
                     if let Some(last) = last {
                         last.end.get_or_insert(version.timestamp);
                     }
-                    let follows = !epochs.is_empty();
-                    epochs.push(Epoch { table, start: version.timestamp, follows, end: None });
+                    // The moment that a branch lies over says nothing of when it came to.
+                    let is_branch = index(&table).is_some_and(keys::sql::is_branch);
+                    let is_begun = !epochs.is_empty() || is_branch;
+                    epochs.push(Epoch { table, start: version.timestamp, is_begun, end: None });
                 }
             }
         }
@@ -188,18 +191,12 @@ impl VersionsOperator {
 
     /// A walk over what held the rows through an epoch.
     fn walk(&mut self, cx: &mut Context<'_>, reading: &Reading, epoch: Epoch) -> Result<Walk> {
-        if epoch.table.primary().is_some_and(|primary| keys::sql::is_branch(primary.id)) {
-            let message = format!("versions of rows of \"{}\", a clone, are not supported", epoch.table.name);
-            return Err(
-                Error::unsupported_as(message).hint("FOR SYSTEM_TIME AS OF reads it as it was at a moment.")
-            );
-        }
         let at = epoch.end.map_or(reading.at, |end| end.saturating_sub(1)).min(reading.at);
         let from = match reading.wanted.from() {
             0 => 0,
             from => from.max(epoch.start),
         };
-        let start = if epoch.follows { epoch.start } else { 0 };
+        let start = if epoch.is_begun { epoch.start } else { 0 };
         let then = Then::versions(epoch.table, &self.scan)?;
         let spans = spans(cx, then.scan())?;
         let bytes: usize = spans.iter().map(|span| span.start.len() + span.end.len() + ENTRY_BYTES).sum();
@@ -221,7 +218,7 @@ impl VersionsOperator {
                 reading.walk = None;
                 continue;
             };
-            let page = cx.client.versions(next, walk.from, walk.at, PAGE_BYTES).await?;
+            let page = cx.client.versions_and_below(next, walk.from, walk.at, PAGE_BYTES).await?;
             cx.tally(|truth| truth.note_read(page.versions.iter().map(size)));
             walk.left = page.left;
             let mut kept = Vec::new();
@@ -235,7 +232,9 @@ impl VersionsOperator {
                 // A row that was written anew for the index, by no transaction, stands there from before it held the rows.
                 let is_ingested = version.start_timestamp == version.timestamp;
                 let (start, transaction) = match is_ingested {
-                    true => (version.timestamp.max(walk.start), 0),
+                    // Unless it had ended by then, and nobody knows any more when the index came to hold the rows.
+                    true if end.is_none_or(|end| end > walk.start) => (version.timestamp.max(walk.start), 0),
+                    true => (version.timestamp, 0),
                     false => (version.timestamp, version.start_timestamp),
                 };
                 walk.newer = Some((version.key.clone(), start));

@@ -7,15 +7,19 @@ use super::super::option::option_value;
 use super::past::as_of_moment;
 use crate::error::Result;
 
+/// The first place where backups may lie.
+const FIRST_PLACE: &str = "./";
+
 /// `BACKUP TABLE t INTO 'file:///…' AS OF SYSTEM TIME '-1min' INCREMENTAL WITH (history)`, after its first word.
 pub(in super::super) fn backup(cursor: &mut Cursor<'_>) -> Result<Body> {
     let of = backup_of(cursor)?;
     cursor.expect("into")?;
     let url = url(cursor)?;
     let resume = cursor.accept_word("resume");
-    // What is begun goes on as it was begun.
+    // What is begun goes on as it was begun. Else both may stand there, in whichever order.
+    let before = !resume && cursor.accept_word("incremental");
     let as_of = if resume { None } else { as_of_moment(cursor)? };
-    let incremental = !resume && cursor.accept_word("incremental");
+    let incremental = before || !resume && cursor.accept_word("incremental");
     let (command, options) = (BackupCommand::Take { of, incremental, resume }, options(cursor)?);
     Ok(Body::Backup(Box::new(BackupStatement { command, url, as_of, options })))
 }
@@ -34,10 +38,9 @@ pub(in super::super) fn restore(cursor: &mut Cursor<'_>) -> Result<Body> {
     Ok(Body::Backup(Box::new(BackupStatement { command, url, as_of, options })))
 }
 
-/// After SHOW BACKUPS.
+/// After SHOW BACKUPS: IN a place, or, without one, at the first where backups may lie.
 pub(in super::super) fn show_backups(cursor: &mut Cursor<'_>) -> Result<Body> {
-    cursor.expect("in")?;
-    let url = url(cursor)?;
+    let url = if cursor.accept("in") { url(cursor)? } else { FIRST_PLACE.to_owned() };
     let (command, options) = (BackupCommand::Show, options(cursor)?);
     Ok(Body::Backup(Box::new(BackupStatement { command, url, as_of: None, options })))
 }

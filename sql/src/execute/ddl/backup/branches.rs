@@ -7,10 +7,13 @@
 //!
 //! So what is read back is a table as any other. As of moments before the backup that holds all of a clone it cannot be had.
 
+use std::time::Duration;
+
 use backup::data::{Writer, Written};
 use backup::{DataFile, DataKey, Manifest, Place};
 use bytes::Bytes;
 use client::{BranchRow, Client, ExportOrder, RowVersion, ScanOptions, Span, VersionsLeft};
+use env::clock;
 
 use crate::error::{Error, Result};
 
@@ -27,7 +30,7 @@ pub(super) struct BranchFiles {
     pub(super) readable_from: u64,
 }
 
-/// Writes a part of a branch: what was committed above `order.since`; 0: all of it.
+/// Writes a part of a branch: what was committed above `order.since`; 0: all of it. It writes no more than `order.bytes_per_second`.
 pub(super) async fn write_branch(
     client: &Client,
     place: &Place,
@@ -108,12 +111,16 @@ impl Files<'_> {
         let (first, last) = (first.key.clone(), last.key.clone());
         let name = Manifest::new_file_name(self.order.chain, self.order.at);
         let (own, key) = (name.clone(), self.order.key.clone());
+        let begun = clock::now();
         let stopping = |_| Error::new("57P01", "the gateway is stopping");
         let made = env::task::blocking(move || make(&own, &key, &page)).await.map_err(stopping)?;
         let Written { content, crc32c, entries } = made?;
         let bytes = content.len() as u64;
         self.place.put(&name, content).await?;
         self.written.push(DataFile { name, first, last, bytes, crc32c, entries });
+        if let Some(micros) = bytes.saturating_mul(1_000_000).checked_div(self.order.bytes_per_second) {
+            clock::sleep_until(begun + Duration::from_micros(micros)).await;
+        }
         Ok(())
     }
 }

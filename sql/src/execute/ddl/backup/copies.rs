@@ -187,11 +187,11 @@ impl Found {
         tables.chain(self.objects.iter().map(|object| object.oid)).chain(relations)
     }
 
-    /// The schema and the name of each relation that comes back.
+    /// The schema and the name of each relation that comes back, a table's before those of its indexes.
     pub(super) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
         let tables = self.tables.iter().flat_map(|table| {
             let indexes = table.indexes.iter().map(|index| index.name.as_str());
-            indexes.chain([table.name.as_str()]).map(move |name| (table.schema.as_str(), name))
+            std::iter::once(table.name.as_str()).chain(indexes).map(move |name| (table.schema.as_str(), name))
         });
         tables.chain(self.objects.iter().map(|object| (object.schema.as_str(), object.name.as_str())))
     }

@@ -16,12 +16,20 @@ use super::branches::{BranchFiles, write_branch};
 use super::contents::{Contents, contents};
 use crate::activity::Job;
 use crate::catalog::Oid;
+use crate::catalog::cluster_settings::{self, ClusterSettings};
 use crate::error::{Error, Result};
 use crate::execute::row_ids;
 use crate::plan::BackupOf;
+use crate::settings::backup_bytes_per_second;
 
-/// So many files are asked for at a time: nodes write as many of them at once as they may.
-const UNDER_WAY_MAX: usize = 16;
+/// So many files are asked for at a time, for each node, and at least and at most: nodes write as many of them at once as they may. More
+/// would wait too long where one node has to write all of them.
+const UNDER_WAY_OF_NODE: usize = 8;
+const UNDER_WAY_MIN: usize = 16;
+const UNDER_WAY_MAX: usize = 64;
+
+/// So many parts of clones the gateway writes at a time.
+const BRANCHES_UNDER_WAY_MAX: usize = 4;
 
 /// How often it is written down what is done.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -91,6 +99,8 @@ async fn take_held(client: &Client, order: &Take, holder: &mut Transaction, job:
     };
     let Link { mut manifest, key } = begun;
     let sealing = order.secret.as_ref().zip(key.as_ref());
+    let set = holder.get(cluster_settings::key()).await?;
+    let set = set.map(|row| ClusterSettings::decode(&row)).transpose()?.unwrap_or_default();
     let export = ExportOrder {
         since: manifest.since,
         at: manifest.at,
@@ -98,6 +108,7 @@ async fn take_held(client: &Client, order: &Take, holder: &mut Transaction, job:
         url: place.url().to_owned(),
         chain: manifest.chain,
         key: key.as_ref().map_or_else(Bytes::new, |key| Bytes::copy_from_slice(key.bytes())),
+        bytes_per_second: backup_bytes_per_second(&set),
     };
     let progress = Progress { place, sealing };
     match order.how {
@@ -277,10 +288,13 @@ async fn write_files(
     let is_branch = |piece: &Piece| keys::sql::branch_of(&piece.part.start).is_some();
     let (branches, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(is_branch);
     let mut pieces = pieces.into_iter();
+    // Where they cannot be counted it goes on as with few.
+    let nodes = client.nodes().await.map_or(0, |nodes| nodes.iter().filter(|node| node.live).count());
+    let under_way_max = (nodes * UNDER_WAY_OF_NODE).clamp(UNDER_WAY_MIN, UNDER_WAY_MAX);
     let mut under_way = FuturesUnordered::new();
     let mut noted = Noted { progress, manifest, job, told: clock::now() };
     loop {
-        while under_way.len() < UNDER_WAY_MAX
+        while under_way.len() < under_way_max
             && let Some(piece) = pieces.next()
         {
             under_way.push(write_piece(client.clone(), order.clone(), piece));
@@ -288,11 +302,16 @@ async fn write_files(
         let Some(written) = under_way.next().await else { break };
         noted.take(written?).await?;
     }
-    for Piece { number, part, since } in branches {
-        let order = ExportOrder { since, ..order.clone() };
-        let whole = Part { start: part.start.clone(), end: part.end.clone() };
-        let BranchFiles { files, readable_from } = write_branch(client, progress.place, &order, part).await?;
-        noted.take(Written { number, part: whole, files, readable_from }).await?;
+    let mut branches = branches.into_iter();
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while under_way.len() < BRANCHES_UNDER_WAY_MAX
+            && let Some(piece) = branches.next()
+        {
+            under_way.push(write_part_of_branch(client, progress.place, order, piece));
+        }
+        let Some(written) = under_way.next().await else { break };
+        noted.take(written?).await?;
     }
     settle(noted.manifest);
     Ok(())
@@ -349,6 +368,21 @@ fn parts(span: &Span, borders: &[Bytes]) -> Vec<Span> {
     }
     parts.push(Span { start, end: span.end.clone() });
     parts
+}
+
+async fn write_part_of_branch(
+    client: &Client,
+    place: &Place,
+    order: &ExportOrder,
+    piece: Piece,
+) -> Result<Written> {
+    let Piece { number, part, since } = piece;
+    // All of them together keep to what a node does.
+    let bytes_per_second = order.bytes_per_second.div_ceil(BRANCHES_UNDER_WAY_MAX as u64);
+    let order = ExportOrder { since, bytes_per_second, ..order.clone() };
+    let whole = Part { start: part.start.clone(), end: part.end.clone() };
+    let BranchFiles { files, readable_from } = write_branch(client, place, &order, part).await?;
+    Ok(Written { number, part: whole, files, readable_from })
 }
 
 async fn write_piece(client: Client, order: ExportOrder, piece: Piece) -> Result<Written> {

@@ -72,6 +72,8 @@ impl Change<'_, '_> {
                 // Boxed: few statements do.
                 self.clone_table((schema.as_str(), name.as_str()), of, moment.as_deref()).boxed().await?;
             }
+            // Boxed, too.
+            ObjectChange::FlashBack { table, at } => Box::pin(self.flash_back(table, *at)).await?,
             ObjectChange::Undrop { schema, name } => self.undrop(schema, name).await?,
             ObjectChange::Drop { targets, cascade, path, .. } => {
                 self.drop_objects(targets, *cascade, path)?
