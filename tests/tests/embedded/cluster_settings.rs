@@ -99,7 +99,8 @@ async fn what_is_set_for_the_cluster_is_in_force_at_all_gateways() {
         "integer 0 1000000"
     );
     run(&first, "set cluster setting history = '2 hours'").await;
-    let history = "select concat_ws(', ', value, default_value) from nunatak.cluster_settings where name = 'history'";
+    let history =
+        "select concat_ws(', ', value, default_value) from nunatak.cluster_settings where name = 'history'";
     assert_eq!(one(&first, history).await, "2 hours, 1 hour");
     run(&first, "reset cluster setting history").await;
     assert_eq!(one(&first, history).await, "1 hour, 1 hour");
