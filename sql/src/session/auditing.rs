@@ -267,7 +267,6 @@ impl Session {
     ///
     /// # Errors
     /// 58030: the audit log cannot be written. The statement has failed already.
-    #[boxed]
     pub async fn audit_run(
         &mut self,
         portal: &Portal,
@@ -460,7 +459,6 @@ impl Session {
     ///
     /// # Errors
     /// 58030: it is not.
-    #[boxed]
     pub async fn audit_written(&mut self) -> Result<()> {
         match self.auditing.newest.take() {
             Some(newest) => self.engine.audit().written(newest).await.map_err(|_| unavailable()),
