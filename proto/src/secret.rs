@@ -6,7 +6,7 @@ use crate::v1::Export;
 
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { span, since, at, history, below, url, chain, key: _ } = self;
+        let Self { span, since, at, history, below, url, chain, key: _, bytes_per_second } = self;
         f.debug_struct("Export")
             .field("span", span)
             .field("since", since)
@@ -15,6 +15,7 @@ impl fmt::Debug for Export {
             .field("below", below)
             .field("url", url)
             .field("chain", chain)
+            .field("bytes_per_second", bytes_per_second)
             .finish_non_exhaustive()
     }
 }
