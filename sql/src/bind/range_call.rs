@@ -58,14 +58,17 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// 0A000: it is a multirange.
-    fn range_called(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
+    pub(super) fn range_called(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
         let name = call.name.name.value.as_str();
         let objects = self.catalog.objects();
         if self.is_kept_call(call) {
             let kind = called::parts(name).and_then(|(oid, _)| objects.kind(oid));
             return Ok(kind.filter(|kind| kind.is_made_range()));
         }
-        let is_function = !functions::by_name(name).is_empty() || objects.functions_named(name).next().is_some();
+        // Kept texts name functions that were made by oid.
+        let is_kept = self.calls_kept || self.is_within_known();
+        let is_function = !functions::by_name(name).is_empty()
+            || !is_kept && objects.functions_named(name).next().is_some();
         let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
         let is_nowhere = schema.is_some_and(|schema| objects.schema_oid(schema).is_none());
         if call.in_words || is_function || is_nowhere {
