@@ -118,11 +118,7 @@ impl Extent {
 
     /// What lies between two bounds, in the one form that PostgreSQL gives it. 22000 if the lower is above the upper, 22003
     /// and 22008 if the value behind a bound is beyond the type.
-    pub(crate) fn new(
-        subtype: impl Into<Subtype>,
-        lower: Option<Edge>,
-        upper: Option<Edge>,
-    ) -> Result<Self> {
+    pub(crate) fn new(subtype: impl Into<Subtype>, lower: Option<Edge>, upper: Option<Edge>) -> Result<Self> {
         let subtype = subtype.into();
         if let (Some(lower), Some(upper)) = (&lower, &upper)
             && lower.at > upper.at
@@ -518,7 +514,6 @@ mod tests {
             TypeKind::Oid,
             TypeKind::Float4,
             TypeKind::Float8,
-            TypeKind::Numeric,
             TypeKind::Text,
             TypeKind::Bytea,
             TypeKind::Interval,
@@ -536,7 +531,8 @@ mod tests {
                 (edge(), edge()).prop_map(move |(lower, upper)| {
                     let turned = (upper.clone(), lower.clone());
                     let made = Extent::new(subtype, lower, upper);
-                    made.or_else(|_| Extent::new(subtype, turned.0, turned.1)).unwrap_or(Extent::empty(subtype))
+                    let made = made.or_else(|_| Extent::new(subtype, turned.0, turned.1));
+                    made.unwrap_or(Extent::empty(subtype))
                 })
             };
             (range(), range())

@@ -247,12 +247,14 @@ impl Point {
                 *number = numeric::from_decimal(numeric::to_decimal(number), scale.into());
             }
             Self::Other(Datum::Float4(real)) => {
-                if take(input)? == [1_u8] {
+                let [is_negative] = take(input)?;
+                if is_negative == 1 {
                     *real = -0.0;
                 }
             }
             Self::Other(Datum::Float8(real)) => {
-                if take(input)? == [1_u8] {
+                let [is_negative] = take(input)?;
+                if is_negative == 1 {
                     *real = -0.0;
                 }
             }

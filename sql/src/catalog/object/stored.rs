@@ -15,13 +15,13 @@
 //!         domain                 what it is over (type), default, whether NULL is refused, checks (oid, name, condition, flag)*
 //!         composite              what it is in `pg_class` (oid), attributes (name, type)*, in order
 //!         function               see [`function`]
-//!         range                  of what its bounds are (oid), operator class, collation, function of differences (oid), what its
-//!                                multirange is called
+//!         range                  see [`range`]
 //! ```
 //!
 //! What recovery may assume: a row that decodes satisfies [`ObjectDescriptor::check`]; it was checked when written.
 
 mod function;
+mod range;
 
 use std::sync::Arc;
 
@@ -30,9 +30,7 @@ use expr::{Shape, Type, TypeKind};
 use keys::Span;
 use prost::Message;
 
-use super::types::{
-    CompositeDescriptor, DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel, RangeDescriptor,
-};
+use super::types::{CompositeDescriptor, DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel};
 use super::{
     Identity, Kinds, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState,
     TypeDescriptor, ViewColumn, ViewDescriptor, ViewRelation,
@@ -95,21 +93,7 @@ struct ObjectRecord {
     #[prost(message, optional, tag = "12")]
     function: Option<function::FunctionRecord>,
     #[prost(message, optional, tag = "13")]
-    range: Option<RangeRecord>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RangeRecord {
-    #[prost(uint32, tag = "1")]
-    subtype: u32,
-    #[prost(string, optional, tag = "2")]
-    class: Option<String>,
-    #[prost(string, optional, tag = "3")]
-    collation: Option<String>,
-    #[prost(uint32, tag = "4")]
-    diff: u32,
-    #[prost(string, tag = "5")]
-    multirange: String,
+    range: Option<range::RangeRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -317,7 +301,7 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
         }
         ObjectBody::Type(TypeDescriptor::Range(own)) => {
             record.kind = 9;
-            record.range = Some(range_record(own));
+            record.range = Some(range::record(own));
         }
         ObjectBody::Function(own) => {
             record.kind = 8;
@@ -369,7 +353,7 @@ fn object(record: ObjectRecord, kinds: &Kinds) -> Result<ObjectDescriptor> {
     }
     let body = match (record.kind, record.composite, record.function, record.range) {
         (9, None, None, Some(own)) => {
-            let own = range(own, kinds);
+            let own = range::descriptor(own, kinds);
             let own = own.ok_or_else(|| damaged("what a range is of is unknown".into()))?;
             Some(ObjectBody::Type(TypeDescriptor::Range(own)))
         }
@@ -451,26 +435,6 @@ fn domain(record: DomainRecord, kinds: &Kinds) -> Option<DomainDescriptor> {
         default: record.default,
         not_null: record.not_null,
         checks: record.checks.into_iter().map(check).collect(),
-    })
-}
-
-fn range_record(own: &RangeDescriptor) -> RangeRecord {
-    RangeRecord {
-        subtype: own.subtype.oid(),
-        class: own.class.clone(),
-        collation: own.collation.clone(),
-        diff: own.diff,
-        multirange: own.multirange.clone(),
-    }
-}
-
-fn range(record: RangeRecord, kinds: &Kinds) -> Option<RangeDescriptor> {
-    Some(RangeDescriptor {
-        subtype: kinds.find(record.subtype)?,
-        class: record.class,
-        collation: record.collation,
-        diff: record.diff,
-        multirange: record.multirange,
     })
 }
 
@@ -603,6 +567,7 @@ fn sequence(record: SequenceRecord) -> Option<SequenceDescriptor> {
 mod tests {
     use expr::functions::Volatility;
 
+    use super::super::types::RangeDescriptor;
     use super::super::{FunctionBody, FunctionDescriptor, Parallel, Parameter, ParameterMode};
     use super::*;
 
