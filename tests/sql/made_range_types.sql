@@ -41,7 +41,7 @@ select '[abcdef,b)'::short, '[f,t]'::flag as flag, '["[1,3)","[5,6]"]'::nested a
 select nested(int4range(1, 2), '[4,5]') as w, days('2020-01-01', null, '[]') as d, flag(false, true) as f, short('a', 'b') as s;
 
 -- The catalog.
-select typname, typtype, typcategory, typlen, typbyval, typalign, typstorage, typcollation, typinput, typoutput, typreceive, typsend, typrelid, typelem, typarray = (quote_ident(typname) || '[]')::regtype as arrays, typbasetype, typtypmod, typnotnull, typdefault from pg_type where typname in ('r', 'words', 'short', 'days', 'nested') order by typname;
+select typname, typtype, typcategory, typlen, typbyval, typalign, typstorage, typcollation, typinput::oid, typoutput::oid, typreceive::oid, typsend::oid, typrelid, typelem, typarray = (quote_ident(typname) || '[]')::regtype as arrays, typbasetype, typtypmod, typnotnull, typdefault from pg_type where typname in ('r', 'words', 'short', 'days', 'nested') order by typname;
 select typname, typtype, typcategory, typalign, typelem::regtype from pg_type where typname in ('_r', '_words') order by typname;
 select rngtypid::regtype, rngsubtype::regtype, rngcollation, o.opcname, rngcanonical, rngsubdiff from pg_range left join pg_opclass o on o.oid = rngsubopc where rngtypid in ('r'::regtype, 'words'::regtype, 'short'::regtype, 'nested'::regtype) order by 1::text;
 select rngtypid::regtype, rngsubtype::regtype, rngcollation, o.opcname from pg_range join pg_opclass o on o.oid = rngsubopc where rngtypid < 10000 order by rngtypid;
