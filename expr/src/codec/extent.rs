@@ -218,4 +218,30 @@ mod tests {
             "[\"2020-01-01 10:00:00\",\"2020-01-02 00:00:00\")"
         );
     }
+
+    #[test]
+    fn bounds_of_ranges_that_were_made_are_as_their_type_has_them() {
+        let session = SessionContext::default();
+        let range = |subtype: TypeKind| TypeKind::range(20_000, subtype, "made");
+        for (subtype, text, read) in [
+            (TypeKind::Time, "[8:00,09:30]", "[08:00:00,09:30:00]"),
+            (TypeKind::Time, "(10:00,10:00)", "empty"),
+            (TypeKind::Int4, "(1,2)", "(1,2)"),
+            (TypeKind::Float8, "[-0,1.50)", "[-0,1.5)"),
+            (TypeKind::Numeric, "[1.0,1.00]", "[1.0,1.00]"),
+            (TypeKind::Interval, "[24:00,1 day]", "[24:00:00,\"1 day\"]"),
+            (TypeKind::Text, "[\"\",\"a,b\"]", "[\"\",\"a,b\"]"),
+            (TypeKind::Inet, "(,10.0.0.1]", "(,10.0.0.1]"),
+        ] {
+            let kind = range(subtype);
+            assert_eq!(shown(text, kind).unwrap(), read);
+            let value = parse(text, kind, &session).unwrap();
+            let mut bytes = Vec::new();
+            crate::codec::send(&value, kind.into(), &session, &mut bytes).unwrap();
+            let again = crate::codec::receive(&bytes, kind.into(), &session).unwrap();
+            assert_eq!(crate::codec::output(&again, kind.into(), &session).unwrap(), read);
+        }
+        assert_eq!(shown("[b,a]", range(TypeKind::Text)).unwrap_err().sqlstate, "22000");
+        assert_eq!(shown("[x,1]", range(TypeKind::Float8)).unwrap_err().sqlstate, "22P02");
+    }
 }
