@@ -93,7 +93,9 @@ impl Binder<'_> {
         if let Some(function) = known {
             let message = match (function.result, function.volatility) {
                 (TypeKind::Float8, Volatility::Immutable) => return Ok(function.oid()),
-                (TypeKind::Float8, _) => format!("range subtype diff function {name}({types}) must be immutable"),
+                (TypeKind::Float8, _) => {
+                    format!("range subtype diff function {name}({types}) must be immutable")
+                }
                 _ => {
                     format!("range subtype diff function {name}({types}) must return type double precision")
                 }
