@@ -1,100 +1,38 @@
-//! Ranges: the values of `int4range` and its like, what lies between two bounds.
+//! Ranges: the values of `int4range` and its like, and of those that were made, what lies between two bounds.
 //!
 //! A value is held as bytes that order as PostgreSQL orders ranges, those that are empty before all others, then by the
 //! lower bound, then by the upper, so that it is compared, hashed, stored and put into keys as any other bytes:
 //!
 //! ```text
-//! range   type of the bounds, its place in SUBTYPES (1 byte)   0: empty | 1  lower  upper
+//! range   type of the bounds: its place in SUBTYPES (1 byte), or 16 and the OID that it is like (u32, big-endian) of a range
+//!         that was made   0: empty | 1  lower  upper
 //! lower   0: there is none | 1  value  0: inclusive | 1: exclusive
 //! upper   1  value  0: exclusive | 1: inclusive | 2: there is none
-//! value   8 bytes, big-endian, its sign flipped | of a numrange a number as keys hold it
+//! value   see [`mod@point`]
 //! ```
 //!
-//! Numbers are equal whatever zeros they show behind, so these bytes are the key alone of a numrange ([`Keyed`]). What it
-//! looks like is the key, and behind it of each bound that there is the number of digits behind the point (u16, big-endian).
+//! Numbers are equal whatever zeros they show behind, so these bytes are the key alone of a numrange ([`Keyed`]), and of all that
+//! were made. What it looks like is the key, and behind it of each bound that there is what the key does not say.
+
+mod point;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use keys::encode::decimal;
 
 use crate::calendar;
+use crate::datum::Datum;
 use crate::datum::keyed::Keyed;
-use crate::datum::{Datum, Numeric, number_bytes};
 use crate::error::{Error, Result};
-use crate::numeric;
 use crate::types::TypeKind;
 
-/// What bounds may be: types whose values are whole numbers, and equal only if they look alike; and numbers.
-const SUBTYPES: [TypeKind; 6] = [
-    TypeKind::Int4,
-    TypeKind::Int8,
-    TypeKind::Date,
-    TypeKind::Timestamp,
-    TypeKind::Timestamptz,
-    TypeKind::Numeric,
-];
+use point::Point;
+pub use point::can_bound;
+pub(crate) use point::{OF_MADE, Subtype};
 
 /// What a numrange begins with: the place of its bounds' type.
 pub(crate) const OF_NUMBERS: u8 = 5;
-
-/// The value of a bound.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Point {
-    Whole(i64),
-    Number(Numeric),
-}
-
-impl Point {
-    fn of(value: &Datum) -> Result<Self> {
-        match value {
-            Datum::Int4(number) | Datum::Date(number) => Ok(Self::Whole(i64::from(*number))),
-            Datum::Int8(number) | Datum::Timestamp(number) | Datum::Timestamptz(number) => {
-                Ok(Self::Whole(*number))
-            }
-            Datum::Numeric(number) => Ok(Self::Number(number.clone())),
-            _ => Err(mismatch()),
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Whole(number) => out.extend_from_slice(&(number ^ i64::MIN).to_be_bytes()),
-            Self::Number(number) => decimal::put(&numeric::to_decimal(number), out),
-        }
-    }
-
-    fn take(input: &mut &[u8], subtype: TypeKind) -> Result<Self> {
-        if subtype == TypeKind::Numeric {
-            let number = decimal::take(input, false).map_err(|_| mismatch())?;
-            return Ok(Self::Number(numeric::from_decimal(number, 0)));
-        }
-        let (head, rest) = input.split_first_chunk().ok_or_else(mismatch)?;
-        *input = rest;
-        Ok(Self::Whole(i64::from_be_bytes(*head) ^ i64::MIN))
-    }
-
-    /// Appends how many digits it shows behind the point.
-    fn put_scale(&self, out: &mut Vec<u8>) {
-        if let Self::Number(number) = self {
-            let scale = u16::try_from(number.scale().unwrap_or(0)).unwrap_or(u16::MAX);
-            out.extend_from_slice(&scale.to_be_bytes());
-        }
-    }
-
-    /// Shows as many digits behind the point as are said next, if anything is.
-    fn take_scale(&mut self, input: &mut &[u8]) -> Result<()> {
-        let Self::Number(number) = self else { return Ok(()) };
-        if input.is_empty() {
-            return Ok(());
-        }
-        let (head, rest) = input.split_first_chunk().ok_or_else(mismatch)?;
-        *input = rest;
-        *number = numeric::from_decimal(numeric::to_decimal(number), u16::from_be_bytes(*head).into());
-        Ok(())
-    }
-}
 
 /// A bound that there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,10 +63,10 @@ type Bounds = (Option<Edge>, Option<Edge>);
 ///
 /// # Invariants
 /// - The lower bound is not above the upper; both are inclusive if they are one.
-/// - Of integers and dates the lower bound is inclusive and the upper exclusive, but for infinite dates.
+/// - Of integers and dates the lower bound is inclusive and the upper exclusive, but for infinite dates, and ranges that were made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Extent {
-    subtype: TypeKind,
+    subtype: Subtype,
     /// None = empty.
     bounds: Option<Bounds>,
 }
@@ -139,9 +77,9 @@ fn mismatch() -> Error {
 
 /// The value of a bound that is exclusive below and inclusive above moved to the next one, if the type has a next one at
 /// all. 22003, 22008 if it is beyond the type.
-fn next(at: &Point, subtype: TypeKind) -> Result<Option<Point>> {
-    let Point::Whole(at) = *at else { return Ok(None) };
-    let next = match subtype {
+fn next(at: &Point, subtype: Subtype) -> Result<Option<Point>> {
+    let (&Point::Whole(at), Some(discrete)) = (at, subtype.discrete()) else { return Ok(None) };
+    let next = match discrete {
         TypeKind::Int4 if at >= i64::from(i32::MAX) => return Err(Error::out_of_range("integer")),
         TypeKind::Int4 => at.saturating_add(1),
         TypeKind::Int8 => at.checked_add(1).ok_or_else(|| Error::out_of_range("bigint"))?,
@@ -154,7 +92,7 @@ fn next(at: &Point, subtype: TypeKind) -> Result<Option<Point>> {
 }
 
 /// A bound as that side of a range has it: at the next value if only that is as inclusive as it should be.
-fn moved(edge: Option<Edge>, is_inclusive: bool, subtype: TypeKind) -> Result<Option<Edge>> {
+fn moved(edge: Option<Edge>, is_inclusive: bool, subtype: Subtype) -> Result<Option<Edge>> {
     match edge {
         Some(edge) if edge.is_inclusive != is_inclusive => match next(&edge.at, subtype)? {
             Some(at) => Ok(Some(Edge { at, is_inclusive })),
@@ -174,13 +112,14 @@ fn upper_place(upper: Option<&Edge>) -> Place<'_> {
 
 impl Extent {
     /// The range that holds nothing.
-    pub(crate) fn empty(subtype: TypeKind) -> Self {
-        Self { subtype, bounds: None }
+    pub(crate) fn empty(subtype: impl Into<Subtype>) -> Self {
+        Self { subtype: subtype.into(), bounds: None }
     }
 
     /// What lies between two bounds, in the one form that PostgreSQL gives it. 22000 if the lower is above the upper, 22003
     /// and 22008 if the value behind a bound is beyond the type.
-    pub(crate) fn new(subtype: TypeKind, lower: Option<Edge>, upper: Option<Edge>) -> Result<Self> {
+    pub(crate) fn new(subtype: impl Into<Subtype>, lower: Option<Edge>, upper: Option<Edge>) -> Result<Self> {
+        let subtype = subtype.into();
         if let (Some(lower), Some(upper)) = (&lower, &upper)
             && lower.at > upper.at
         {
@@ -194,7 +133,7 @@ impl Extent {
     }
 
     /// What lies between two bounds that are as they should be; nothing if the lower is above the upper.
-    fn between(subtype: TypeKind, lower: Option<Edge>, upper: Option<Edge>) -> Self {
+    fn between(subtype: Subtype, lower: Option<Edge>, upper: Option<Edge>) -> Self {
         let is_empty = lower_place(lower.as_ref()) > upper_place(upper.as_ref());
         Self { subtype, bounds: (!is_empty).then_some((lower, upper)) }
     }
@@ -211,57 +150,65 @@ impl Extent {
     /// The range that bytes hold, and how many of them are its key. XX000 if they hold none.
     fn read(held: &[u8]) -> Result<(Self, usize)> {
         let mut rest = held;
-        let subtype = SUBTYPES.get(usize::from(take_byte(&mut rest)?)).copied().ok_or_else(mismatch)?;
+        let subtype = Subtype::take(&mut rest)?;
+        let form = subtype.like().form();
         if take_byte(&mut rest)? == 0 {
             return Ok((Self::empty(subtype), held.len().saturating_sub(rest.len())));
         }
         let mut lower = match take_byte(&mut rest)? {
             0 => None,
             _ => {
-                let at = Point::take(&mut rest, subtype)?;
+                let at = Point::take(&mut rest, form)?;
                 Some(Edge { at, is_inclusive: take_byte(&mut rest)? == 0 })
             }
         };
         let mut upper = match take_byte(&mut rest)? {
             2 => None,
             _ => {
-                let at = Point::take(&mut rest, subtype)?;
+                let at = Point::take(&mut rest, form)?;
                 Some(Edge { at, is_inclusive: take_byte(&mut rest)? == 1 })
             }
         };
         let key = held.len().saturating_sub(rest.len());
         for edge in [&mut lower, &mut upper].into_iter().flatten() {
-            edge.at.take_scale(&mut rest)?;
+            edge.at.take_look(&mut rest)?;
         }
         Ok((Self { subtype, bounds: Some((lower, upper)) }, key))
     }
 
-    /// The numrange of this image, or of this key, which then shows no zeros behind. None if it is of none.
-    pub(crate) fn of_numbers(held: Bytes) -> Option<Datum> {
+    /// The range of this image, or of this key, which then looks as plain as may be. None if it is of none that has a key beside
+    /// what it looks like.
+    pub(crate) fn of_held(held: Bytes) -> Option<Datum> {
         let (range, length) = Self::read(&held).ok()?;
-        if range.subtype != TypeKind::Numeric {
+        if !range.subtype.is_keyed() {
             return None;
         }
-        let has_scales = held.len() > length || range.edges().next().is_none();
-        match has_scales {
+        let has_looks = held.len() > length || range.edges().next().is_none();
+        match has_looks {
             true => {
                 let key = held.slice(..length);
                 Some(Datum::Keyed(Arc::new(Keyed::new(held, key, range.text_bytes()))))
             }
-            false => Some(range.to_datum()),
+            false => match range.to_datum() {
+                Datum::Keyed(plain) => {
+                    let image = plain.image().clone();
+                    Some(Datum::Keyed(Arc::new(Keyed::new(image, held, range.text_bytes()))))
+                }
+                _ => None,
+            },
         }
     }
 
     /// The value that holds it.
     pub(crate) fn to_datum(&self) -> Datum {
-        let of_type = SUBTYPES.iter().position(|subtype| *subtype == self.subtype).unwrap_or(SUBTYPES.len());
-        let mut held = vec![of_type as u8];
+        let mut held = Vec::new();
+        self.subtype.put(&mut held);
         self.put(&mut held);
-        if self.subtype != TypeKind::Numeric {
+        if !self.subtype.is_keyed() {
             return Datum::Bytea(held.into());
         }
         let length = held.len();
-        self.edges().for_each(|edge| edge.at.put_scale(&mut held));
+        self.edges().for_each(|edge| edge.at.put_look(&mut held));
         let image = Bytes::from(held);
         let key = image.slice(..length);
         Datum::Keyed(Arc::new(Keyed::new(image, key, self.text_bytes())))
@@ -296,11 +243,7 @@ impl Extent {
 
     /// About how many bytes its text takes.
     fn text_bytes(&self) -> usize {
-        let bytes = |edge: &Edge| match &edge.at {
-            Point::Whole(_) => 24,
-            Point::Number(number) => number_bytes(number),
-        };
-        self.edges().map(bytes).fold(8, usize::saturating_add)
+        self.edges().map(|edge| edge.at.text_bytes()).fold(8, usize::saturating_add)
     }
 
     /// Whether it holds nothing.
@@ -325,18 +268,12 @@ impl Extent {
 
     /// The value of a bound; NULL if there is none.
     pub(crate) fn value_of(&self, edge: Option<&Edge>) -> Datum {
-        let at = match edge.map(|edge| &edge.at) {
-            None => return Datum::Null,
-            Some(Point::Number(number)) => return Datum::Numeric(number.clone()),
-            Some(Point::Whole(at)) => *at,
-        };
-        match self.subtype {
-            TypeKind::Int4 => Datum::Int4(at as i32),
-            TypeKind::Date => Datum::Date(at as i32),
-            TypeKind::Timestamp => Datum::Timestamp(at),
-            TypeKind::Timestamptz => Datum::Timestamptz(at),
-            _ => Datum::Int8(at),
-        }
+        edge.map_or(Datum::Null, |edge| edge.at.value(self.subtype.like().form()))
+    }
+
+    /// What its bounds are of.
+    pub(crate) fn subtype(&self) -> Subtype {
+        self.subtype
     }
 
     /// Where the bounds lie of one that is not empty.
@@ -466,6 +403,8 @@ mod tests {
 
     use super::*;
     use crate::compare::compare;
+    use crate::datum::Numeric;
+    use crate::numeric;
 
     fn edge(subtype: TypeKind) -> impl Strategy<Value = Option<Edge>> {
         let of_type = move |at: i64, scale: i64| match subtype {
@@ -549,7 +488,7 @@ mod tests {
 
         #[test]
         fn garbage_is_an_error_or_a_range_but_never_a_panic(bytes in prop::collection::vec(0u8..6, 0..24)) {
-            let _ = Extent::of_numbers(Bytes::from([&[OF_NUMBERS][..], &bytes].concat()));
+            let _ = Extent::of_held(Bytes::from([&[OF_NUMBERS][..], &bytes].concat()));
             let _ = Extent::of(&Datum::Bytea(bytes.into()));
         }
 
@@ -557,7 +496,7 @@ mod tests {
         fn numbers_are_the_same_behind_image_and_key(range in extent(TypeKind::Numeric)) {
             let Datum::Keyed(held) = range.to_datum() else { return Err(TestCaseError::fail("it has no key")) };
             for bytes in [held.image(), held.key()] {
-                let Some(Datum::Keyed(read)) = Extent::of_numbers(bytes.clone()) else {
+                let Some(Datum::Keyed(read)) = Extent::of_held(bytes.clone()) else {
                     return Err(TestCaseError::fail("it is no range"));
                 };
                 prop_assert_eq!(read.key(), held.key());
@@ -566,10 +505,72 @@ mod tests {
         }
     }
 
+    /// Bounds of the types that only ranges that were made can have.
+    fn made() -> impl Strategy<Value = (Extent, Extent)> {
+        let kinds = vec![
+            TypeKind::Bool,
+            TypeKind::Int2,
+            TypeKind::Int4,
+            TypeKind::Oid,
+            TypeKind::Float4,
+            TypeKind::Float8,
+            TypeKind::Text,
+            TypeKind::Bytea,
+            TypeKind::Interval,
+            TypeKind::Uuid,
+            TypeKind::Timestamptz,
+        ];
+        prop::sample::select(kinds).prop_flat_map(|kind| {
+            let edge = move || {
+                let value = (crate::datum::arbitrary::datum_of(kind), any::<bool>());
+                let some = value.prop_map(|(value, is_inclusive)| Edge::new(&value, is_inclusive).ok());
+                prop_oneof![1 => Just(None), 5 => some]
+            };
+            let subtype = Subtype::of_made(kind);
+            let range = move || {
+                (edge(), edge()).prop_map(move |(lower, upper)| {
+                    let turned = (upper.clone(), lower.clone());
+                    let made = Extent::new(subtype, lower, upper);
+                    let made = made.or_else(|_| Extent::new(subtype, turned.0, turned.1));
+                    made.unwrap_or(Extent::empty(subtype))
+                })
+            };
+            (range(), range())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn those_that_were_made_read_back_and_order_by_their_bounds((left, right) in made()) {
+            let Datum::Keyed(held) = left.to_datum() else { return Err(TestCaseError::fail("it has no key")) };
+            let read = Extent::of(&Extent::of_held(held.image().clone()).unwrap()).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{left:?}"));
+            let Some(Datum::Keyed(found)) = Extent::of_held(held.key().clone()) else {
+                return Err(TestCaseError::fail("it is no range"));
+            };
+            prop_assert_eq!(found.key(), held.key());
+            prop_assert_eq!(compare(&left.to_datum(), &right.to_datum()), expected(&left, &right));
+        }
+
+        #[test]
+        fn made_garbage_is_an_error_or_a_range_but_never_a_panic(
+            kind in 0u8..30, bytes in prop::collection::vec(0u8..6, 0..40),
+        ) {
+            let _ = Extent::of_held(Bytes::from([&[OF_MADE, 0, 0, 0, kind][..], &bytes].concat()));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_of_a_range_that_was_made_stay_where_they_are() {
+        let edge = |at| Some(Edge { at: Point::Whole(at), is_inclusive: true });
+        let range = Extent::new(Subtype::of_made(TypeKind::Int4), edge(1), edge(5)).unwrap();
+        assert_eq!(range.bounds, Some((edge(1), edge(5))));
+    }
+
     #[test]
     fn integers_and_dates_have_one_form() {
         let edge = |at, is_inclusive| Some(Edge { at: Point::Whole(at), is_inclusive });
-        let new = |subtype, lower, upper| Extent::new(subtype, lower, upper);
+        let new = |subtype: TypeKind, lower, upper| Extent::new(subtype, lower, upper);
         assert_eq!(
             new(TypeKind::Int4, edge(1, false), edge(5, true)).unwrap().bounds,
             Some((edge(2, true), edge(6, false)))

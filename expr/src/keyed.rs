@@ -12,7 +12,7 @@ use crate::vector;
 /// The value that looks like this; None if there is none.
 pub(crate) fn of_image(image: Bytes) -> Option<Datum> {
     match *image.first()? {
-        extent::OF_NUMBERS => Extent::of_numbers(image),
+        extent::OF_NUMBERS | extent::OF_MADE => Extent::of_held(image),
         vector::OF_VECTORS => vector::of_held(image),
         OF_TEXTS => citext::of_held(image),
         _ => None,
@@ -22,7 +22,7 @@ pub(crate) fn of_image(image: Bytes) -> Option<Datum> {
 /// A value that has this key; None if there is none.
 pub(crate) fn of_key(key: Bytes) -> Option<Datum> {
     match *key.first()? {
-        extent::OF_NUMBERS => Extent::of_numbers(key),
+        extent::OF_NUMBERS | extent::OF_MADE => Extent::of_held(key),
         vector::OF_VECTORS => vector::of_held(key),
         OF_TEXTS => citext::of_held(key),
         _ => None,

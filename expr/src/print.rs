@@ -6,7 +6,7 @@
 
 use crate::codec;
 use crate::datum::Datum;
-use crate::functions::{FunctionId, quote, spread};
+use crate::functions::{FunctionId, quote, range_made, spread};
 use crate::operators;
 use crate::session::SessionContext;
 use crate::tree::{Expr, Subscript};
@@ -281,6 +281,7 @@ impl Writer<'_> {
                 writer.operand(operand, Parent::Expr(call), true);
             }),
             _ if spread::is_spread(function) => self.spread(function.name, args),
+            _ if function == range_made::CONSTRUCTOR => self.function(call.ty().kind.display_name(), args),
             _ => self.function(&quote::identifier(function.name), args),
         }
     }

@@ -9,7 +9,7 @@
 use crate::binary::Input;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-use crate::extent::{Edge, Extent};
+use crate::extent::{Edge, Extent, Subtype};
 use crate::session::SessionContext;
 use crate::types::TypeKind;
 
@@ -19,8 +19,18 @@ const UPPER_INCLUSIVE: u8 = 4;
 const LOWER_MISSING: u8 = 8;
 const UPPER_MISSING: u8 = 16;
 
-fn subtype_of(kind: TypeKind) -> Result<TypeKind> {
-    kind.subtype().ok_or_else(|| Error::internal("a range of no type"))
+/// The type of a range's bounds. That of one which was made is asked for if only its OID is known.
+fn subtype_of(kind: TypeKind, session: &SessionContext) -> Option<TypeKind> {
+    kind.subtype().or_else(|| session.catalog.type_of_oid(kind.base().oid())?.subtype())
+}
+
+/// The same, with how it is held.
+fn bounded(kind: TypeKind, session: &SessionContext) -> Result<(TypeKind, Subtype)> {
+    let subtype = subtype_of(kind, session).ok_or_else(|| Error::internal("a range of no type"))?;
+    match kind.base().is_made_range() {
+        true => Ok((subtype, Subtype::of_made(subtype))),
+        false => Ok((subtype, subtype.into())),
+    }
 }
 
 fn is_blank(c: char) -> bool {
@@ -90,25 +100,28 @@ fn bound(text: &str) -> Result<(Option<String>, &str), Flaw> {
 }
 
 pub(super) fn parse(text: &str, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
-    let subtype = subtype_of(kind)?;
+    let (subtype, held) = bounded(kind, session)?;
     let malformed =
         |flaw: Flaw| Error::new("22P02", format!("malformed range literal: \"{text}\"")).with_detail(flaw);
     let Some((lower, upper)) = taken_apart(text).map_err(malformed)? else {
-        return Ok(Extent::empty(subtype).to_datum());
+        return Ok(Extent::empty(held).to_datum());
     };
     let edge = |(text, is_inclusive): (Option<String>, bool)| -> Result<Option<Edge>> {
         let Some(text) = text else { return Ok(None) };
         Edge::new(&super::input(&text, subtype.into(), session)?, is_inclusive).map(Some)
     };
-    Ok(Extent::new(subtype, edge(lower)?, edge(upper)?)?.to_datum())
+    Ok(Extent::new(held, edge(lower)?, edge(upper)?)?.to_datum())
 }
 
 /// Appends a bound, in quotes if it needs them.
-fn write_bound(value: &Datum, session: &SessionContext, out: &mut String) {
+fn write_bound(value: &Datum, subtype: TypeKind, session: &SessionContext, out: &mut String) {
+    if value.is_null() {
+        return;
+    }
     let mut text = String::new();
-    super::write_form(value, session, &mut text);
+    super::write_one(value, subtype, session, &mut text);
     let is_special = |c: char| matches!(c, '"' | '\\' | '(' | ')' | '[' | ']' | ',') || is_blank(c);
-    if !text.contains(is_special) {
+    if !text.is_empty() && !text.contains(is_special) {
         return out.push_str(&text);
     }
     out.push('"');
@@ -121,21 +134,22 @@ fn write_bound(value: &Datum, session: &SessionContext, out: &mut String) {
     out.push('"');
 }
 
-pub(super) fn write(value: &Datum, _: TypeKind, session: &SessionContext, out: &mut String) {
+pub(super) fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) {
     let Ok(range) = Extent::of(value) else { return };
     if range.is_empty() {
         return out.push_str("empty");
     }
+    let subtype = subtype_of(kind, session).unwrap_or(range.subtype().like());
     let (lower, upper) = (range.lower(), range.upper());
     out.push(if Extent::holds(lower) { '[' } else { '(' });
-    write_bound(&range.value_of(lower), session, out);
+    write_bound(&range.value_of(lower), subtype, session, out);
     out.push(',');
-    write_bound(&range.value_of(upper), session, out);
+    write_bound(&range.value_of(upper), subtype, session, out);
     out.push(if Extent::holds(upper) { ']' } else { ')' });
 }
 
 pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
-    let subtype = subtype_of(kind)?;
+    let (subtype, held) = bounded(kind, session)?;
     let [flags] = input.array()?;
     let is_empty = flags & EMPTY != 0;
     let mut edge = |missing: u8, inclusive: u8| -> Result<Option<Edge>> {
@@ -147,15 +161,16 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionCo
         Edge::new(&value, flags & inclusive != 0).map(Some)
     };
     let (lower, upper) = (edge(LOWER_MISSING, LOWER_INCLUSIVE)?, edge(UPPER_MISSING, UPPER_INCLUSIVE)?);
-    let range = if is_empty { Extent::empty(subtype) } else { Extent::new(subtype, lower, upper)? };
+    let range = if is_empty { Extent::empty(held) } else { Extent::new(held, lower, upper)? };
     Ok(range.to_datum())
 }
 
-pub(super) fn send(value: &Datum, _: TypeKind, _: &SessionContext, out: &mut Vec<u8>) {
+pub(super) fn send(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut Vec<u8>) {
     let Ok(range) = Extent::of(value) else { return };
     if range.is_empty() {
         return out.push(EMPTY);
     }
+    let subtype = subtype_of(kind, session).unwrap_or(range.subtype().like());
     let (lower, upper) = (range.lower(), range.upper());
     let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
     out.push(
@@ -166,7 +181,7 @@ pub(super) fn send(value: &Datum, _: TypeKind, _: &SessionContext, out: &mut Vec
     );
     for edge in [lower, upper].into_iter().flatten() {
         let mut bytes = Vec::new();
-        crate::binary::send(&range.value_of(Some(edge)), &mut bytes);
+        super::send_one(&range.value_of(Some(edge)), subtype, session, &mut bytes);
         out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
         out.extend_from_slice(&bytes);
     }
@@ -202,5 +217,31 @@ mod tests {
             shown("[2020-01-01 10:00,2020-01-02)", TypeKind::Tsrange).unwrap(),
             "[\"2020-01-01 10:00:00\",\"2020-01-02 00:00:00\")"
         );
+    }
+
+    #[test]
+    fn bounds_of_ranges_that_were_made_are_as_their_type_has_them() {
+        let session = SessionContext::default();
+        let range = |subtype: TypeKind| TypeKind::range(20_000, subtype, "made");
+        for (subtype, text, read) in [
+            (TypeKind::Time, "[8:00,09:30]", "[08:00:00,09:30:00]"),
+            (TypeKind::Time, "(10:00,10:00)", "empty"),
+            (TypeKind::Int4, "(1,2)", "(1,2)"),
+            (TypeKind::Float8, "[-0,1.50)", "[-0,1.5)"),
+            (TypeKind::Numeric, "[1.0,1.00]", "[1.0,1.00]"),
+            (TypeKind::Interval, "[24:00,1 day]", "[24:00:00,\"1 day\"]"),
+            (TypeKind::Text, "[\"\",\"a,b\"]", "[\"\",\"a,b\"]"),
+            (TypeKind::Inet, "(,10.0.0.1]", "(,10.0.0.1]"),
+        ] {
+            let kind = range(subtype);
+            assert_eq!(shown(text, kind).unwrap(), read);
+            let value = parse(text, kind, &session).unwrap();
+            let mut bytes = Vec::new();
+            crate::codec::send(&value, kind.into(), &session, &mut bytes).unwrap();
+            let again = crate::codec::receive(&bytes, kind.into(), &session).unwrap();
+            assert_eq!(crate::codec::output(&again, kind.into(), &session).unwrap(), read);
+        }
+        assert_eq!(shown("[b,a]", range(TypeKind::Text)).unwrap_err().sqlstate, "22000");
+        assert_eq!(shown("[x,1]", range(TypeKind::Float8)).unwrap_err().sqlstate, "22P02");
     }
 }

@@ -85,12 +85,17 @@ pub fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut 
         Datum::Null => {}
         Datum::Array(items) => array::write(items, kind, session, out)?,
         Datum::Record(fields) => record::write(fields, kind, session, out)?,
-        value => match table::find(kind).and_then(|codec| codec.output) {
-            Some(output) => output(value, kind, session, out),
-            None => write_form(value, session, out),
-        },
+        value => write_one(value, kind, session, out),
     }
     Ok(())
+}
+
+/// Appends the text of a value that is not made of others.
+fn write_one(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) {
+    match table::find(kind).and_then(|codec| codec.output) {
+        Some(output) => output(value, kind, session, out),
+        None => write_form(value, session, out),
+    }
 }
 
 /// Appends a part's text between quotes, each quote and backslash within behind an `escape`, or behind itself.
@@ -193,12 +198,17 @@ pub fn send(value: &Datum, ty: Type, session: &SessionContext, out: &mut Vec<u8>
         Datum::Null => {}
         Datum::Array(items) => array_binary::send(items, ty.kind, session, out)?,
         Datum::Record(fields) => record::send(fields, ty.kind, session, out)?,
-        value => match table::find(ty.kind).and_then(|codec| codec.send) {
-            Some(send) => send(value, ty.kind, session, out),
-            None => binary::send(value, out),
-        },
+        value => send_one(value, ty.kind, session, out),
     }
     Ok(())
+}
+
+/// Appends the binary format of a value that is not made of others.
+fn send_one(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut Vec<u8>) {
+    match table::find(kind).and_then(|codec| codec.send) {
+        Some(send) => send(value, kind, session, out),
+        None => binary::send(value, out),
+    }
 }
 
 #[cfg(test)]

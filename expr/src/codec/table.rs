@@ -92,6 +92,7 @@ const CODECS: &[Codec] = &[
         .binary(enumerated::receive, enumerated::send)
         .input_depends()
         .output_depends(),
+    range(TypeKind::MadeRange).input_depends().output_depends(),
     row(TypeKind::Bool, |text, _, _| text::parse_bool(text).map(Datum::Bool)),
     row(TypeKind::Bytea, |text, _, _| Ok(Datum::Bytea(text::parse_bytea(text)?.into()))).output_depends(),
     row(TypeKind::QuotedChar, |text, _, _| Ok(first_character(text))).binary(

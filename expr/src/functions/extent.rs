@@ -3,12 +3,11 @@
 use super::arguments::{mismatch, text};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
-use crate::extent::{Edge, Extent};
-use crate::types::TypeKind;
+use crate::extent::{Edge, Extent, Subtype};
 
 /// `int4range(lower, upper)`, and with `[)` or its like behind; NULL is a bound that is missing. 42601, 22000 for flags that
 /// are none.
-pub(super) fn made(args: &[Datum], subtype: TypeKind) -> Result<Datum> {
+pub(super) fn made(args: &[Datum], subtype: impl Into<Subtype>) -> Result<Datum> {
     let (lower, upper, flags) = match args {
         [lower, upper] => (lower, upper, "[)"),
         [_, _, Datum::Null] => {

@@ -34,6 +34,7 @@ pub mod parameters;
 mod pattern;
 mod pattern_place;
 pub mod quote;
+pub mod range_made;
 mod sample;
 mod sha224;
 mod similar;

@@ -112,11 +112,11 @@ pub fn comparison(function: FunctionId) -> Option<Comparison> {
 /// The function of `=` for two values of a type; None if it has no equality.
 pub fn equality(kind: TypeKind) -> Option<FunctionId> {
     let kind = kind.base();
-    let kind = match kind.subtype() {
-        Some(_) => TypeKind::AnyRange,
-        None if kind.is_enum() => TypeKind::AnyEnum,
-        None if kind.is_composite() => TypeKind::Record,
-        None => kind,
+    let kind = match kind {
+        kind if kind.is_made_range() || kind.subtype().is_some() => TypeKind::AnyRange,
+        kind if kind.is_enum() => TypeKind::AnyEnum,
+        kind if kind.is_composite() => TypeKind::Record,
+        kind => kind,
     };
     find("=", Some(kind), kind).map(|operator| operator.function)
 }

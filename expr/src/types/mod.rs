@@ -57,6 +57,7 @@ impl From<TypeKind> for Type {
 /// - `like` is the OID of a row of the table; of a built-in type it is its own, and there is no name.
 /// - The arrays of a type that was made have the OID behind its own.
 /// - A domain knows what it is over at last: `like` says it of what is built in, `name` of what was made.
+/// - A range that was made is like [`TypeKind::MadeRange`]; `name` says what its bounds are of.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeKind {
     oid: u32,
@@ -85,7 +86,8 @@ impl TypeKind {
     }
 
     /// A type that was made, held like a built-in one: an enum like [`TypeKind::Enum`], a composite type like
-    /// [`TypeKind::Record`], a domain like what it is over that is built in. `name` is what SQL calls it.
+    /// [`TypeKind::Record`], a domain like what it is over that is built in. `name` is what SQL calls it. Of a range see
+    /// [`TypeKind::range`].
     pub const fn made(oid: u32, like: TypeKind, name: Symbol) -> Self {
         Self { oid, like: like.like, name, holds_made: false, is_over_made: false }
     }
@@ -98,9 +100,19 @@ impl TypeKind {
         }
     }
 
+    /// A range that was made, whose bounds are of `subtype`. `name` is what SQL calls it.
+    pub fn range(oid: u32, subtype: TypeKind, name: &str) -> Self {
+        Self::made(oid, TypeKind::MadeRange, Symbol::over(name, subtype))
+    }
+
     /// The built-in type of this OID, if there is one.
     pub fn from_oid(oid: u32) -> Option<Self> {
         table::find(oid).map(|row| row.id).filter(|kind| kind.oid >= FIRST_OID)
+    }
+
+    /// The type of this OID that stands in the table, be it one that each made type of its kind is like.
+    pub(crate) fn of_row(oid: u32) -> Option<Self> {
+        table::find(oid).map(|row| row.id)
     }
 
     /// The type of this OID that is, or is arrays of, the made type `made`, held like the built-in one `like`; what it is
@@ -149,6 +161,11 @@ impl TypeKind {
         !self.is_built_in() && self.is_record() && !self.is_over_made
     }
 
+    /// Whether it is a range that was made.
+    pub const fn is_made_range(self) -> bool {
+        self.like == TypeKind::MadeRange.like && !self.is_over_made
+    }
+
     /// Whether its values are records: of whatever fields, of a composite type, or of a domain over one.
     pub const fn is_record(self) -> bool {
         self.like == TypeKind::Record.like
@@ -156,7 +173,8 @@ impl TypeKind {
 
     /// Whether it is a domain.
     pub const fn is_domain(self) -> bool {
-        let is_held_by_itself = self.like == TypeKind::Enum.like || self.is_record();
+        let is_range = self.like == TypeKind::MadeRange.like;
+        let is_held_by_itself = self.like == TypeKind::Enum.like || self.is_record() || is_range;
         !self.is_built_in() && !self.holds_made && (self.is_over_made || !is_held_by_itself)
     }
 
@@ -171,9 +189,16 @@ impl TypeKind {
             // Of a name too many it is known what it is like.
             return over.unwrap_or(Self { is_over_made: false, ..self });
         }
-        let is_itself = [TypeKind::Enum, TypeKind::Record, TypeKind::EnumArray, TypeKind::RecordArray]
-            .iter()
-            .any(|kind| kind.like == self.like);
+        let is_itself = [
+            TypeKind::Enum,
+            TypeKind::Record,
+            TypeKind::MadeRange,
+            TypeKind::EnumArray,
+            TypeKind::RecordArray,
+            TypeKind::MadeRangeArray,
+        ]
+        .iter()
+        .any(|kind| kind.like == self.like);
         if is_itself { self } else { Self::built_in(self.like) }
     }
 
@@ -287,10 +312,13 @@ impl TypeKind {
         }
     }
 
-    /// The type of a range's bounds; None if this is no range.
+    /// The type of a range's bounds; None if this is no range, or one that was made and of which only the OID is known.
     #[inline]
     pub fn subtype(self) -> Option<Self> {
-        self.row().subtype
+        if self.like != TypeKind::MadeRange.like {
+            return self.row().subtype;
+        }
+        if self.is_over_made { self.base().subtype() } else { self.name.base() }
     }
 
     /// What the texts within a literal of it are read as: the elements of an array, the bounds of a range, or the whole.

@@ -1,5 +1,5 @@
-//! What types that users have made are called, and what domains among them are over that was made, too: each once, as a number
-//! that is copied freely.
+//! What types that users have made are called, and what domains among them are over that was made, too, and ranges between: each
+//! once, as a number that is copied freely.
 //!
 //! Names are for messages and for what is printed; two types are never told apart by them. They stay for the life of the
 //! process, so their number is bounded.
@@ -16,7 +16,7 @@ const NAMES_MAX: usize = 1 << 18;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(u32);
 
-/// A name, and the made type that what is called so is over.
+/// A name, and the type that what is called so is over, or between whose values.
 type Named = (&'static str, Option<TypeKind>);
 
 #[derive(Default)]
@@ -44,7 +44,8 @@ impl Symbol {
         Self::made(name, None)
     }
 
-    /// The symbol of the name of a domain over a type that was made, and is no domain.
+    /// The symbol of the name of a domain over a type that was made, and is no domain; or of a range that was made, of the type of
+    /// its bounds.
     pub fn over(name: &str, over: TypeKind) -> Self {
         Self::made(name, Some(over))
     }
@@ -78,7 +79,7 @@ impl Symbol {
         self.named().map(|(text, _)| text)
     }
 
-    /// The made type that the domain of this name is over.
+    /// The made type that the domain of this name is over, or what the bounds of the range are of.
     pub fn base(self) -> Option<TypeKind> {
         self.named()?.1
     }

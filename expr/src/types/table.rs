@@ -187,6 +187,8 @@ macro_rules! types {
 types! {
     /// What every enum is like: a value is the key of its label, whose bytes order as the labels do.
     Enum [EnumArray] = 2 [3], "enum", "enum", Enumerated, of(Form::Bytea), fixed(4, Int);
+    /// What every range that was made is like: see [`crate::extent`].
+    MadeRange [MadeRangeArray] = 4 [5], "range", "range", Range, of(Form::Keyed);
     /// boolean
     Bool [BoolArray] = 16 [1000], "bool", "boolean", Boolean, of(Form::Bool), fixed(1, Char), preferred();
     /// bytea

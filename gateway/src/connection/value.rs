@@ -80,8 +80,11 @@ fn is_text(kind: TypeKind) -> Result<bool> {
         kind.is_string() || kind == TypeKind::Citext || kind.is_enum() || form
     };
     let kind = kind.base();
+    let holds_texts = |kind: TypeKind| kind.subtype().is_some_and(|subtype| is_text(subtype.base()));
     match kind.element() {
         Some(element) if is_text(element.base()) || element.form() == Form::Record => {}
+        Some(element) if holds_texts(element) => {}
+        None if holds_texts(kind) => {}
         None if kind.form() == Form::Record => {}
         Some(_) => return Ok(false),
         None => return Ok(is_text(kind)),

@@ -30,6 +30,9 @@ impl Binder<'_> {
     }
 
     fn called(&mut self, call: &ast::Function, at: usize) -> Result<Expr> {
+        if let Some(range) = self.range_call(call, at)? {
+            return Ok(range);
+        }
         let given = match self.made_call(call, at)? {
             MadeCall::Value(made) => return Ok(made),
             MadeCall::Other(given) => given,

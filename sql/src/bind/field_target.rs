@@ -1,6 +1,9 @@
-//! `INSERT INTO t (c.f, c.g) VALUES …`: what is given to fields of one column is given to the column, as a row.
+//! `INSERT INTO t (c.f, c.g.h) VALUES …`: what is given to fields of one column, and to fields of these, is given to the column, as
+//! a row.
 
 use std::borrow::Cow;
+
+use expr::Type;
 
 use super::Binder;
 use super::modify::{check_count, is_bare};
@@ -19,12 +22,14 @@ struct Given {
     values: Values,
 }
 
-/// Where the value of a column stands in the rows.
+/// Where the value of a column, or of a field, stands in the rows.
 enum Values {
+    /// Nowhere: it is NULL.
+    Missing,
     /// There.
     Whole(usize),
-    /// That of each of its fields; NULL where there is none.
-    Fields(Vec<Option<usize>>),
+    /// That of each of its fields.
+    Fields(Vec<Values>),
 }
 
 impl Binder<'_> {
@@ -54,7 +59,8 @@ impl Binder<'_> {
                 return Err(Error::new("42601", "VALUES lists must all be the same length").at(at));
             }
             check_count(row.len(), targets.len(), Some(targets), at)?;
-            whole.push(given.iter().map(|given| given.cell(row)).collect::<Result<Vec<_>>>()?);
+            let cells = given.iter().map(|given| given.values.cell(row, given.column.column.at));
+            whole.push(cells.collect::<Result<Vec<_>>>()?);
         }
         let columns = given.into_iter().map(|given| given.column).collect();
         let source = Query { body: QueryBody::Values(whole), ..query.clone() };
@@ -64,10 +70,10 @@ impl Binder<'_> {
     fn given(&self, table: &TableDescriptor, targets: &[AssignmentTarget]) -> Result<Vec<Given>> {
         let mut given: Vec<Given> = Vec::with_capacity(targets.len());
         for (place, target) in targets.iter().enumerate() {
-            let Some(TargetPart::Field(field)) = target.parts.first() else {
+            if !is_field(target) {
                 given.push(Given { column: target.clone(), values: Values::Whole(place) });
                 continue;
-            };
+            }
             let at = target.column.at;
             let is_given = |given: &Given| {
                 matches!(given.values, Values::Whole(_)) && given.column.column.value == target.column.value
@@ -76,49 +82,73 @@ impl Binder<'_> {
                 let message = format!("column \"{}\" specified more than once", target.column.value);
                 return Err(Error::new("42701", message).at(at));
             }
-            if target.parts.len() > 1 {
-                return Err(Error::unsupported("an INSERT of a part of a field").at(at));
-            }
             let column = self.place(table, &target.column)?;
             let column =
                 table.columns.get(column).ok_or_else(|| Error::internal("a target that is no column"))?;
-            let field = self.field_target((column.name.as_str(), column.ty), field, at)?;
-            let width = self.shape_of(column.ty).map_or(0, |attributes| attributes.len());
-            let is_own = |given: &Given| {
-                matches!(given.values, Values::Fields(_)) && given.column.column.value == target.column.value
-            };
+            let is_own = |given: &Given| given.column.column.value == target.column.value;
             if !given.iter().any(is_own) {
                 let column = AssignmentTarget { parts: Vec::new(), ..target.clone() };
-                given.push(Given { column, values: Values::Fields(vec![None; width]) });
+                given.push(Given { column, values: Values::Missing });
             }
-            let own = given.iter_mut().find(|given| is_own(given));
-            if let Some(Given { values: Values::Fields(fields), .. }) = own
-                && let Some(slot) = fields.get_mut(field)
-            {
-                *slot = Some(place);
+            if let Some(own) = given.iter_mut().find(|given| is_own(given)) {
+                self.put(&mut own.values, (column.name.as_str(), column.ty), &target.parts, (place, at))?;
             }
         }
         Ok(given)
     }
+
+    /// Notes where the value stands of what the parts lead to.
+    fn put(
+        &self,
+        values: &mut Values,
+        (name, ty): (&str, Type),
+        parts: &[TargetPart],
+        (place, at): (usize, usize),
+    ) -> Result<()> {
+        let (field, rest) = match parts {
+            [] => {
+                *values = Values::Whole(place);
+                return Ok(());
+            }
+            [TargetPart::Field(field), rest @ ..] => (field, rest),
+            [TargetPart::Subscripts(_), ..] => {
+                return Err(Error::unsupported("an INSERT of an element of a field").at(at));
+            }
+        };
+        let number = self.field_target((name, ty), field, at)?;
+        let attributes = self.shape_of(ty).unwrap_or_default();
+        match values {
+            Values::Missing => {
+                let missing = attributes.types().iter().map(|_| Values::Missing);
+                *values = Values::Fields(missing.collect());
+            }
+            Values::Whole(_) => {
+                return Err(Error::unsupported("an INSERT of a field and of a part of it").at(at));
+            }
+            Values::Fields(_) => {}
+        }
+        let own = if let Values::Fields(fields) = values { fields.get_mut(number) } else { None };
+        let (Some(own), Some(ty)) = (own, attributes.types().get(number)) else {
+            return Err(Error::internal("a field that is not there"));
+        };
+        self.put(own, (field.value.as_str(), *ty), rest, (place, at))
+    }
 }
 
-impl Given {
-    /// The column's value of a row.
-    fn cell(&self, row: &[ast::Expr]) -> Result<ast::Expr> {
-        let at = self.column.column.at;
-        let stands = |place: usize| {
-            row.get(place).cloned().ok_or_else(|| Error::internal("a row without a value for each target"))
-        };
-        let fields = match &self.values {
-            Values::Whole(place) => return stands(*place),
+impl Values {
+    /// The value of a row.
+    fn cell(&self, row: &[ast::Expr], at: usize) -> Result<ast::Expr> {
+        let fields = match self {
+            Values::Missing => return Ok(ast::Expr { kind: ExprKind::Null, at }),
+            Values::Whole(place) => {
+                let given = row.get(*place).cloned();
+                return given.ok_or_else(|| Error::internal("a row without a value for each target"));
+            }
             Values::Fields(fields) => fields,
         };
         let mut items = Vec::with_capacity(fields.len());
         for field in fields {
-            let item = match field {
-                Some(place) => stands(*place)?,
-                None => ast::Expr { kind: ExprKind::Null, at },
-            };
+            let item = field.cell(row, at)?;
             if matches!(item.kind, ExprKind::Default) {
                 return Err(Error::new("0A000", "cannot set a subfield to DEFAULT").at(at));
             }

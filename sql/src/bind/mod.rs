@@ -67,6 +67,7 @@ mod placeholder;
 mod policy;
 mod query;
 mod query_windows;
+mod range_call;
 mod record;
 mod recursive;
 mod rewound;

@@ -133,6 +133,9 @@ impl Binder<'_> {
         definition: Option<&[(Name, TypeName)]>,
         at: usize,
     ) -> Result<Called> {
+        if self.range_called(call)?.is_some() {
+            return Err(Error::unsupported("the constructor of a range in FROM").at(at));
+        }
         self.check_schema(call)?;
         let name = call.name.name.value.clone();
         // The arguments see what stands before the function, through slots.

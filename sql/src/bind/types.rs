@@ -45,8 +45,13 @@ impl Binder<'_> {
             Some(schema) => format!("{schema}.{}", name.name),
             None => name.name.clone(),
         };
+        let is_multirange = || {
+            let range = self.catalog.objects().range_of_multirange(name.schema.as_deref(), &name.name);
+            range.is_some()
+        };
         let missing = || match self.relation_called(name) {
             Some(_) => Error::unsupported(format!("the row type of relation \"{shown}\"")).at(name.at),
+            None if is_multirange() => Error::unsupported(format!("multirange {shown}")).at(name.at),
             None => Error::new("42704", format!("type \"{shown}\" does not exist")).at(name.at),
         };
         let kind = self.type_named(name.schema.as_deref(), &name.name).map_err(|error| error.at(name.at))?;

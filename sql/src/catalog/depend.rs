@@ -232,6 +232,11 @@ fn gathered<'a>(
         {
             note(Address::Type(object.oid), base, Tie::Normal);
         }
+        if let Some(TypeDescriptor::Range(own)) = object.made_type()
+            && let Some(subtype) = type_of(catalog, own.subtype)
+        {
+            note(Address::Type(object.oid), subtype, Tie::Normal);
+        }
         if let Some(TypeDescriptor::Composite(own)) = object.made_type() {
             for (number, ty) in (1..).zip(own.attributes.types()) {
                 let Some(of_type) = type_of(catalog, ty.kind) else { continue };
@@ -281,6 +286,12 @@ fn of_function(
     }
 }
 
+/// What a kept text calls: a function, or the constructor of a range.
+fn made(catalog: &CatalogSnapshot, oid: Oid) -> Address {
+    let is_type = catalog.objects().get(oid).is_some_and(|object| object.made_type().is_some());
+    if is_type { Address::Type(oid) } else { Address::Function(oid) }
+}
+
 /// Of the text of an expression: the relations, the made types and the functions, made or of extensions, that it names.
 fn of_text(
     catalog: &CatalogSnapshot,
@@ -292,7 +303,7 @@ fn of_text(
         note(own, Address::Extension(extension), Tie::Normal);
     }
     for function in super::called::functions_in(text) {
-        note(own, Address::Function(function), Tie::Normal);
+        note(own, made(catalog, function), Tie::Normal);
     }
     for kind in catalog.objects().types().filter_map(|(object, _)| object.kind()) {
         if super::spelled::names(text, kind.display_name()) {
@@ -315,7 +326,7 @@ fn of_query(
         note(own, Address::Extension(extension), Tie::Normal);
     }
     for function in super::called::functions_in(&view.query) {
-        note(own, Address::Function(function), Tie::Normal);
+        note(own, made(catalog, function), Tie::Normal);
     }
     for named in &view.types {
         let is_extension = catalog.objects().extensions().any(|(object, _)| object.oid == *named);

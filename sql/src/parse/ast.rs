@@ -52,8 +52,9 @@ pub use locking::{LockStrength, LockWait, Locking, TableLock};
 pub use maintain::{Maintain, MaintainedTable};
 pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
-    AlterDomain, AttributeAction, AttributeDefinition, CommentTarget, CreateDomain, CreateTableAs,
-    CreateView, DomainAction, ObjectStatement, Overriding, Persistence, Truncate, TypeStatement,
+    AlterDomain, AttributeAction, AttributeDefinition, CommentTarget, CreateDomain, CreateRange,
+    CreateTableAs, CreateView, DomainAction, ObjectStatement, Overriding, Persistence, RangeAttribute,
+    Truncate, TypeStatement,
 };
 pub use past::{EraseHistory, ErasedRows, HistoryOf, HistoryStatement, SystemPeriod, SystemTime};
 pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};

@@ -165,7 +165,7 @@ fn push_domain_checks(world: &World<'_>, records: &mut Records<'_>) {
 fn domains(catalog: &CatalogSnapshot) -> impl Iterator<Item = (&ObjectDescriptor, &DomainDescriptor)> {
     catalog.objects().types().filter_map(|(object, made)| match made {
         TypeDescriptor::Domain(own) => Some((object.as_ref(), own)),
-        TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) => None,
+        TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) | TypeDescriptor::Range(_) => None,
     })
 }
 

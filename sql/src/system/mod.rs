@@ -96,6 +96,8 @@ const LANGUAGE_SQL_OID: u32 = 14;
 const COLLATION_DEFAULT_OID: u32 = 100;
 /// `pg_collation`: C.
 const COLLATION_C_OID: u32 = 950;
+/// `pg_collation`: POSIX.
+const COLLATION_POSIX_OID: u32 = 951;
 
 /// The rows of a view, all columns each.
 pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>> {
@@ -113,7 +115,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_type") => types::pg_type(world, &mut records),
         ("pg_catalog", "pg_extension") => cluster::pg_extension(world, &mut records),
         ("pg_catalog", "pg_enum") => types::pg_enum(world, &mut records),
-        ("pg_catalog", "pg_range") => types::pg_range(&mut records),
+        ("pg_catalog", "pg_range") => types::pg_range(world, &mut records),
         ("pg_catalog", "pg_cast") => types::pg_cast(world, &mut records),
         ("pg_catalog", "pg_proc") => {
             types::pg_proc(world, &mut records);

@@ -61,6 +61,12 @@ pub(super) fn class_oid(table: &TableDescriptor, index: &IndexDescriptor, key: &
     ALL.iter().find(|class| class.method == method && class.name == name).map_or(0, |class| class.oid)
 }
 
+/// The class of this name that keeps an order; 0: there is none.
+pub(super) fn btree_oid(name: &str) -> u32 {
+    let is_meant = |class: &&OperatorClass| class.method == AM_BTREE_OID && class.name == name;
+    ALL.iter().find(is_meant).map_or(0, |class| class.oid)
+}
+
 /// The classes of types that there are in a database, with the schemas that they are in.
 fn classes(world: &World<'_>) -> impl Iterator<Item = (&'static OperatorClass, u32)> {
     ALL.iter().filter_map(move |class| {

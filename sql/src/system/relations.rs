@@ -175,7 +175,7 @@ fn composites<'a>(
 ) -> impl Iterator<Item = (&'a Arc<ObjectDescriptor>, TypeKind, &'a CompositeDescriptor)> {
     world.catalog.objects().types().filter_map(|(object, made)| match made {
         TypeDescriptor::Composite(own) => Some((object, object.kind()?, own)),
-        TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+        TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Range(_) => None,
     })
 }
 

@@ -3,17 +3,23 @@
 use expr::TypeKind;
 use expr::casts::{self, CastContext, CastMethod};
 use expr::functions::{self, FunctionId, FunctionKind};
-use expr::types::Category;
+use expr::types::{Alignment, Category};
 
 use super::record::{Records, Value};
-use super::{COLLATION_C_OID, COLLATION_DEFAULT_OID, OWNER_OID, World};
+use super::{
+    COLLATION_C_OID, COLLATION_DEFAULT_OID, COLLATION_POSIX_OID, OWNER_OID, World, operator_classes,
+};
 use crate::catalog::access::Object;
 use crate::catalog::object::TypeDescriptor;
 use crate::catalog::object::types::array_name;
 
 /// `typalign`
 pub(super) fn alignment(kind: TypeKind) -> String {
-    kind.row().alignment.letter().to_string()
+    let own = kind.row().alignment;
+    // Ranges stand as their bounds do, but by four bytes at least.
+    let bounds = kind.element().unwrap_or(kind).base().subtype();
+    let bounds = bounds.filter(|subtype| subtype.row().alignment == Alignment::Double);
+    bounds.map_or(own, |subtype| subtype.row().alignment).letter().to_string()
 }
 
 /// `typstorage`
@@ -50,6 +56,8 @@ const ENUM_FORMATS: Formats = Formats { input: 3506, output: 3507, receive: 3532
 const DOMAIN_FORMATS: Formats = Formats { input: 2597, output: 0, receive: 2598, send: 0 };
 /// `record_in` and its like.
 const RECORD_FORMATS: Formats = Formats { input: 2290, output: 2291, receive: 2402, send: 2403 };
+/// `range_in` and its like.
+const RANGE_FORMATS: Formats = Formats { input: 3834, output: 3835, receive: 3836, send: 3837 };
 /// `array_in` and its like.
 const ARRAY_FORMATS: Formats = Formats { input: 750, output: 751, receive: 2400, send: 2401 };
 /// Those of built-in types are not told.
@@ -74,6 +82,7 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
             TypeDescriptor::Enum(_) => ("e", &ENUM_FORMATS),
             TypeDescriptor::Domain(_) => ("d", &DOMAIN_FORMATS),
             TypeDescriptor::Composite(_) => ("c", &RECORD_FORMATS),
+            TypeDescriptor::Range(_) => ("r", &RANGE_FORMATS),
         };
         push_type(records, kind, &Place { name: &object.name, schema, owner }, letter, formats);
         if let TypeDescriptor::Domain(own) = made {
@@ -94,11 +103,27 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     }
 }
 
-/// Without their functions, which are not told.
-pub(super) fn pg_range(records: &mut Records<'_>) {
-    for kind in TypeKind::all() {
+/// Without multiranges, which there are none of, and without the functions of built-in ranges, which are not told.
+pub(super) fn pg_range(world: &World<'_>, records: &mut Records<'_>) {
+    let objects = world.catalog.objects();
+    let made = objects.types().filter_map(|(object, _)| object.kind());
+    for kind in TypeKind::all().chain(made.filter(|kind| kind.is_made_range())) {
         let Some(subtype) = kind.subtype() else { continue };
-        records.push(&[("rngtypid", kind.oid().into()), ("rngsubtype", subtype.oid().into())]);
+        let own = objects.range(kind);
+        let named = own.and_then(|own| own.collation.as_deref());
+        let collation = match named {
+            Some("C") => COLLATION_C_OID,
+            Some(_) => COLLATION_POSIX_OID,
+            None => collation(subtype.base()),
+        };
+        let class = own.and_then(|own| own.class.as_deref()).unwrap_or(subtype.base().class());
+        records.push(&[
+            ("rngtypid", kind.oid().into()),
+            ("rngsubtype", subtype.oid().into()),
+            ("rngcollation", collation.into()),
+            ("rngsubopc", operator_classes::btree_oid(class).into()),
+            ("rngsubdiff", own.map_or(0, |own| own.diff).into()),
+        ]);
     }
 }
 

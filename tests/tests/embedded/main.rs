@@ -23,6 +23,7 @@ mod indexes;
 mod key_changes;
 mod limits;
 mod locking;
+mod made_ranges;
 mod plans;
 mod points;
 mod queues;

@@ -82,7 +82,7 @@ impl Binder<'_> {
     }
 
     /// Whether a call is by oid, as kept texts have them.
-    fn is_kept_call(&self, call: &ast::Function) -> bool {
+    pub(in crate::bind) fn is_kept_call(&self, call: &ast::Function) -> bool {
         let is_kept = self.reads_kept || self.is_within_known();
         is_kept && call.name.schema.as_ref().is_some_and(|schema| schema.value == called::SCHEMA)
     }

@@ -20,4 +20,4 @@ mod scalar;
 
 pub(super) use body::{FunctionQuery, ends_without_query};
 pub(super) use frame::{Argument, Frame};
-pub(super) use scalar::MadeCall;
+pub(super) use scalar::{MadeCall, refuse_words_of_aggregates};

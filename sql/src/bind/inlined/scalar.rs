@@ -162,7 +162,7 @@ impl Binder<'_> {
 }
 
 /// 42809 for what may be said in a call of aggregates alone.
-pub(super) fn refuse_words_of_aggregates(call: &ast::Function, at: usize) -> Result<()> {
+pub(in crate::bind) fn refuse_words_of_aggregates(call: &ast::Function, at: usize) -> Result<()> {
     let name = &call.name.name.value;
     for (there, what) in [
         (call.star, "(*)"),

@@ -228,7 +228,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// The oids of a type, of the composite types that it stands in, and of the domains over either.
+    /// The oids of a type, of the composite types and ranges that it stands in, and of the domains over either.
     fn around(&self, kind: TypeKind) -> BTreeSet<Oid> {
         let mut around = BTreeSet::from([kind.oid()]);
         loop {
@@ -238,6 +238,7 @@ impl Binder<'_> {
                 let stands = match made {
                     TypeDescriptor::Composite(own) => own.made_of().any(|(_, oid)| is_around(oid)),
                     TypeDescriptor::Domain(own) => own.base.kind.made_oid().is_some_and(is_around),
+                    TypeDescriptor::Range(own) => own.subtype.made_oid().is_some_and(is_around),
                     TypeDescriptor::Enum(_) => false,
                 };
                 if stands {

@@ -363,6 +363,7 @@ impl Binder<'_> {
             let is_made_of = match made {
                 TypeDescriptor::Composite(own) => own.attributes.types().iter().any(is_of),
                 TypeDescriptor::Domain(own) => is_of(&own.base),
+                TypeDescriptor::Range(own) => own.subtype.is_same(kind),
                 TypeDescriptor::Enum(_) => false,
             };
             Some((object.oid, Dependent::Type(object.kind().filter(|_| is_made_of)?)))
@@ -378,7 +379,7 @@ impl Binder<'_> {
 
 /// What is made of a type.
 enum Dependent<'a> {
-    /// A composite type, or a domain.
+    /// A composite type, a range, or a domain.
     Type(TypeKind),
     /// A table.
     Table(&'a Arc<TableDescriptor>),

@@ -25,6 +25,7 @@ impl Binder<'_> {
                 change(ObjectChange::Type(TypeChange::Create { schema, name: name.clone(), made }))
             }
             TypeStatement::CreateComposite { name, attributes } => self.create_composite(name, attributes),
+            TypeStatement::CreateRange(create) => self.create_range(create),
             TypeStatement::AlterAttributes { name, actions } => self.alter_attributes(name, actions),
             TypeStatement::CreateDomain(create) => self.create_domain(create),
             TypeStatement::AlterDomain(alter) => self.alter_domain(alter),
@@ -60,9 +61,11 @@ impl Binder<'_> {
     /// The type that a statement is about.
     pub(super) fn type_target(&self, name: &QualifiedName) -> Result<Target> {
         let schema = name.schema.as_ref().map(|schema| schema.value.as_str());
-        let kind = self
-            .type_named(schema, &name.name.value)?
-            .ok_or_else(|| Error::new("42704", format!("type \"{}\" does not exist", shown(name))))?;
+        let missing = || match self.catalog.objects().range_of_multirange(schema, &name.name.value) {
+            Some(_) => Error::unsupported(format!("multirange {}", shown(name))),
+            None => Error::new("42704", format!("type \"{}\" does not exist", shown(name))),
+        };
+        let kind = self.type_named(schema, &name.name.value)?.ok_or_else(missing)?;
         Ok(Target::Type { kind })
     }
 
@@ -96,10 +99,11 @@ impl Binder<'_> {
         }
     }
 
-    /// That no type has the name.
+    /// That no type has the name, and no multirange.
     pub(super) fn check_type_name(&self, schema: &str, name: &str) -> Result<()> {
         let objects = self.catalog.objects();
-        match objects.type_named(schema, name).or_else(|| Some(objects.type_brought(name)?.0)) {
+        let found = objects.type_named(schema, name).or_else(|| Some(objects.type_brought(name)?.0));
+        match found.or_else(|| objects.range_of_multirange(Some(schema), name)) {
             Some(_) => Err(taken(name)),
             None => Ok(()),
         }
@@ -202,9 +206,17 @@ impl Binder<'_> {
         name: &QualifiedName,
         if_exists: bool,
     ) -> Result<Option<Target>> {
-        let target = match self.type_target(name) {
-            Err(error) => return self.not_there(error, if_exists),
-            Ok(target) => target,
+        let within = name.schema.as_ref().map(|schema| schema.value.as_str());
+        let range = self.catalog.objects().range_of_multirange(within, &name.name.value);
+        let target = match (self.type_target(name), range) {
+            (Err(error), Some(range)) if error.sqlstate == "0A000" => {
+                let range = range.display_name();
+                let message = format!("cannot drop type {} because type {range} requires it", shown(name));
+                let hint = format!("You can drop type {range} instead.");
+                return Err(Error::new("2BP01", message).hint(hint));
+            }
+            (Err(error), _) => return self.not_there(error, if_exists),
+            (Ok(target), _) => target,
         };
         let Target::Type { kind } = &target else { return Ok(None) };
         if wanted == ObjectKind::Domain && !kind.is_domain() {

@@ -8,6 +8,7 @@ mod function;
 mod identity;
 mod made_type;
 mod materialised;
+mod range;
 mod sequence;
 mod view;
 

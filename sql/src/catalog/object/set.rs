@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use expr::{Shape, Type, TypeKind};
 
-use super::types::{CompositeDescriptor, DomainDescriptor, EnumDescriptor, array_name};
+use super::types::{CompositeDescriptor, DomainDescriptor, EnumDescriptor, RangeDescriptor, array_name};
 use super::{FunctionDescriptor, Identity, Kinds, ObjectBody, ObjectDescriptor, TypeDescriptor};
 use crate::catalog::layered::Layered;
 use crate::catalog::{
@@ -97,7 +97,7 @@ impl Objects {
         }
     }
 
-    /// Attributes know what their types are called, and domains what they are over is.
+    /// Attributes know what their types are called, domains what they are over is, and ranges what their bounds are of.
     fn rename_attributes(&mut self, renamed: TypeKind) {
         let array = renamed.array();
         let now = |ty: Type| {
@@ -107,6 +107,7 @@ impl Objects {
         let is_other = |object: &&Arc<ObjectDescriptor>| match object.made_type() {
             Some(TypeDescriptor::Composite(own)) => own.attributes.types().iter().any(|ty| now(*ty) != *ty),
             Some(TypeDescriptor::Domain(own)) => now(own.base) != own.base,
+            Some(TypeDescriptor::Range(own)) => now(own.subtype.into()).kind != own.subtype,
             _ => false,
         };
         let others: Vec<Oid> = self.by_oid.values().filter(is_other).map(|object| object.oid).collect();
@@ -119,6 +120,7 @@ impl Objects {
                     own.attributes = Arc::new(Shape::new(fields));
                 }
                 ObjectBody::Type(TypeDescriptor::Domain(own)) => own.base = now(own.base),
+                ObjectBody::Type(TypeDescriptor::Range(own)) => own.subtype = now(own.subtype.into()).kind,
                 _ => {}
             }
             let (was, kind) = (self.kind(oid), object.kind());
@@ -220,7 +222,7 @@ impl Objects {
     pub fn enumerated(&self, kind: TypeKind) -> Option<&EnumDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
             TypeDescriptor::Enum(own) => Some(own),
-            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) => None,
+            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) | TypeDescriptor::Range(_) => None,
         }
     }
 
@@ -228,7 +230,7 @@ impl Objects {
     pub fn domain(&self, kind: TypeKind) -> Option<&DomainDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
             TypeDescriptor::Domain(own) => Some(own),
-            TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) => None,
+            TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) | TypeDescriptor::Range(_) => None,
         }
     }
 
@@ -250,8 +252,25 @@ impl Objects {
     pub fn composite(&self, kind: TypeKind) -> Option<&CompositeDescriptor> {
         match self.by_oid.get(&kind.oid())?.made_type()? {
             TypeDescriptor::Composite(own) => Some(own),
-            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Range(_) => None,
         }
+    }
+
+    /// The range that a type is.
+    pub fn range(&self, kind: TypeKind) -> Option<&RangeDescriptor> {
+        match self.by_oid.get(&kind.oid())?.made_type()? {
+            TypeDescriptor::Range(own) => Some(own),
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) => None,
+        }
+    }
+
+    /// The range whose multirange has this name, in this schema or in any.
+    pub fn range_of_multirange(&self, schema: Option<&str>, name: &str) -> Option<TypeKind> {
+        let is_meant = |object: &ObjectDescriptor, made: &TypeDescriptor| {
+            let is_named = matches!(made, TypeDescriptor::Range(own) if own.multirange == name);
+            is_named && schema.is_none_or(|schema| schema == object.schema)
+        };
+        self.types().find(|(object, made)| is_meant(object, made))?.0.kind()
     }
 
     /// The attributes of a composite type, or of that which a domain is over.
@@ -272,7 +291,8 @@ impl Objects {
                     found.insert(oid, object.clone());
                 }
                 Some(TypeDescriptor::Domain(own)) => left.push(own.base.kind),
-                Some(TypeDescriptor::Enum(_)) | None => {}
+                // Bounds are of no composite type.
+                Some(TypeDescriptor::Enum(_) | TypeDescriptor::Range(_)) | None => {}
             }
         }
         found.into_values().collect()
@@ -305,7 +325,7 @@ impl Objects {
     ) -> bool {
         let attributes = |object: &ObjectDescriptor| match object.made_type()? {
             TypeDescriptor::Composite(own) => Some(own.attributes.clone()),
-            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Range(_) => None,
         };
         self.composites_in([kind]).iter().all(|now| {
             let was = then.iter().find(|object| object.oid == now.oid);
@@ -318,7 +338,7 @@ impl Objects {
     pub(in crate::catalog) fn is_unsettled(&self) -> bool {
         self.types().any(|(_, made)| match made {
             TypeDescriptor::Enum(own) => own.is_fresh(),
-            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) => false,
+            TypeDescriptor::Domain(_) | TypeDescriptor::Composite(_) | TypeDescriptor::Range(_) => false,
         })
     }
 
@@ -465,6 +485,32 @@ mod tests {
         }
         assert_eq!(types_of(&objects, kind(20_030)), [kind(20_020)]);
         assert_eq!(objects.composites_in([kind(20_030)]).len(), 2);
+    }
+
+    fn range(oid: Oid, name: &str, subtype: TypeKind) -> Arc<ObjectDescriptor> {
+        let multirange = format!("{name}_multirange");
+        let own = RangeDescriptor { subtype, class: None, collation: None, diff: 0, multirange };
+        let body = ObjectBody::Type(TypeDescriptor::Range(own));
+        Arc::new(ObjectDescriptor { oid, schema: schema::PUBLIC.to_owned(), name: name.to_owned(), body })
+    }
+
+    #[test]
+    fn ranges_follow_what_that_is_called_which_their_bounds_are_of() {
+        let mut objects = Objects::default();
+        objects.put(domain(20_000, "d", TypeKind::Int4));
+        objects.put(range(20_010, "r", objects.kind(20_000).unwrap()));
+        objects.put(domain(20_020, "over", objects.kind(20_010).unwrap()));
+        objects.put(domain(20_000, "renamed", TypeKind::Int4));
+        let kind = |oid| objects.kind(oid).unwrap();
+        let own = kind(20_010);
+        assert!(own.is_made_range() && !own.is_domain() && own.base() == own);
+        for range in [own, kind(20_020), own.array().unwrap().element().unwrap()] {
+            assert_eq!(range.subtype().unwrap().display_name(), "renamed");
+        }
+        assert!(kind(20_020).is_domain() && kind(20_020).base() == own);
+        assert_eq!(own.array().unwrap().subtype(), None);
+        assert_eq!(objects.range_of_multirange(None, "r_multirange"), Some(own));
+        assert_eq!(objects.range_of_multirange(Some("s"), "r_multirange"), None);
     }
 
     #[test]

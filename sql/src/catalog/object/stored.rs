@@ -6,7 +6,7 @@
 //!         version = 1            a reader refuses what is newer than it knows
 //!         oid, schema, name
 //!         kind                   0 schema, 1 a schema that is gone, 2 sequence, 3 view, 4 enum, 5 domain, 6 extension,
-//!                                7 composite type, 8 function
+//!                                7 composite type, 8 function, 9 range
 //!         sequence               type oid, start, increment, bounds, cache, cycle, where its state is, what it is
 //!                                until a number is drawn, the column that it goes with
 //!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags,
@@ -15,11 +15,13 @@
 //!         domain                 what it is over (type), default, whether NULL is refused, checks (oid, name, condition, flag)*
 //!         composite              what it is in `pg_class` (oid), attributes (name, type)*, in order
 //!         function               see [`function`]
+//!         range                  see [`range`]
 //! ```
 //!
 //! What recovery may assume: a row that decodes satisfies [`ObjectDescriptor::check`]; it was checked when written.
 
 mod function;
+mod range;
 
 use std::sync::Arc;
 
@@ -40,8 +42,10 @@ use crate::error::{Error, Result};
 /// The index id under which the rows of objects stand.
 const OBJECTS: u64 = 3;
 
-/// The newest version of a row that this code reads: that of domains over types that were made, and of attributes of domains.
-const VERSION: u32 = 5;
+/// The newest version of a row that this code reads: that of ranges.
+const VERSION: u32 = 6;
+/// The version of domains over types that were made, and of attributes of domains.
+const VERSION_WITHIN: u32 = 5;
 /// The version of functions.
 const VERSION_FUNCTION: u32 = 4;
 /// The version of composite types.
@@ -88,6 +92,8 @@ struct ObjectRecord {
     composite: Option<CompositeRecord>,
     #[prost(message, optional, tag = "12")]
     function: Option<function::FunctionRecord>,
+    #[prost(message, optional, tag = "13")]
+    range: Option<range::RangeRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -251,7 +257,8 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
     let mut record = ObjectRecord {
         version: match &object.body {
-            ObjectBody::Type(made) if made.has_domains_within() => VERSION,
+            ObjectBody::Type(TypeDescriptor::Range(_)) => VERSION,
+            ObjectBody::Type(made) if made.has_domains_within() => VERSION_WITHIN,
             ObjectBody::Function(_) => VERSION_FUNCTION,
             ObjectBody::Type(TypeDescriptor::Composite(_)) => VERSION_COMPOSITE,
             ObjectBody::View(view) if view.has_other_ties() => VERSION_TIED,
@@ -292,6 +299,10 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
             record.kind = 7;
             record.composite = Some(composite_record(own));
         }
+        ObjectBody::Type(TypeDescriptor::Range(own)) => {
+            record.kind = 9;
+            record.range = Some(range::record(own));
+        }
         ObjectBody::Function(own) => {
             record.kind = 8;
             record.function = Some(function::record(own));
@@ -312,7 +323,9 @@ pub fn decode_objects(values: &[Bytes]) -> Result<(Kinds, Vec<ObjectDescriptor>)
     let records = values.iter().map(record).collect::<Result<Vec<_>>>()?;
     // Types first, the oldest first: the others are made of them. What composite types are made of may be younger, and is
     // looked up when all others are known.
-    let is_type = |record: &ObjectRecord| record.enumerated.is_some() || record.domain.is_some();
+    let is_type = |record: &ObjectRecord| {
+        record.enumerated.is_some() || record.domain.is_some() || record.range.is_some()
+    };
     let (mut types, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_type);
     types.sort_by_key(|record| record.oid);
     let mut kinds = Kinds::default();
@@ -338,13 +351,18 @@ fn object(record: ObjectRecord, kinds: &Kinds) -> Result<ObjectDescriptor> {
             format!("object \"{}\" was written by a newer version (format {})", record.name, record.version);
         return Err(Error::new("0A000", message));
     }
-    let body = match (record.kind, record.composite, record.function) {
-        (7, Some(composite), None) => {
+    let body = match (record.kind, record.composite, record.function, record.range) {
+        (9, None, None, Some(own)) => {
+            let own = range::descriptor(own, kinds);
+            let own = own.ok_or_else(|| damaged("what a range is of is unknown".into()))?;
+            Some(ObjectBody::Type(TypeDescriptor::Range(own)))
+        }
+        (7, Some(composite), None, None) => {
             let own = composite_of(composite, kinds);
             let own = own.ok_or_else(|| damaged("the type of an attribute is unknown".into()))?;
             Some(ObjectBody::Type(TypeDescriptor::Composite(own)))
         }
-        (8, None, Some(own)) => {
+        (8, None, Some(own), None) => {
             let own = function::descriptor(own, kinds);
             let own = own.ok_or_else(|| damaged("a type or the body of a function is unknown".into()))?;
             Some(ObjectBody::Function(Box::new(own)))
@@ -549,6 +567,7 @@ fn sequence(record: SequenceRecord) -> Option<SequenceDescriptor> {
 mod tests {
     use expr::functions::Volatility;
 
+    use super::super::types::RangeDescriptor;
     use super::super::{FunctionBody, FunctionDescriptor, Parallel, Parameter, ParameterMode};
     use super::*;
 
@@ -607,6 +626,13 @@ mod tests {
             body: FunctionBody::Query { query: Box::new(view.clone()), is_return: true },
             ..double.clone()
         };
+        let times = RangeDescriptor {
+            subtype: TypeKind::Time,
+            class: Some("time_ops".into()),
+            collation: None,
+            diff: 219,
+            multirange: "m".into(),
+        };
         let pair = CompositeDescriptor { relation: 20005, attributes: Arc::new(Shape::new(fields)) };
         for (schema, body) in [
             ("", ObjectBody::Schema),
@@ -615,6 +641,7 @@ mod tests {
             ("s", ObjectBody::Sequence(sequence)),
             ("s", ObjectBody::Type(TypeDescriptor::Enum(own))),
             ("s", ObjectBody::Type(TypeDescriptor::Composite(pair))),
+            ("s", ObjectBody::Type(TypeDescriptor::Range(times))),
             ("s", ObjectBody::Function(Box::new(double))),
             ("s", ObjectBody::Function(Box::new(kept))),
         ] {

@@ -206,7 +206,9 @@ impl<'b> Change<'_, 'b> {
                 Some(owner) if self.is_anybodys_own(owner.table) => Err(outlasts("a sequence")),
                 _ => Ok(()),
             },
-            ObjectBody::Type(TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_))
+            ObjectBody::Type(
+                TypeDescriptor::Enum(_) | TypeDescriptor::Composite(_) | TypeDescriptor::Range(_),
+            )
             | ObjectBody::Schema
             | ObjectBody::TemporarySchema
             | ObjectBody::Gone

@@ -150,6 +150,8 @@ pub enum TypeStatement {
         /// Its attributes, in order.
         attributes: Vec<AttributeDefinition>,
     },
+    /// CREATE TYPE … AS RANGE
+    CreateRange(Box<CreateRange>),
     /// ALTER TYPE … ADD, DROP, ALTER or RENAME ATTRIBUTE
     AlterAttributes {
         /// Which composite type.
@@ -181,6 +183,32 @@ pub enum TypeStatement {
     CreateDomain(Box<CreateDomain>),
     /// ALTER DOMAIN
     AlterDomain(Box<AlterDomain>),
+}
+
+/// CREATE TYPE … AS RANGE
+#[derive(Debug, Clone)]
+pub struct CreateRange {
+    /// Its name.
+    pub name: QualifiedName,
+    /// SUBTYPE
+    pub subtype: Option<TypeName>,
+    /// What else is said of it, each once.
+    pub attributes: Vec<(RangeAttribute, QualifiedName)>,
+}
+
+/// What may be said of a range beside what its bounds are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeAttribute {
+    /// SUBTYPE_OPCLASS
+    OperatorClass,
+    /// COLLATION
+    Collation,
+    /// CANONICAL
+    Canonical,
+    /// SUBTYPE_DIFF
+    Difference,
+    /// MULTIRANGE_TYPE_NAME
+    Multirange,
 }
 
 /// An attribute of a composite type.

@@ -1,15 +1,16 @@
 //! CREATE TYPE and ALTER TYPE.
 
 use super::super::ast::{
-    AttributeAction, AttributeDefinition, Body, ObjectKind, ObjectName, ObjectStatement, QualifiedName,
-    TypeStatement,
+    AttributeAction, AttributeDefinition, Body, CreateRange, ObjectKind, ObjectName, ObjectStatement,
+    QualifiedName, RangeAttribute, TypeName, TypeStatement,
 };
 use super::super::cursor::Cursor;
 use super::alter::cascade;
 use super::definition::collation;
+use super::expression::any_name;
 use super::object;
 use super::types::type_name;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 fn body(statement: TypeStatement) -> Result<Body> {
     Ok(Body::Object(Box::new(ObjectStatement::Type(statement))))
@@ -29,8 +30,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
         return Err(cursor.unsupported("CREATE TYPE of a base type"));
     }
     cursor.expect("as")?;
-    if cursor.is("range") {
-        return Err(cursor.unsupported("CREATE TYPE AS RANGE"));
+    if cursor.accept("range") {
+        return range(cursor, name);
     }
     if cursor.accept_symbol("(") {
         let attributes = if cursor.is_symbol(")") { Vec::new() } else { cursor.list(attribute)? };
@@ -42,6 +43,52 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
     let labels = if cursor.is_symbol(")") { Vec::new() } else { cursor.list(label)? };
     cursor.expect_symbol(")")?;
     body(TypeStatement::CreateEnum { name, labels })
+}
+
+/// After AS RANGE.
+fn range(cursor: &mut Cursor<'_>, name: QualifiedName) -> Result<Body> {
+    let mut made = CreateRange { name, subtype: None, attributes: Vec::new() };
+    cursor.expect_symbol("(")?;
+    cursor.list(|cursor| range_attribute(cursor, &mut made))?;
+    cursor.expect_symbol(")")?;
+    body(TypeStatement::CreateRange(Box::new(made)))
+}
+
+fn range_attribute(cursor: &mut Cursor<'_>, made: &mut CreateRange) -> Result<()> {
+    let label = cursor.label()?;
+    let attribute = match label.value.as_str() {
+        "subtype" => None,
+        "subtype_opclass" => Some(RangeAttribute::OperatorClass),
+        "collation" => Some(RangeAttribute::Collation),
+        "canonical" => Some(RangeAttribute::Canonical),
+        "subtype_diff" => Some(RangeAttribute::Difference),
+        "multirange_type_name" => Some(RangeAttribute::Multirange),
+        other => return Err(Error::new("42601", format!("type attribute \"{other}\" not recognized"))),
+    };
+    let is_given = match attribute {
+        None => made.subtype.is_some(),
+        Some(attribute) => made.attributes.iter().any(|(own, _)| *own == attribute),
+    };
+    if is_given {
+        return Err(Error::new("42601", "conflicting or redundant options").at(label.at));
+    }
+    if !cursor.accept_symbol("=") {
+        return Err(Error::new("42601", format!("{} requires a parameter", label.value)));
+    }
+    match attribute {
+        None => made.subtype = Some(subtype(cursor)?),
+        Some(attribute) => made.attributes.push((attribute, any_name(cursor)?)),
+    }
+    Ok(())
+}
+
+/// A type, or its name in quotes.
+fn subtype(cursor: &mut Cursor<'_>) -> Result<TypeName> {
+    let at = cursor.at();
+    match cursor.string()? {
+        Some(name) => Ok(TypeName { schema: None, name, modifiers: Vec::new(), array: false, at }),
+        None => type_name(cursor),
+    }
 }
 
 /// After ALTER TYPE.

@@ -4,11 +4,13 @@ mod composite;
 mod domain;
 mod enumerated;
 mod kinds;
+mod range;
 
 pub use composite::CompositeDescriptor;
 pub use domain::{DomainCheck, DomainDescriptor};
 pub use enumerated::{EnumDescriptor, EnumLabel, EnumPlace};
 pub use kinds::Kinds;
+pub use range::RangeDescriptor;
 
 use expr::TypeKind;
 use expr::types::Symbol;
@@ -24,6 +26,8 @@ pub enum TypeDescriptor {
     Domain(DomainDescriptor),
     /// A composite type.
     Composite(CompositeDescriptor),
+    /// A range.
+    Range(RangeDescriptor),
 }
 
 impl TypeDescriptor {
@@ -33,6 +37,7 @@ impl TypeDescriptor {
             Self::Enum(_) => TypeKind::Enum,
             Self::Domain(own) => own.like(),
             Self::Composite(_) => TypeKind::Record,
+            Self::Range(_) => TypeKind::MadeRange,
         }
     }
 
@@ -41,6 +46,7 @@ impl TypeDescriptor {
         let spelled = spelled(schema, name);
         match self {
             Self::Domain(own) => TypeKind::domain(oid, own.like(), &spelled),
+            Self::Range(own) => TypeKind::range(oid, own.subtype, &spelled),
             Self::Enum(_) | Self::Composite(_) => TypeKind::made(oid, self.like(), Symbol::of(&spelled)),
         }
     }
@@ -49,7 +55,7 @@ impl TypeDescriptor {
     pub(super) fn has_domains_within(&self) -> bool {
         let is_domain = |kind: TypeKind| kind.is_domain() || kind.element().is_some_and(TypeKind::is_domain);
         match self {
-            Self::Enum(_) => false,
+            Self::Enum(_) | Self::Range(_) => false,
             Self::Domain(own) => !own.like().is_built_in(),
             Self::Composite(own) => own.attributes.types().iter().any(|ty| is_domain(ty.kind)),
         }
@@ -60,6 +66,7 @@ impl TypeDescriptor {
             Self::Enum(own) => own.check(),
             Self::Domain(own) => own.check(),
             Self::Composite(own) => own.check(),
+            Self::Range(own) => own.check(),
         }
     }
 }

@@ -182,7 +182,7 @@ impl Found {
         });
         let relations = self.objects.iter().filter_map(|object| match object.made_type()? {
             TypeDescriptor::Composite(own) => Some(own.relation),
-            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) => None,
+            TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Range(_) => None,
         });
         tables.chain(self.objects.iter().map(|object| object.oid)).chain(relations)
     }

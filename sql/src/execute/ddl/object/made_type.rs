@@ -76,7 +76,7 @@ impl Change<'_, '_> {
                 }
             }
             TypeDescriptor::Composite(own) if own.relation == NO_OID => own.relation = self.oid().await?,
-            TypeDescriptor::Composite(_) => {}
+            TypeDescriptor::Composite(_) | TypeDescriptor::Range(_) => {}
         }
         Ok(made)
     }

@@ -1,0 +1,84 @@
+//! `r(lower, upper)`, `r(lower, upper, '[]')` and `r(x)`: ranges that were made are called like functions.
+
+use expr::casts::CastContext;
+use expr::functions::{self, range_made};
+use expr::resolve::{self, Meant};
+use expr::{Expr, TypeKind};
+
+use super::Binder;
+use super::inlined::refuse_words_of_aggregates;
+use crate::catalog::called;
+use crate::error::{Error, Result};
+use crate::parse::ast;
+
+impl Binder<'_> {
+    /// What a call answers, if it is of a range's constructor, or a cast to a range.
+    pub(super) fn range_call(&mut self, call: &ast::Function, at: usize) -> Result<Option<Expr>> {
+        let Some(kind) = self.range_called(call)? else { return Ok(None) };
+        refuse_words_of_aggregates(call, at)?;
+        self.types_named.borrow_mut().extend(kind.made_oid());
+        let arguments = self.arguments(&call.arguments)?;
+        let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
+        let is_plain = call.named.is_empty() && call.variadic.is_none();
+        if let [from] = kinds.as_slice()
+            && is_plain
+            && (*from == TypeKind::Unknown || resolve::can_coerce(*from, kind, CastContext::Explicit))
+        {
+            let argument = arguments.into_iter().next();
+            let (argument, at) = argument.ok_or_else(|| Error::internal("a cast without an operand"))?;
+            return self.coerce(argument, kind.into(), CastContext::Explicit, at).map(Some);
+        }
+        let subtype = kind.subtype().ok_or_else(|| Error::internal("a range of no type"))?;
+        let takes: Vec<TypeKind> =
+            [subtype, subtype, TypeKind::Text].into_iter().take(kinds.len().max(2)).collect();
+        let fits = takes.len() == kinds.len()
+            && resolve::choose(std::slice::from_ref(&takes), &kinds) == Meant::One(0);
+        if !fits || !is_plain {
+            let shown: Vec<&str> = kinds.iter().map(|kind| kind.display_name()).collect();
+            let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
+            let name = called::plain(schema, &call.name.name.value);
+            let message = format!("function {name}({}) does not exist", shown.join(", "));
+            return Err(Error::new("42883", message)
+                .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+                .at(at));
+        }
+        let mut args = Vec::with_capacity(takes.len());
+        for ((argument, at), kind) in arguments.into_iter().zip(takes) {
+            args.push(self.implicit(argument, kind, at)?);
+        }
+        if self.written.is_some() {
+            let object = self.catalog.objects().get(kind.oid());
+            let name = object.map(|object| called::kept(object.oid, &object.name)).unwrap_or_default();
+            return Ok(Some(self.call_in_words(&name, &args, &[], kind.into())));
+        }
+        Ok(Some(Expr::Call { function: range_made::CONSTRUCTOR, args, ty: kind.into() }))
+    }
+
+    /// The range that a call names. A function that was made, or is built in, is meant before it.
+    ///
+    /// # Errors
+    /// 0A000: it is a multirange.
+    pub(super) fn range_called(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
+        let name = call.name.name.value.as_str();
+        let objects = self.catalog.objects();
+        if self.is_kept_call(call) {
+            let kind = called::parts(name).and_then(|(oid, _)| objects.kind(oid));
+            return Ok(kind.filter(|kind| kind.is_made_range()));
+        }
+        // Kept texts name functions that were made by oid.
+        let is_kept = self.calls_kept || self.is_within_known();
+        let is_function = !functions::by_name(name).is_empty()
+            || !is_kept && objects.functions_named(name).next().is_some();
+        let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
+        let is_nowhere = schema.is_some_and(|schema| objects.schema_oid(schema).is_none());
+        if call.in_words || is_function || is_nowhere {
+            return Ok(None);
+        }
+        match self.type_named(schema, name)? {
+            None if objects.range_of_multirange(schema, name).is_some() => {
+                Err(Error::unsupported(format!("multirange {name}")).at(call.name.name.at))
+            }
+            kind => Ok(kind.filter(|kind| kind.is_made_range())),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+-- INSERT that gives values to fields of fields.
+create type low as (a int, b text);
+create type middle as (l low, n int);
+create type high as (m middle, l low, t text);
+create domain few as int check (value < 10);
+create type limited as (f few, s text);
+create type around as (x limited, y int);
+create table t (id int primary key, h high, l low, r around);
+insert into t (id, h.m.l.a, h.t, l.b) values (1, 1, 'one', 'b');
+insert into t (id, h.m.l.a, h.m.l.b, h.m.n, h.l.a) values (2, 2, 'two', 3, 4), (3, null, 'x', 5, null);
+insert into t (id, h.m.l) values (4, row(7, 'seven'));
+insert into t (id, h.m.l, h.l) values (5, '(8,eight)', row(9, null));
+insert into t (h.m.n, id, h.m.l.b) values (6 + 1, 6, 'a' || 'b') returning h, (h).m.n;
+select * from t order by id;
+select id, (h).m.l.a, (h).m.l is null as n, (h).m is null as m from t order by id;
+insert into t (id, h.m.x) values (7, 1);
+insert into t (id, h.m.n.x) values (7, 1);
+insert into t (id, h.m.l.a) values (7, 'x');
+insert into t (id, h.m.l.a) values (7, default);
+insert into t (id, h, h.m.l.a) values (7, null, 1);
+insert into t (id, h.m.l.a) values (7);
+insert into t (id, h.m.l.a) values (7, 1, 2);
+insert into t (id, r.x.f, r.y) values (7, 9, 1) returning r;
+insert into t (id, r.x.f) values (8, 10);
+insert into t (id, r.x.f) values (7, 1) on conflict (id) do update set r.x.f = (excluded.r).x.f + 1 returning r;
