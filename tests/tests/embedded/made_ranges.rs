@@ -90,19 +90,11 @@ async fn values_of_ranges_go_both_ways_in_binary() {
         "create type floatrange as range (subtype = float8); create type textrange as range (subtype = text)",
     )
     .await;
-    run(
-        &client,
-        "create type mood as enum ('sad', 'ok'); create type moodrange as range (subtype = mood)",
-    )
-    .await;
+    run(&client, "create type mood as enum ('sad', 'ok'); create type moodrange as range (subtype = mood)")
+        .await;
     // As PostgreSQL's range_send has them.
-    let reals = [
-        &[2_u8, 0, 0, 0, 8][..],
-        &1.0_f64.to_be_bytes(),
-        &[0, 0, 0, 8],
-        &2.5_f64.to_be_bytes(),
-    ]
-    .concat();
+    let reals =
+        [&[2_u8, 0, 0, 0, 8][..], &1.0_f64.to_be_bytes(), &[0, 0, 0, 8], &2.5_f64.to_be_bytes()].concat();
     for (literal, sent) in [
         ("'[1,2.5)'::floatrange", reals.clone()),
         ("'empty'::floatrange", vec![1]),

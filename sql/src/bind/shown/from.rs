@@ -15,7 +15,7 @@ use crate::parse::ast::{self, JoinCondition, JoinKind, QualifiedName, TableCall,
 
 impl Binder<'_> {
     /// The items of FROM.
-    pub(super) fn from_text(
+    pub(super) fn items_text(
         &mut self,
         out: &mut String,
         items: &[TableExpr],

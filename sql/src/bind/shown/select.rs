@@ -78,7 +78,7 @@ impl Binder<'_> {
         if !select.from.is_empty() {
             line(&mut out, place.start, 2);
             out.push_str(" FROM ");
-            self.from_text(&mut out, &select.from, named, place)?;
+            self.items_text(&mut out, &select.from, named, place)?;
         }
         if let Some(filter) = &select.filter {
             line(&mut out, place.start, 1);
