@@ -446,6 +446,7 @@ mod tests {
         let whole = |edge: &Edge| match &edge.at {
             Point::Whole(at) => *at,
             Point::Number(number) => numeric::to_i64_rounded(number, "bigint").unwrap(),
+            Point::Other(other) => panic!("{other:?} is no number"),
         };
         let halves = (-12i64..13).map(|half| {
             // Half way it is behind a value: within an exclusive bound there if that is the lower.

@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use env::clock::Instant;
 use env::{trace, watch};
-use futures::FutureExt as _;
 use sql::CancelHandle;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
@@ -181,7 +180,7 @@ impl<S: Wire> Connection<S> {
             };
             drop(bytes);
             // What it takes to answer is not kept by those who rest.
-            let answered = self.carry_out(request).boxed().await;
+            let answered = Box::pin(self.carry_out(request)).await;
             drop(share);
             if let Err(ending) = answered {
                 return ending;
