@@ -10,7 +10,6 @@ use super::variables::Variables;
 use super::{INCLUDES_MAX, Outcome, Server, Shell, Source};
 use crate::failure::Failure;
 use crate::output::{errln, out, outln};
-use futures::FutureExt as _;
 
 /// How often `\watch` runs a statement unless told otherwise.
 const WATCH_PERIOD: Duration = Duration::from_secs(2);
@@ -303,7 +302,7 @@ impl Shell {
             }
         };
         self.includes += 1;
-        let outcome = self.run_text(&text, Source::Script).boxed().await;
+        let outcome = Box::pin(self.run_text(&text, Source::Script)).await;
         self.includes -= 1;
         // \q in a file leaves the file.
         if outcome == Outcome::Leave { Outcome::Done } else { outcome }
@@ -323,7 +322,7 @@ impl Shell {
         };
         outln!("{}", edited.trim_end());
         if is_complete("", &edited) {
-            return self.run_text(&edited, Source::Person).boxed().await;
+            return Box::pin(self.run_text(&edited, Source::Person)).await;
         }
         self.keep(edited.trim());
         Outcome::Done
