@@ -24,6 +24,11 @@ impl Session {
         if self.transaction.block != Block::Idle {
             return Ok(None);
         }
+        // A clone keeps what lies below from being forgotten, or erased: whoever may only write rows writes them.
+        let catalog = self.transaction.open.as_ref().map(|open| open.catalog.clone());
+        if !catalog.is_some_and(|catalog| self.may_maintain(&catalog, &way.table).is_ok_and(|may| may)) {
+            return Ok(None);
+        }
         let mut values = values.to_vec();
         let mut memory = self.statement_memory();
         let mut cx = self.make_context(&mut values, &mut memory)?;

@@ -103,7 +103,7 @@ impl Session {
     }
 
     /// Whether a table, or the database, is of who acts.
-    fn may_maintain(&self, catalog: &CatalogSnapshot, table: &TableDescriptor) -> Result<bool> {
+    pub(super) fn may_maintain(&self, catalog: &CatalogSnapshot, table: &TableDescriptor) -> Result<bool> {
         let access = catalog.access();
         let Some(role) = access.role_named(&self.context.current_user) else {
             return Err(Error::internal("nobody acts"));

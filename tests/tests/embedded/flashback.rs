@@ -67,6 +67,15 @@ async fn a_table_goes_back_by_the_catalog_alone_and_stays_itself() {
     let refused = code(&client, &format!("flashback table t to '{later}'")).await;
     assert_eq!(refused.code(), "42501");
     run(&client, "reset role").await;
+    // Whoever may write its rows and does not own it keeps nothing of it from being forgotten.
+    run(&client, "create table shared (id int primary key, v int); insert into shared values (1, 1)").await;
+    run(&client, "grant select, insert, update, delete on shared to ann").await;
+    let shared_then = moment(&client).await;
+    run(&client, "update shared set v = 2; set role ann").await;
+    run(&client, &format!("flashback table shared to '{shared_then}'")).await;
+    assert_eq!(rows(&client, "select v from shared").await, ["1"]);
+    run(&client, "reset role").await;
+    assert_eq!(clones(&client).await, ["public.t"], "rows were written");
     assert_eq!(rows(&client, "insert into t (u, v) values (8, 8) returning id > 301").await, ["t"]);
     assert_eq!(code(&client, "insert into t (u, v) values (5, 1)").await.code(), "23505");
     assert_eq!(code(&client, "insert into t (u, v) values (9, -1)").await.code(), "23514");
