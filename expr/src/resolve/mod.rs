@@ -271,6 +271,19 @@ mod tests {
     }
 
     #[test]
+    fn what_polymorphic_parameters_stand_for_is_told_by_domains_themselves() {
+        let few = TypeKind::domain(20_000, Int4, "few");
+        let range = TypeKind::range(20_010, few, "fewrange");
+        assert_eq!(result("@>", range, few).unwrap(), Bool);
+        assert_eq!(result("@>", range, range).unwrap(), Bool);
+        assert_eq!(result("@>", range, Unknown).unwrap(), Bool);
+        assert_eq!(result("@>", range, Int4).unwrap_err().sqlstate, "42883");
+        let mood = TypeKind::made(20_020, TypeKind::Enum, crate::types::Symbol::of("mood"));
+        assert_eq!(result("<", mood, Unknown).unwrap(), Bool);
+        assert_eq!(result("<", TypeKind::domain(20_030, mood, "d"), Unknown).unwrap_err().sqlstate, "42883");
+    }
+
+    #[test]
     fn the_first_type_that_does_not_fit_is_found_in_one_pass() {
         let mut looked_at = 0;
         let types = (0..50_000).map(|place| if place == 40_000 { Bool } else { Int4 });
