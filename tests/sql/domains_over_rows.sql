@@ -120,6 +120,12 @@ insert into mt values ('meh', '{meh}', '{meh}') returning *;
 select m from mt order by m;
 alter type mood rename value 'ok' to 'fine';
 select m from mt order by m;
+-- What takes any enum takes no domain over one.
+select 'sad'::dmood < 'happy';
+select 'sad'::dmood = 'sad'::mood;
+select enum_last('sad'::dmood);
+select '{sad}'::dmoods = '{sad}'::mood[] as a, 'sad' = any('{sad}'::dmoods) as b, array['sad']::dmood[] = array['sad']::dmood[] as c;
+select array['sad']::dmood[] = array['sad']::mood[];
 select typname, typtype, typcategory, typbasetype::regtype from pg_type where typname in ('dmood', 'dmoods') order by 1;
 drop table mt;
 drop domain dmood, dmoods;

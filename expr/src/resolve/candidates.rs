@@ -28,9 +28,9 @@ pub(super) fn parameters(function: FunctionId, count: usize) -> Option<Vec<TypeK
     (least..=declared.len()).contains(&count).then(|| declared.iter().copied().take(count).collect())
 }
 
-fn all_coerce(args: &[TypeKind], types: &[TypeKind]) -> bool {
+fn all_coerce((actual, args): (&[TypeKind], &[TypeKind]), types: &[TypeKind]) -> bool {
     args.iter().zip(types).all(|(from, to)| can_coerce(*from, *to, Implicit))
-        && polymorphic::is_consistent(types, args)
+        && polymorphic::is_consistent(types, actual)
 }
 
 /// Keeps those that score highest.
@@ -39,12 +39,17 @@ fn keep_best<T>(candidates: Vec<&Candidate<T>>, score: impl Fn(&[TypeKind]) -> u
     candidates.into_iter().filter(|(_, types)| score(types) == best).collect()
 }
 
-/// The candidate that the arguments mean.
-pub(super) fn choose<'a, T>(candidates: &'a [Candidate<T>], args: &[TypeKind]) -> Choice<'a, T> {
+/// The candidate that the arguments mean. `args` are what those of `actual` count as that are domains: only what polymorphic
+/// parameters stand for is told by the domains themselves.
+pub(super) fn choose<'a, T>(
+    candidates: &'a [Candidate<T>],
+    actual: &[TypeKind],
+    args: &[TypeKind],
+) -> Choice<'a, T> {
     let known = |types: &[TypeKind], counts: &dyn Fn(TypeKind, TypeKind) -> bool| {
         args.iter().zip(types).filter(|(arg, to)| **arg != TypeKind::Unknown && counts(**arg, **to)).count()
     };
-    let mut left: Vec<_> = candidates.iter().filter(|(_, types)| all_coerce(args, types)).collect();
+    let mut left: Vec<_> = candidates.iter().filter(|(_, types)| all_coerce((actual, args), types)).collect();
     if left.len() > 1 {
         left = keep_best(left, |types| known(types, &|arg, to| arg == to));
     }
@@ -112,7 +117,7 @@ fn by_the_one_known_type<'a, T>(left: &[&'a Candidate<T>], args: &[TypeKind]) ->
         return None;
     }
     let assumed = vec![first; args.len()];
-    let mut fitting = left.iter().copied().filter(|(_, types)| all_coerce(&assumed, types));
+    let mut fitting = left.iter().copied().filter(|(_, types)| all_coerce((&assumed, &assumed), types));
     match (fitting.next(), fitting.next()) {
         (Some(only), None) => Some(only),
         _ => None,

@@ -61,7 +61,7 @@ pub fn function(name: &str, args: &[TypeKind]) -> Result<Callee> {
         return Ok(Callee::Cast(to));
     }
     let shown = || format!("{name}({})", list(actual));
-    match candidates::choose(&signatures, args) {
+    match candidates::choose(&signatures, actual, args) {
         candidates::Choice::One((function, types)) => {
             polymorphic::settle(*function, types, function.result, actual).map(Callee::Function)
         }
@@ -108,7 +108,7 @@ pub fn choose(signatures: &[Vec<TypeKind>], args: &[TypeKind]) -> Meant {
         return Meant::One(exact);
     }
     let numbered: Vec<(usize, Vec<TypeKind>)> = signatures.iter().cloned().enumerate().collect();
-    match candidates::choose(&numbered, &args) {
+    match candidates::choose(&numbered, &args, &args) {
         candidates::Choice::None => Meant::None,
         candidates::Choice::One((place, _)) => Meant::One(*place),
         candidates::Choice::Many => Meant::Many,
@@ -142,12 +142,13 @@ pub fn operator(
         .filter(|operator| operator.left.is_some() == left.is_some())
         .map(|operator| (operator, operator.left.into_iter().chain([operator.right]).collect()))
         .collect();
-    let args: Vec<TypeKind> = left.into_iter().chain([right]).map(TypeKind::base).collect();
+    let actual: Vec<TypeKind> = left.into_iter().chain([right]).collect();
+    let args: Vec<TypeKind> = actual.iter().map(|kind| kind.base()).collect();
     let shown = || match left {
         Some(left) => format!("{} {name} {}", left.display_name(), right.display_name()),
         None => format!("{name} {}", right.display_name()),
     };
-    match candidates::choose(&signatures, &args) {
+    match candidates::choose(&signatures, &actual, &args) {
         candidates::Choice::One((operator, _)) => settle(operator),
         candidates::Choice::None => {
             let hint = match left {
@@ -267,6 +268,19 @@ mod tests {
             Callee::Function(resolved) => resolved.args,
             Callee::Cast(to) => vec![to],
         }
+    }
+
+    #[test]
+    fn what_polymorphic_parameters_stand_for_is_told_by_domains_themselves() {
+        let few = TypeKind::domain(20_000, Int4, "few");
+        let range = TypeKind::range(20_010, few, "fewrange");
+        assert_eq!(result("@>", range, few).unwrap(), Bool);
+        assert_eq!(result("@>", range, range).unwrap(), Bool);
+        assert_eq!(result("@>", range, Unknown).unwrap(), Bool);
+        assert_eq!(result("@>", range, Int4).unwrap_err().sqlstate, "42883");
+        let mood = TypeKind::made(20_020, TypeKind::Enum, crate::types::Symbol::of("mood"));
+        assert_eq!(result("<", mood, Unknown).unwrap(), Bool);
+        assert_eq!(result("<", TypeKind::domain(20_030, mood, "d"), Unknown).unwrap_err().sqlstate, "42883");
     }
 
     #[test]

@@ -287,8 +287,8 @@ impl Binder<'_> {
                 tests.push((self.operator(&operator.name, Some(l), r, operator.at)?, None));
                 continue;
             }
-            self.budget.take_copy(&l.0)?;
-            self.budget.take_copy(&r.0)?;
+            self.take_copy(&l.0)?;
+            self.take_copy(&r.0)?;
             let before = self.operator(strict, Some(l.clone()), r.clone(), operator.at)?;
             tests.push((before, Some(self.operator("=", Some(l), r, operator.at)?)));
         }
@@ -402,7 +402,7 @@ impl Binder<'_> {
         let mut parts = Vec::new();
         for item in items {
             let at = item.1;
-            self.budget.take_copy(&operand.0)?;
+            self.take_copy(&operand.0)?;
             parts.push(self.operator("=", Some(operand.clone()), item, at)?);
         }
         let any = Expr::Or(parts);
@@ -423,7 +423,7 @@ impl Binder<'_> {
             return self.range((operand, at), from, to, negated);
         }
         for copied in [&operand, &from.0, &to.0] {
-            self.budget.take_copy(copied)?;
+            self.take_copy(copied)?;
         }
         let one = self.range((operand.clone(), at), from.clone(), to.clone(), negated)?;
         let other = self.range((operand, at), to, from, negated)?;
@@ -438,7 +438,7 @@ impl Binder<'_> {
         high: (Expr, usize),
         negated: bool,
     ) -> Result<Expr> {
-        self.budget.take_copy(&operand)?;
+        self.take_copy(&operand)?;
         let (first, second) = if negated { ("<", ">") } else { (">=", "<=") };
         let lower = self.operator(first, Some((operand.clone(), at)), low, at)?;
         let upper = self.operator(second, Some((operand, at)), high, at)?;

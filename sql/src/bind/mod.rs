@@ -247,6 +247,8 @@ struct Binder<'a> {
     views: Vec<crate::catalog::Oid>,
     /// A view's own query is bound to be written: what of its text changes.
     edits: Option<Vec<crate::parse::Edit>>,
+    /// The same of types that are not found without their schemas.
+    types_unseen: std::cell::RefCell<Vec<crate::parse::Edit>>,
     /// The constraints that make columns of a new view's query the same within a group: table and constraint.
     grouped_by: Vec<(crate::catalog::Oid, crate::catalog::Oid)>,
     viewed: Vec<ViewRelation>,
@@ -317,6 +319,7 @@ impl<'a> Binder<'a> {
             only_keeps: false,
             views: Vec::new(),
             edits: None,
+            types_unseen: std::cell::RefCell::default(),
             grouped_by: Vec::new(),
             viewed: Vec::new(),
             policies: Vec::new(),

@@ -13,11 +13,10 @@ use super::row_expression::{has_named_fields, quoted_names};
 use super::scope::{Relation, Scope, ScopeColumn};
 use super::{Binder, SessionSettings};
 use crate::catalog::access::{PUBLIC_ROLE, Right};
-use crate::catalog::called;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
 use crate::catalog::{
     CatalogSnapshot, Column, Oid, Policy, PolicyCommand, PolicyCondition, SearchPath, TableDescriptor,
-    ViewDescriptor,
+    ViewDescriptor, called, spelled,
 };
 use crate::error::{Error, Notice, Result};
 use crate::parse;
@@ -60,7 +59,7 @@ pub(crate) fn policy_text(
     });
     let text = printed.map_or_else(|_lost| kept.clone(), |(_, text)| text);
     let text = parse::with_names(&text, |oid| binder.name_of(oid));
-    called::by_name(catalog, search_path, &text)
+    spelled::by_name(catalog, search_path, &text)
 }
 
 /// What the names in a policy's condition meant when it was written, as those of a view's query.
@@ -283,7 +282,7 @@ impl Binder<'_> {
         let parsed = parse::parse_expression(text);
         let scope = policy_row(table, condition, Some);
         match parsed.and_then(|parsed| binder.policy_condition(scope, &parsed)) {
-            Ok(_) => parse::edited(text, binder.edits.take().unwrap_or_default()),
+            Ok(_) => parse::edited(text, binder.taken_edits()),
             Err(_) => text.clone(),
         }
     }

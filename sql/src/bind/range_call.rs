@@ -17,6 +17,11 @@ impl Binder<'_> {
         let Some(kind) = self.range_called(call)? else { return Ok(None) };
         refuse_words_of_aggregates(call, at)?;
         self.types_named.borrow_mut().extend(kind.made_oid());
+        if !self.is_kept_call(call) {
+            let (schema, name) = (call.name.schema.as_ref(), &call.name.name);
+            let first = schema.unwrap_or(name);
+            self.note_type(schema.map(|schema| schema.value.as_str()), (name.value.as_str(), first.at), kind);
+        }
         let arguments = self.arguments(&call.arguments)?;
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
         let is_plain = call.named.is_empty() && call.variadic.is_none();
@@ -70,7 +75,9 @@ impl Binder<'_> {
         let is_function = !functions::by_name(name).is_empty()
             || !is_kept && objects.functions_named(name).next().is_some();
         let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
-        let is_nowhere = schema.is_some_and(|schema| objects.schema_oid(schema).is_none());
+        // In a view's query a schema may be called otherwise now.
+        let is_nowhere = self.viewed_types().is_empty()
+            && schema.is_some_and(|schema| objects.schema_oid(schema).is_none());
         if call.in_words || is_function || is_nowhere {
             return Ok(None);
         }

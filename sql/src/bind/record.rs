@@ -217,7 +217,7 @@ impl Binder<'_> {
         let names: Vec<String> = shape.fields().map(|(name, _)| name.to_owned()).collect();
         let mut fields = Vec::with_capacity(names.len());
         for (place, name) in names.into_iter().enumerate() {
-            self.budget.take_copy(bound)?;
+            self.take_copy(bound)?;
             fields.push((name, self.field_at(bound.clone(), place)?));
         }
         Ok(fields)

@@ -363,6 +363,20 @@ fn binding_asks_whether_the_statement_is_still_wanted() {
 }
 
 #[test]
+fn what_is_printed_of_an_expression_has_an_end() {
+    on_a_large_stack(|| {
+        let made = |deep: usize| {
+            let text = format!("'{}'", "x".repeat(100_000));
+            let doubled =
+                (0..deep).fold(text, |inner, _| format!("trim(({inner} between 'a' and 'b')::text)"));
+            error(&format!("create domain long as text check ({doubled} <> value)"))
+        };
+        assert_eq!(made(2), "no error");
+        assert!(made(12).starts_with("54001 the statement is too complex"), "{}", made(12));
+    });
+}
+
+#[test]
 fn what_is_short_to_bind_is_told_apart() {
     on_a_large_stack(|| {
         let catalog = sample();

@@ -56,6 +56,7 @@ impl Binder<'_> {
         };
         let kind = self.type_named(name.schema.as_deref(), &name.name).map_err(|error| error.at(name.at))?;
         let kind = kind.ok_or_else(missing)?;
+        self.note_type(name.schema.as_deref(), (name.name.as_str(), name.at), kind);
         let brought = self.catalog.objects().bringer(kind).map(|extension| extension.oid);
         self.types_named.borrow_mut().extend(kind.made_oid().or(brought));
         let kind = match name.array {
@@ -94,21 +95,38 @@ impl Binder<'_> {
             schema => objects.type_named(schema, name),
         };
         let brought = || objects.type_brought(name).map(|(kind, _)| kind);
+        let viewed = self.viewed_types();
+        let is_viewed = |kind: &TypeKind| kind.made_oid().is_some_and(|oid| viewed.contains(&oid));
+        let usual = || SearchPath::default().lookup(objects).find_map(within);
+        let meant = || {
+            let meant = viewed.iter().filter_map(move |oid| objects.get(*oid));
+            meant.filter(move |object| object.name == name).filter_map(|object| object.kind())
+        };
         match schema {
-            Some(schema) if objects.schema_oid(schema).is_none() => {
-                Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")))
+            Some(schema) => {
+                let found = within(schema);
+                if !found.as_ref().is_some_and(is_viewed) {
+                    // Its schema may be called otherwise now than when a view's query was made.
+                    let moved = meant().find(|kind| !usual().is_some_and(|usual| usual.is_same(*kind)));
+                    if let Some(kind) = moved.or_else(|| meant().next()) {
+                        return Ok(Some(kind));
+                    }
+                }
+                match objects.schema_oid(schema) {
+                    Some(_) => Ok(found),
+                    None => Err(Error::new("3F000", format!("schema \"{schema}\" does not exist"))),
+                }
             }
-            Some(schema) => Ok(within(schema)),
             // What an extension has brought is called there as if it were always in sight.
-            None if self.reads_kept => {
-                Ok(SearchPath::default().lookup(objects).find_map(within).or_else(brought))
-            }
+            None if self.reads_kept => Ok(usual().or_else(brought)),
             None => {
-                let meant = self.viewed_types().iter().filter_map(|oid| objects.get(*oid));
-                let meant = meant.filter(|object| object.name == name).find_map(|object| object.kind());
-                // What was meant then is no other type of that name now.
-                Ok(meant.or_else(|| match self.is_within_known() {
-                    true => SearchPath::default().lookup(objects).find_map(within).or_else(brought),
+                // What was meant then is no other type of that name now. Of two of one name the other one has its schema before it.
+                let known = match viewed.is_empty() {
+                    true => None,
+                    false => usual().filter(is_viewed).or_else(|| meant().next()),
+                };
+                Ok(known.or_else(|| match self.is_within_known() {
+                    true => usual().or_else(brought),
                     false => self.settings.search_path.lookup(objects).find_map(within),
                 }))
             }

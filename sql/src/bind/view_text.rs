@@ -14,7 +14,7 @@ use expr::{Datum, Expr, TypeKind};
 use super::object::WithinView;
 use super::{Binder, SessionSettings, shown};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewDescriptor, ViewRelation};
-use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor, called};
+use crate::catalog::{CatalogSnapshot, ColumnId, Oid, SearchPath, TableDescriptor, called, spelled};
 use crate::error::Result;
 use crate::parse::ast::{Alias, Name, QualifiedName};
 use crate::parse::{self, Edit, Instead};
@@ -83,7 +83,7 @@ impl Binder<'_> {
         let Ok(parsed) = parse::parse_query(query) else { return query.to_owned() };
         let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(self.catalog, self.settings) };
         match binder.new_view_rows(&parsed) {
-            Ok(_) => parse::edited(query, binder.edits.take().unwrap_or_default()),
+            Ok(_) => parse::edited(query, binder.taken_edits()),
             Err(_) => query.to_owned(),
         }
     }
@@ -95,7 +95,14 @@ impl Binder<'_> {
         let object = ObjectDescriptor { oid: 0, schema: String::new(), name: String::new(), body };
         let acting = Acting { owner: None, within_view: true };
         self.apart(WithinView::Known(Arc::new(object)), acting, &query)?;
-        Ok(self.edits.take().unwrap_or_default())
+        Ok(self.taken_edits())
+    }
+
+    /// What of the text at hand changes.
+    pub(super) fn taken_edits(&mut self) -> Vec<Edit> {
+        let mut edits = self.edits.take().unwrap_or_default();
+        edits.append(self.types_unseen.get_mut());
+        edits
     }
 
     /// The list of changes of the query at hand, if it is a view's own that is to be written, and not what is kept elsewhere and
@@ -170,6 +177,29 @@ impl Binder<'_> {
         let keeps = known.name == now.name && matches!(Columns::of(&known, &now), Columns::Same);
         let text = if keeps { format!("{}.", identifier(&now.schema)) } else { String::new() };
         self.note_edit(first.at, parts.saturating_mul(2), text);
+    }
+
+    /// Notes how a type has to be written that is named without its schema where it is not found so: along the path at hand, or,
+    /// in what is kept of a new view, along that of one who has not changed it; or by a schema that is called otherwise now.
+    pub(super) fn note_type(&self, schema: Option<&str>, (name, at): (&str, usize), kind: TypeKind) {
+        if self.edits.is_none() || self.views_deep != 1 || self.calls_kept {
+            return;
+        }
+        let usual = SearchPath::default();
+        let path = match &self.within_view {
+            Some(WithinView::Known(_)) => self.settings.search_path,
+            Some(WithinView::New(_)) => &usual,
+            None => return,
+        };
+        let Some(object) = kind.made_oid().and_then(|oid| self.catalog.objects().get(oid)) else { return };
+        let (stays, tokens) = match schema {
+            Some(schema) => (object.schema == schema, 3),
+            None => (spelled::is_found(self.catalog, path, name, kind), 1),
+        };
+        if !stays {
+            let text = format!("{}.{}", identifier(&object.schema), identifier(name));
+            self.types_unseen.borrow_mut().push(Edit { at, instead: Instead::Tokens(tokens), text });
+        }
     }
 
     /// Notes which function a call in a query means that is to be kept.

@@ -96,6 +96,20 @@ impl Written {
         Expr::Column { index, ty }
     }
 
+    /// About how long the texts are that stand in an expression, in bytes.
+    fn bytes(&self, bound: &Expr) -> usize {
+        let mut bytes = 0_usize;
+        bound.walk(&mut |part| {
+            let own = match part {
+                Expr::Column { index, .. } => self.words.get(*index).map_or(0, String::len),
+                Expr::Literal { value, .. } => value.size_bytes(),
+                _ => 0,
+            };
+            bytes = bytes.saturating_add(own);
+        });
+        bytes
+    }
+
     /// What an expression of a query is printed as.
     ///
     /// # Errors
@@ -237,6 +251,7 @@ impl Binder<'_> {
         let written = self.written.take();
         let bound = bound?;
         let written = written.ok_or_else(|| Error::internal("what is printed was lost"))?;
+        self.budget.check_texts()?;
         // Whatever the session prefers: the text must mean the same in every session.
         let text = written.printer(&self.catalog.plain_session()).print(&bound);
         Ok((bound, text))
@@ -255,8 +270,20 @@ impl Binder<'_> {
         self.written.as_ref().ok_or_else(|| Error::internal("nothing is printed"))
     }
 
+    /// Takes a copy of an operand, which is printed as often as it stands there.
+    ///
+    /// # Errors
+    /// 54001: it is too much.
+    pub(super) fn take_copy(&mut self, operand: &Expr) -> Result<()> {
+        if let Some(written) = &self.written {
+            self.budget.note_text(written.bytes(operand));
+        }
+        self.budget.take_copy(operand)
+    }
+
     /// The column that stands for a text.
     pub(super) fn word(&mut self, text: String, form: Form, ty: Type) -> Expr {
+        self.budget.note_text(text.len());
         match &mut self.written {
             Some(written) => written.word(text, form, ty),
             None => Expr::null(ty),

@@ -1,7 +1,14 @@
 //! Made types within kept texts, and the labels of enums before them: `'sad'::mood`, `'{sad,ok}'::mood[]`.
 //!
 //! Defaults and conditions are kept as they are printed, so that a type is always named in the one way that is its own; what is
-//! renamed is renamed there too.
+//! renamed is renamed there too. Who reads them along another path gets names that are found there ([`by_name`]).
+
+use std::collections::BTreeSet;
+
+use expr::TypeKind;
+use expr::functions::quote::identifier;
+
+use super::{CatalogSnapshot, SearchPath, called, schema};
 
 /// A cast in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +121,35 @@ pub fn calls(text: &str, name: &str) -> bool {
         }
     }
     false
+}
+
+/// A text that was printed, with the names of functions and of types along a path: behind their schemas where they are not found
+/// without.
+pub fn by_name(catalog: &CatalogSnapshot, path: &SearchPath, text: &str) -> String {
+    let mut text = called::by_name(catalog, path, text);
+    let found = find(&text).into_iter().filter_map(|found| text.get(found.name.0..found.name.1));
+    let cast: BTreeSet<String> = found.map(str::to_owned).collect();
+    if cast.is_empty() {
+        return text;
+    }
+    for (object, _) in catalog.objects().types() {
+        let Some(kind) = object.kind().filter(|kind| cast.contains(kind.display_name())) else { continue };
+        if !is_found(catalog, path, &object.name, kind) {
+            let full = format!("{}.{}", identifier(&object.schema), identifier(&object.name));
+            text = changed(&text, kind.display_name(), |_| (None, full.clone()));
+        }
+    }
+    text
+}
+
+/// Whether a name without a schema means this type along a path.
+pub fn is_found(catalog: &CatalogSnapshot, path: &SearchPath, name: &str, kind: TypeKind) -> bool {
+    let objects = catalog.objects();
+    let within = |schema: &str| match schema {
+        schema::PG_CATALOG => TypeKind::from_name(name),
+        schema => objects.type_named(schema, name),
+    };
+    path.lookup(objects).find_map(within).is_some_and(|found| found.is_same(kind))
 }
 
 /// The text with what `change` makes of each cast to the type: another content of the literal, and another name.

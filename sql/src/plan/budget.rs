@@ -25,6 +25,9 @@ pub(crate) const DEPTH_MAX: usize = 1000;
 pub(crate) const NODES_MAX: usize = 100_000;
 /// The most parts of all expressions of a statement.
 const PARTS_MAX: usize = 5_000_000;
+/// The longest that all texts are together which are printed of a statement's parts, in bytes: a text stands in that of what is
+/// around it, and copies of an operand are printed each.
+const TEXTS_BYTES_MAX: usize = 64 << 20;
 /// How much stack a thread needs that binds or runs statements.
 pub const STACK_BYTES: usize = 32 << 20;
 
@@ -36,6 +39,7 @@ const LOOKS_PER_NODE: usize = 4;
 pub(crate) struct Budget {
     nodes: usize,
     parts: usize,
+    texts_bytes: usize,
     looks: usize,
     looks_max: usize,
 }
@@ -43,7 +47,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// A budget that also ends after so many looks.
     pub(crate) fn of_looks(looks_max: usize) -> Self {
-        Self { nodes: 0, parts: 0, looks: 0, looks_max }
+        Self { nodes: 0, parts: 0, texts_bytes: 0, looks: 0, looks_max }
     }
 
     /// Whether it was the number of looks that has ended it.
@@ -90,7 +94,22 @@ impl Budget {
         self.take_parts(parts(expression))
     }
 
+    /// Notes a text that was printed, or is going to be. What is taken next fails if it was too much.
+    pub(crate) fn note_text(&mut self, bytes: usize) {
+        self.texts_bytes = self.texts_bytes.saturating_add(bytes);
+    }
+
+    /// 54001 if what was printed is too long.
+    pub(crate) fn check_texts(&self) -> Result<()> {
+        if self.texts_bytes <= TEXTS_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::new("54001", "the statement is too complex")
+            .detail(format!("What it is printed as is longer than {} MB.", TEXTS_BYTES_MAX >> 20)))
+    }
+
     fn take_parts(&mut self, parts: usize) -> Result<()> {
+        self.check_texts()?;
         self.parts = self.parts.saturating_add(parts);
         if self.parts <= PARTS_MAX {
             return self.look(parts);

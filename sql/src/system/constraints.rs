@@ -7,7 +7,7 @@ use super::relations::schema_oid;
 use crate::catalog::object::types::DomainDescriptor;
 use crate::catalog::object::{ObjectDescriptor, TypeDescriptor};
 use crate::catalog::{
-    Action, CatalogSnapshot, ColumnId, ForeignKey, IndexColumn, TableDescriptor, called, named,
+    Action, CatalogSnapshot, ColumnId, ForeignKey, IndexColumn, TableDescriptor, named, spelled,
 };
 
 /// A constraint of a table, whatever enforces it.
@@ -239,7 +239,7 @@ pub(super) fn check_constraints(world: &World<'_>, records: &mut Records<'_>) {
             if let Some(expression) = constraint.expression {
                 let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
                 let text = named::shown(expression, by_name);
-                let text = called::by_name(world.catalog, &world.settings.hot().search_path, &text);
+                let text = spelled::by_name(world.catalog, &world.settings.hot().search_path, &text);
                 push(constraint.name, format!("({text})"));
             }
         }
@@ -249,7 +249,8 @@ pub(super) fn check_constraints(world: &World<'_>, records: &mut Records<'_>) {
     }
     for (object, domain) in domains(world.catalog) {
         for check in &domain.checks {
-            let clause = called::by_name(world.catalog, &world.settings.hot().search_path, &check.expression);
+            let path = &world.settings.hot().search_path;
+            let clause = spelled::by_name(world.catalog, path, &check.expression);
             records.push(&[
                 ("constraint_catalog", database.into()),
                 ("constraint_schema", world.schema(&object.schema).into()),

@@ -17,7 +17,7 @@ use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
 use crate::catalog::comment::Commented;
 use crate::catalog::object::TypeDescriptor;
-use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, called, named, schema};
+use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, named, schema, spelled};
 use crate::notify::Pending;
 use crate::questions::{Question, Questions};
 use crate::sequence::SessionSequences;
@@ -304,7 +304,7 @@ impl SessionCatalog {
     /// The text of a default, with names for the oids of relations.
     fn by_name(&self, kept: &str) -> String {
         let text = named::shown(kept, |oid| self.reg_name(TypeKind::Regclass, oid));
-        called::by_name(&self.catalog, &self.path, &text)
+        spelled::by_name(&self.catalog, &self.path, &text)
     }
 
     fn comment(&self, on: Commented) -> Option<&str> {

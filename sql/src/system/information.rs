@@ -7,7 +7,7 @@ use super::record::{Records, Value};
 use super::{World, columns as system_views};
 use crate::catalog::object::types::array_name;
 use crate::catalog::object::{Identity, SequenceDescriptor};
-use crate::catalog::{Column, TableDescriptor, TableKind, called, named, schema};
+use crate::catalog::{Column, TableDescriptor, TableKind, named, schema, spelled};
 
 fn yes_or_no(value: bool) -> Value {
     if value { "YES" } else { "NO" }.into()
@@ -114,7 +114,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
     let database = &*world.session.database;
     let by_name = |kept: &str| {
         let text = named::shown(kept, |oid| world.session.catalog.reg_name(TypeKind::Regclass, oid));
-        called::by_name(world.catalog, &world.settings.hot().search_path, &text)
+        spelled::by_name(world.catalog, &world.settings.hot().search_path, &text)
     };
     let identity = world.catalog.objects().identity(table.oid, column.id);
     let sequence = identity.and_then(|(_, object)| object.sequence());

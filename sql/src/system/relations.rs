@@ -14,7 +14,7 @@ use crate::catalog::depend::{self, Address, Tie};
 use crate::catalog::object::types::CompositeDescriptor;
 use crate::catalog::object::{Identity, ObjectDescriptor, TypeDescriptor, ViewDescriptor};
 use crate::catalog::{
-    CatalogSnapshot, Column, IndexDescriptor, IndexPart, TableDescriptor, TableKind, called, named,
+    CatalogSnapshot, Column, IndexDescriptor, IndexPart, TableDescriptor, TableKind, named, spelled,
 };
 
 /// The indexes that users can know of: those with a name.
@@ -317,7 +317,7 @@ pub(super) fn pg_indexes(world: &World<'_>, records: &mut Records<'_>) {
                 let text = deparse::KeyText { table, catalog: world.catalog, sparing: None };
                 let by_name = |oid| world.session.catalog.reg_name(expr::TypeKind::Regclass, oid);
                 let text = named::shown(&deparse::index(table, index, false, &text), by_name);
-                called::by_name(world.catalog, &world.settings.hot().search_path, &text).into()
+                spelled::by_name(world.catalog, &world.settings.hot().search_path, &text).into()
             }),
         ]);
     }

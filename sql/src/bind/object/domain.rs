@@ -13,7 +13,7 @@ use crate::bind::check::apart;
 use crate::bind::{Binder, SessionSettings};
 use crate::catalog::object::TypeDescriptor;
 use crate::catalog::object::types::{DomainCheck, DomainDescriptor};
-use crate::catalog::{CatalogSnapshot, Column, SearchPath, TableDescriptor, TableKind, called, spelled};
+use crate::catalog::{CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, called, spelled};
 use crate::error::{Error, Notice, Result};
 use crate::parse::{self, ast};
 use crate::plan::{DomainColumns, ObjectChange, RowCheck, Target, TypeChange};
@@ -320,7 +320,8 @@ impl Binder<'_> {
             let message = format!("cannot alter type \"{name}\" because column \"{column}\" uses it");
             Err(Error::new("0A000", message))
         };
-        if let Some(column) = domain.array().and_then(|array| self.column_holding(array)) {
+        let mut known = BTreeSet::new();
+        if let Some(column) = domain.array().and_then(|array| self.column_holding(array, &mut known)) {
             return within(column);
         }
         for dependent in self.made_of(domain) {
@@ -329,7 +330,7 @@ impl Binder<'_> {
                     self.verify_of(over, not_null, condition, verified)?;
                 }
                 Dependent::Type(around) => {
-                    if let Some(column) = self.column_holding(around) {
+                    if let Some(column) = self.column_holding(around, &mut known) {
                         return within(column);
                     }
                 }
@@ -342,13 +343,16 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// The first column that holds values of a type, be it within others.
-    fn column_holding(&self, kind: TypeKind) -> Option<String> {
-        if let Some(column) = kind.array().and_then(|array| self.column_holding(array)) {
+    /// The first column that holds values of a type, be it within others; `known` are the types that no column holds.
+    fn column_holding(&self, kind: TypeKind, known: &mut BTreeSet<Oid>) -> Option<String> {
+        if !known.insert(kind.oid()) {
+            return None;
+        }
+        if let Some(column) = kind.array().and_then(|array| self.column_holding(array, known)) {
             return Some(column);
         }
         self.made_of(kind).into_iter().find_map(|dependent| match dependent {
-            Dependent::Type(around) => self.column_holding(around),
+            Dependent::Type(around) => self.column_holding(around, known),
             Dependent::Table(table) => {
                 let column = table.columns.iter().find(|column| column.ty.kind.is_same(kind))?;
                 Some(format!("{}.{}", table.name, column.name))

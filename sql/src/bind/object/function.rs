@@ -45,7 +45,7 @@ pub(crate) fn function_text(
     };
     let mut binder = Binder { edits: Some(Vec::new()), ..Binder::new(catalog, &settings) };
     let edits = match binder.known_body(object, query) {
-        Ok(()) => binder.edits.take().unwrap_or_default(),
+        Ok(()) => binder.taken_edits(),
         // What it was is no query any more: then as it was written.
         Err(_) => Vec::new(),
     };
@@ -319,7 +319,7 @@ impl Binder<'_> {
         pinning.only_keeps = true;
         pinning.made_now.clone_from(&self.made_now);
         pinning.noted_body(object, text).map_err(unplaced)?;
-        let query = parse::edited(text, pinning.edits.take().unwrap_or_default());
+        let query = parse::edited(text, pinning.taken_edits());
         let query = ViewDescriptor {
             columns: Vec::new(),
             pinned: parse::relations_in(&query),

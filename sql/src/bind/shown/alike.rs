@@ -6,15 +6,34 @@ use expr::{Expr, FunctionId, TypeKind, resolve};
 
 use crate::plan::{Node, Values, walk};
 
+/// A plan that takes more room than this, in bytes of its parts' names and values, is compared with no other.
+const PLAN_BYTES_MAX: usize = 64 << 20;
+
 /// Whether two plans as they come from the binder are alike: however their tables are called, lists are written, and conditions
 /// nested.
 pub(super) fn alike(mut one: Node, mut other: Node) -> bool {
     for node in [&mut one, &mut other] {
         walk::nodes_mut(node, &mut plain);
     }
-    let one = format!("{one:?}");
-    let mut rest = Rest(&one);
+    let mut text = Text(String::new());
+    if write!(text, "{one:?}").is_err() {
+        return false;
+    }
+    let mut rest = Rest(&text.0);
     write!(rest, "{other:?}").is_ok() && rest.0.is_empty()
+}
+
+/// A text that has an end.
+struct Text(String);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len().saturating_add(text.len()) > PLAN_BYTES_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// What is still to come of a text: whatever is written has to be that.

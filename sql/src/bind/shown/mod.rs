@@ -33,7 +33,7 @@ use self::layout::Place;
 use self::names::Called;
 use super::{Binder, SessionSettings};
 use crate::catalog::object::ViewDescriptor;
-use crate::catalog::{CatalogSnapshot, SearchPath, called};
+use crate::catalog::{CatalogSnapshot, SearchPath, spelled};
 use crate::parse;
 use crate::parse::ast;
 
@@ -62,7 +62,7 @@ pub(super) fn shown(
     binder.naming.extend(TAKEN.map(str::to_owned));
     let columns = Called { given: Some(&names), seen: true };
     let shown = binder.query_text(&query, Place { style, start: 0 }, columns, false).ok()?;
-    let shown = called::by_name(catalog, search_path, &shown);
+    let shown = spelled::by_name(catalog, search_path, &shown);
     let again = parse::parse_query(&shown).ok()?;
     let bound = |query: &ast::Query| Binder::new(catalog, &settings).new_view_rows(query).ok();
     let (one, other) = (bound(&query)?, bound(&again)?);

@@ -115,6 +115,8 @@ impl Binder<'_> {
         self.own_with = own;
         self.common_tables.truncate(visible);
         self.naming.truncate(named);
+        self.budget.note_text(text.as_ref().map_or(0, String::len));
+        self.budget.check_texts()?;
         text
     }
 

@@ -46,7 +46,11 @@ impl Binder<'_> {
         let bound = bind(self);
         let written = std::mem::replace(&mut self.written, around);
         let written = written.ok_or_else(|| Error::internal("what is printed was lost"))?;
-        print(&written, &self.catalog.plain_session(), bound?)
+        let bound = bound?;
+        self.budget.check_texts()?;
+        let text = print(&written, &self.catalog.plain_session(), bound)?;
+        self.budget.note_text(text.len());
+        Ok(text)
     }
 
     /// A subquery between two texts; `bind` tells what it is.
@@ -174,7 +178,7 @@ impl Binder<'_> {
         let singles = if is_list { named } else { items.collect() };
         for item in singles {
             let at = item.1;
-            self.budget.take_copy(&operand.0)?;
+            self.take_copy(&operand.0)?;
             let one = self.operator(name, Some(operand.clone()), item, at)?;
             whole = Some(match whole {
                 None => one,

@@ -1,0 +1,25 @@
+-- Types in what the catalog prints, along paths that do not find them, or others of their names.
+create schema apart;
+create type mood as enum ('sad', 'ok');
+create type apart.mood as enum ('low', 'high');
+create table people (id integer primary key, m mood default 'sad', l apart.mood default 'low', check (m <> 'ok' or l = 'high'));
+create index people_m on people (id) where m = 'sad';
+create view v as select p.id, 'ok'::mood as k from people p where p.m = 'sad' and p.l = 'low';
+set search_path = apart, public;
+create view public.w as select 'low'::mood as k, 'sad'::public.mood as m;
+set search_path = pg_catalog;
+select pg_get_viewdef('public.v'::regclass);
+select pg_get_viewdef('public.w'::regclass);
+select adnum, pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = 'public.people'::regclass order by adnum;
+select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'public.people'::regclass and contype = 'c';
+select pg_get_indexdef('public.people_m'::regclass);
+reset search_path;
+select pg_get_viewdef('v'::regclass);
+select pg_get_viewdef('w'::regclass);
+alter schema apart rename to elsewhere;
+select * from w;
+select pg_get_viewdef('w'::regclass);
+drop view v, w;
+drop table people;
+drop type mood, elsewhere.mood;
+drop schema elsewhere;
