@@ -157,7 +157,14 @@ impl Writer<'_> {
                 writer.operand(operand, Parent::Expr(expression), true);
                 writer.push(&format!(" {} ", symbol(*operator).unwrap_or(operator.name)));
                 writer.push(if *all { "ALL (" } else { "ANY (" });
-                writer.operand(array, Parent::Expr(expression), true);
+                let list = match array.as_ref() {
+                    Expr::Array { items, .. } if !items.is_empty() => varchars(operand, items),
+                    _ => None,
+                };
+                match list {
+                    Some(items) => writer.array_of_varchars(&items),
+                    None => writer.operand(array, Parent::Expr(expression), true),
+                }
                 writer.push(")");
             }),
             Expr::Array { items, ty } => {
@@ -326,14 +333,17 @@ impl Writer<'_> {
             writer.push(if negated { " <> ALL (" } else { " = ANY (" });
             match (writer.constant_array(items), varchars(operand, items)) {
                 (Some((value, ty)), _) => writer.literal(&value, ty, true),
-                (None, Some(items)) => {
-                    writer.enclosed(|writer| writer.function_like_array(&items));
-                    writer.push("::text[]");
-                }
+                (None, Some(items)) => writer.array_of_varchars(&items),
                 (None, None) => writer.function_like_array(items),
             }
             writer.push(")");
         });
+    }
+
+    /// What of a list is compared with a `varchar`: an array of them, which as a whole is one of texts.
+    fn array_of_varchars(&mut self, items: &[Expr]) {
+        self.enclosed(|writer| writer.function_like_array(items));
+        self.push("::text[]");
     }
 
     fn function_like_array(&mut self, items: &[Expr]) {
@@ -508,7 +518,7 @@ fn symbol(function: FunctionId) -> Option<&'static str> {
     operators::all().iter().find(|operator| operator.function == function).map(|operator| operator.name)
 }
 
-/// What of a list is compared with a `varchar` is an array of them, which as a whole is one of texts.
+/// The items of a list that is compared with a `varchar`, if they are such themselves.
 fn varchars(operand: &Expr, items: &[Expr]) -> Option<Vec<Expr>> {
     let inside = |item: &Expr| match item {
         Expr::Cast { operand, to, explicit: false }

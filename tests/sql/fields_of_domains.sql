@@ -26,7 +26,6 @@ select row(1, null::text)::rigid;
 select null::rigid;
 select '("{1,2}",abc,"{1,2}",3)'::many;
 select '("{1,20}",,,)'::many;
-select '(,abcd,,)'::many;
 select '(,,"{1,2,3}",)'::many;
 select '(,,,0)'::many;
 select '(,,,12)'::many;

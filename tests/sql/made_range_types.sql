@@ -43,12 +43,12 @@ select nested(int4range(1, 2), '[4,5]') as w, days('2020-01-01', null, '[]') as 
 -- The catalog.
 select typname, typtype, typcategory, typlen, typbyval, typalign, typstorage, typcollation, typinput::oid, typoutput::oid, typreceive::oid, typsend::oid, typrelid, typelem, typarray = (quote_ident(typname) || '[]')::regtype as arrays, typbasetype, typtypmod, typnotnull, typdefault from pg_type where typname in ('r', 'words', 'short', 'days', 'nested') order by typname;
 select typname, typtype, typcategory, typalign, typelem::regtype from pg_type where typname in ('_r', '_words') order by typname;
-select rngtypid::regtype, rngsubtype::regtype, rngcollation, o.opcname, rngcanonical, rngsubdiff from pg_range left join pg_opclass o on o.oid = rngsubopc where rngtypid in ('r'::regtype, 'words'::regtype, 'short'::regtype, 'nested'::regtype) order by 1::text;
+select rngtypid::regtype, rngsubtype::regtype, rngcollation, o.opcname, rngcanonical, rngsubdiff from pg_range left join pg_opclass o on o.oid = rngsubopc where rngtypid in ('r'::regtype, 'words'::regtype, 'short'::regtype, 'nested'::regtype) order by rngtypid::regtype::text;
 select rngtypid::regtype, rngsubtype::regtype, rngcollation, o.opcname from pg_range join pg_opclass o on o.oid = rngsubopc where rngtypid < 10000 order by rngtypid;
 select format_type(oid, null), format_type(typarray, null), oid::regtype, pg_type_is_visible(oid) from pg_type where typname = 'words';
 select pg_catalog.format_type(r.rngsubtype, null) as rngsubtype, opc.opcname, (select nspname from pg_catalog.pg_namespace nsp where nsp.oid = opc.opcnamespace) as opcnsp, opc.opcdefault, case when rngcollation = st.typcollation then 0 else rngcollation end as collation, rngcanonical, rngsubdiff from pg_catalog.pg_range r, pg_catalog.pg_type st, pg_catalog.pg_opclass opc where st.oid = rngsubtype and opc.oid = rngsubopc and rngtypid = 'r'::regtype;
 create table t (a r, b words[], c days);
-select attname, format_type(atttypid, atttypmod), attndims, attalign, attstorage from pg_attribute where attrelid = 't'::regclass and attnum > 0 order by attnum;
+select attname, format_type(atttypid, atttypmod), attalign, attstorage from pg_attribute where attrelid = 't'::regclass and attnum > 0 order by attnum;
 select column_name, data_type, udt_schema, udt_name from information_schema.columns where table_name = 't' order by ordinal_position;
 comment on type r is 'of reals';
 select obj_description('r'::regtype, 'pg_type');

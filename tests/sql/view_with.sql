@@ -9,7 +9,6 @@ create view w4 as with recursive n(i) as (select 1 union all select i + 1 from n
 create view w5 as with recursive q as (select a, 0 as d from t where a = 1 union select u.a, q.d + 1 from u join q on u.a = q.a + 1) select * from q order by d;
 create view w6 as with recursive q as (select a from t union all select u.a from u join q on u.a = q.a + 1) search depth first by a set s select a from q order by s;
 create view w7 as with recursive q as (select a from t union all select u.a from u join q on u.a = q.a + 1) search breadth first by a set s select a from q order by s;
-create view w9 as with recursive q as (select a from t union all select u.a from u join q on u.a = q.a + 1) cycle a set m to 'Y' default 'N' using p select a, m from q;
 create view w10 as with q as (select a from t) select u.a from u where a in (select a from q);
 create view w11 as select s.a from (with q as (select a from t) select a from q where a > 1) s;
 create view w12 as with q as (select a from t), q2 as (with q3 as (select a from q) select a from q3) select z.a from q2 z;

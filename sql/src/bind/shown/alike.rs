@@ -84,6 +84,17 @@ fn plain_expression(expression: &mut Expr) {
             Expr::Or(inner) => Some(std::mem::take(inner)),
             _ => None,
         }))),
+        Expr::Case { otherwise, ty, .. } if otherwise.is_none() => {
+            *otherwise = Some(Box::new(Expr::null(*ty)));
+            None
+        }
+        Expr::Not(inner) => match inner.as_mut() {
+            Expr::IsDistinct { negated, .. } => {
+                *negated = !*negated;
+                Some(std::mem::replace(inner.as_mut(), Expr::null(TypeKind::Bool)))
+            }
+            _ => None,
+        },
         Expr::Cast { to, explicit, .. } => {
             // Whoever says it, it cuts nothing off.
             *explicit &= to.modifier >= 0;
