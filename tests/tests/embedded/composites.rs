@@ -6,36 +6,9 @@ use nunatak_tests::clients::{connect, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
 use tokio_postgres::Client;
-use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::Kind;
 
-type Failure = Box<dyn std::error::Error + Sync + Send>;
-
-/// The binary format of a value.
-#[derive(Debug, PartialEq, Eq)]
-struct Raw(Vec<u8>);
-
-impl<'a> FromSql<'a> for Raw {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        Ok(Self(raw.to_vec()))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
-impl ToSql for Raw {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
-        out.put_slice(&self.0);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
+use crate::raw::Raw;
 
 /// A value of fields, each with the OID of its type.
 fn value(fields: &[(u32, Option<&[u8]>)]) -> Raw {

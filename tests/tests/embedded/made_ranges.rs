@@ -1,39 +1,11 @@
 //! Ranges of one's own: what of them is refused, and their values in binary.
 
-use bytes::{BufMut, BytesMut};
 use nunatak_tests::clients::{connect, run};
 use nunatak_tests::embedded::Embedded;
 use tokio_postgres::Client;
-use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::Kind;
 
-type Failure = Box<dyn std::error::Error + Sync + Send>;
-
-/// The binary format of a value.
-#[derive(Debug, PartialEq, Eq)]
-struct Raw(Vec<u8>);
-
-impl<'a> FromSql<'a> for Raw {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
-        Ok(Self(raw.to_vec()))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
-impl ToSql for Raw {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
-        out.put_slice(&self.0);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
+use crate::raw::Raw;
 
 async fn code(client: &Client, sql: &str) -> String {
     let error = client.batch_execute(sql).await.expect_err(sql);

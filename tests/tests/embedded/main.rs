@@ -27,6 +27,7 @@ mod made_ranges;
 mod plans;
 mod points;
 mod queues;
+mod raw;
 mod row_security;
 mod sequences;
 mod sessions;
