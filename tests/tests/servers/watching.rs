@@ -308,7 +308,7 @@ async fn no_mark_lies_above_what_went_with_the_table() {
 }
 
 #[tokio::test]
-async fn a_clone_is_not_watched() {
+async fn a_clone_is_watched_from_when_it_was_made() {
     if !installed("psql") {
         return;
     }
@@ -316,13 +316,19 @@ async fn a_clone_is_not_watched() {
     let (server, kv) = start(&folder);
     let run = |sql: &str| psql(&server.address, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let mut client = connect(&kv).await.expect("a connection");
-    set(&mut client, "a", "0").await.expect("set");
+    for key in ["a", "c"] {
+        set(&mut client, key, "0").await.expect("set");
+    }
     run("alter table kv.pairs rename to before");
     run("create table kv.pairs clone kv.before");
     set(&mut client, "b", "1").await.expect("set");
-    assert_eq!(run("select count(*) from kv.pairs"), "2");
-    let refused = client.watch(prefix("", 0)).await.expect_err("a refusal");
-    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
+    assert_eq!(run("select count(*) from kv.pairs"), "3");
+    let mut all = Reader::open(&mut client, Request::new(prefix("", 0))).await.expect("a watch");
+    // Of what lies below, too.
+    set(&mut client, "a", "2").await.expect("set");
+    client.delete(DeleteRequest { transaction: 0, key: "c".into() }).await.expect("removed");
+    let own = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+    assert_eq!(all.read_to(2).await, [own("a", Some("2")), own("c", None)]);
 }
 
 const KEYS: u32 = 20;
