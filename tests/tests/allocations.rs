@@ -99,9 +99,8 @@ async fn prepared_statements_over_one_row_allocate_little() {
          insert into t select n, 0, '' from generate_series(0, 99) n",
     )
     .await;
-    // Of the first two are boxes: that of a step of its portal, and that of its commit.
     let bounds = [
-        ("select b from t where a = $1", 18),
+        ("select b from t where a = $1", 16),
         ("update t set b = b + $2 where a = $1", 62),
         ("insert into h (a, b) values ($1, $2)", 36),
     ];

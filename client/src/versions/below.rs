@@ -9,6 +9,7 @@
 //! What the layers below hold of a key is one version more, the oldest, that no transaction of the branch has written: it is told with the moment as
 //! of which the branch lies over them, as what was written anew is, and was current until the key's first own version.
 
+use env::task::boxed;
 use keys::Span;
 use keys::sql::branch_of;
 
@@ -23,6 +24,7 @@ impl Client {
     ///
     /// # Errors
     /// As of [`Client::versions`]. [`Error::HistoryErased`]: what lies below was erased.
+    #[boxed]
     pub async fn versions_and_below(
         &self,
         wanted: VersionsLeft,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use env::task::boxed;
 use expr::casts::CastContext;
 use expr::{Datum, EvalContext, Expr, Row, resolve};
 use futures::FutureExt as _;
@@ -19,6 +20,7 @@ use crate::settings::{NO_ROLE, Request, Scope, is_for_superusers, join_values};
 
 impl Session {
     /// Runs a statement that needs no transaction of its own.
+    #[boxed]
     pub(super) async fn start_command(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         let planned = portal.prepared.planned.lock().clone();
         let Plan::Session(command) = &planned.bound.plan else { return Ok(Fetched::EmptyQuery) };

@@ -11,6 +11,7 @@ use env::clock::{self, Instant};
 use env::task::boxed;
 use env::trace;
 use expr::TypeKind;
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 
 use super::portal::Portal;
@@ -164,7 +165,7 @@ impl Session {
         let Some(seen) = seen.filter(|_| !is_over(&error) && error.cause() == Cause::Statement) else {
             return Err(error);
         };
-        match guard(&self.cancel.clone(), portal.deadline, self.newer_catalog(&seen)).await {
+        match guard(&self.cancel.clone(), portal.deadline, self.newer_catalog(&seen).boxed()).await {
             Ok(Some(_)) => {
                 let planned = portal.prepared.planned.lock().clone();
                 self.permitted_now(portal, planned).await
@@ -183,7 +184,7 @@ impl Session {
             return Err(error);
         }
         // The text that was planned may have had other literals, and the name another place.
-        let planned = self.bind_text(portal).await?;
+        let planned = self.bind_text(portal).boxed().await?;
         let planned = self.planned(&portal.prepared, planned, portal.deadline).await?;
         self.audit_seen(&planned);
         self.check_writable(&planned)?;
@@ -210,7 +211,8 @@ impl Session {
         // What its parameters were found to be they stay.
         let kinds = || prepared.parameters.iter().map(|ty| Some(ty.kind)).collect::<Vec<_>>();
         let declared = prepared.declared.as_ref().map(|_| kinds());
-        let anew = Arc::new(self.plan(&prepared.statement, declared.as_deref(), &catalog, deadline).await?);
+        let anew =
+            Arc::new(self.plan(&prepared.statement, declared.as_deref(), &catalog, deadline).boxed().await?);
         let told = prepared.is_described;
         if told && !same_columns(prepared.columns(), anew.bound.columns.as_deref())
             || !prepared::same_types(&anew.bound.parameters, &prepared.parameters)
@@ -241,7 +243,7 @@ impl Session {
             return Ok(false);
         }
         *planned.weighed.lock() = now;
-        let sizes = self.sizes_of(&planned.sizes.tables(), deadline).await?;
+        let sizes = self.sizes_of(&planned.sizes.tables(), deadline).boxed().await?;
         Ok(planned.sizes.have_shifted(&sizes))
     }
 

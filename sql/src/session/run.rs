@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use client::Isolation;
 use env::clock::Instant;
-use env::task::boxed;
 use expr::{Datum, Row};
 use futures::FutureExt as _;
 
@@ -39,15 +38,14 @@ const IDLE_BYTES_MAX: usize = 1 << 20;
 const HELD_ROWS_MAX: usize = 1024;
 
 impl Session {
-    /// One step of a portal.
-    #[boxed]
+    /// One step of a portal. What a statement over one row does not come through is in boxes.
     pub(super) async fn advance(&mut self, portal: &mut Portal, rows_max: usize) -> Result<Fetched> {
         match std::mem::replace(&mut portal.state, State::Finished) {
             State::Pending => self.start(portal, rows_max).await,
-            State::Streaming(running) => self.stream(portal, running, rows_max).await,
+            State::Streaming(running) => self.stream(portal, running, rows_max).boxed().await,
             State::Held { rows, tag, memory } => Ok(hold(portal, rows, tag, memory, rows_max)),
-            State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).await,
-            State::CopyOut(running) => self.copy_out(portal, running).await,
+            State::Fetching(fetching) => self.fetch_rows(portal, fetching, rows_max).boxed().await,
+            State::CopyOut(running) => self.copy_out(portal, running).boxed().await,
             State::CopyIn(_) => Err(Error::new("08P01", "COPY FROM STDIN waits for data")),
             State::Finished => Err(Error::new("34000", "portal cannot be run again")),
         }
@@ -60,7 +58,7 @@ impl Session {
         }
         if self.transaction.block == Block::Idle && self.transaction.open.is_some() {
             // A portal was left before its end.
-            self.rollback(Block::Idle).await;
+            self.rollback(Block::Idle).boxed().await;
         }
         let mut attempt = 0u32;
         let notices = self.notices.len();
@@ -75,18 +73,18 @@ impl Session {
             if !self.may_retry(&error, attempt) {
                 if error.cause() == Cause::StaleCatalog {
                     // Whatever the client does next is to be planned under the new one.
-                    let _ = self.engine.refresh_catalog(self.database).await;
+                    let _ = self.engine.refresh_catalog(self.database).boxed().await;
                 }
                 return Err(error);
             }
             tracing::debug!(%error, attempt, "running a statement again");
-            self.wait_to_retry(&error, attempt, portal.deadline).await?;
+            self.wait_to_retry(&error, attempt, portal.deadline).boxed().await?;
             attempt = attempt.saturating_add(1);
             self.notices.truncate(notices);
             self.used.forget();
             self.settings.forget_requests();
             self.listening.forget_statement();
-            self.reopen().await?;
+            self.reopen().boxed().await?;
         }
     }
 
@@ -157,7 +155,7 @@ impl Session {
         if self.transaction.open.is_none() {
             let shared = match self.engine.cached_catalog(&mut self.newest, self.database) {
                 Some(shared) => shared,
-                None => guard(&cancel, deadline, self.engine.refresh_catalog(self.database)).await?,
+                None => guard(&cancel, deadline, self.engine.refresh_catalog(self.database).boxed()).await?,
             };
             self.open_under(shared, modes, 0);
         }
@@ -171,16 +169,16 @@ impl Session {
             self.shown.locks = self.engine.held_locks().shown();
             self.shown.cursors = self.registry.cursors().map(|(name, cursor)| cursor.shown(name)).collect();
             self.shown.statements = self.registry.shown_statements();
-            guard(&cancel, deadline, self.refresh_pinned()).await?;
+            guard(&cancel, deadline, self.refresh_pinned().boxed()).await?;
         }
         if portal.text.is_some() && !self.is_current(&planned) {
-            planned = self.bind_text(portal).await?;
+            planned = self.bind_text(portal).boxed().await?;
         }
         planned = self.permitted(portal, planned).await?;
         self.audit_reserve().await?;
         if planned.traits.tells_sizes {
             let with_history = planned.traits.tells_history;
-            self.sizes.measure(self.engine.client(), &planned.catalog, with_history).await;
+            self.sizes.measure(self.engine.client(), &planned.catalog, with_history).boxed().await;
         }
         if planned.traits.makes_long_values {
             env::pool::go_to_pool().await;
@@ -205,14 +203,14 @@ impl Session {
         }
         let values = self.values_of(portal, &planned)?;
         if let Some(way) = &planned.bound.way_back
-            && let Some(tag) = Box::pin(self.go_back(portal, way, &values)).await?
+            && let Some(tag) = self.go_back(portal, way, &values).boxed().await?
         {
             self.complete_statement().await?;
             return Ok(Fetched::Done(tag));
         }
         match &planned.bound.plan {
             Plan::Ddl(ddl) => {
-                let (tag, _) = self.run_ddl(portal, ddl, values, Analysis::default()).await?;
+                let (tag, _) = self.run_ddl(portal, ddl, values, Analysis::default()).boxed().await?;
                 self.complete_statement().await?;
                 Ok(Fetched::Done(tag))
             }
@@ -231,7 +229,7 @@ impl Session {
                 };
                 let (memory, generation) = (self.statement_memory(), self.transaction.generation);
                 let running = Running::new(execution, planned, values, memory, generation);
-                self.run(portal, running, rows_max).await
+                self.run(portal, running, rows_max).boxed().await
             }
         }
     }
@@ -464,7 +462,7 @@ impl Session {
             && let Some((modes, priority)) = modes
         {
             self.choose_moment();
-            self.open(modes, priority).await?;
+            self.open(modes, priority).boxed().await?;
         }
         committed
     }

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use client::{Isolation, TransactionOptions};
-use env::task::boxed;
 use env::trace;
 use expr::EvalContext;
 use futures::FutureExt as _;
@@ -112,12 +111,11 @@ impl Session {
     }
 
     /// Commits what is open; the session is then in `after`.
-    #[boxed]
     pub(super) async fn commit(&mut self, after: Block) -> Result<()> {
         if self.transaction.open.is_some()
             && let Err(error) = self.finish_work().await
         {
-            self.rollback(after).await;
+            self.rollback(after).boxed().await;
             return Err(error);
         }
         let mut outgoing = None;
@@ -126,7 +124,7 @@ impl Session {
             match self.prepare_notifications(wanted).boxed().await {
                 Ok(prepared) => outgoing = Some(prepared),
                 Err(error) => {
-                    self.rollback(after).await;
+                    self.rollback(after).boxed().await;
                     return Err(error);
                 }
             }
