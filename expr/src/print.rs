@@ -130,11 +130,8 @@ impl Writer<'_> {
                 self.infix(expression, left, "IS DISTINCT FROM", right);
             }
             Expr::IsDistinct { left, right, negated: true, .. } => self.enclosed(|writer| {
-                writer.push("NOT (");
-                writer.operand(left, Parent::Expr(expression), true);
-                writer.push(" IS DISTINCT FROM ");
-                writer.operand(right, Parent::Expr(expression), true);
-                writer.push(")");
+                writer.push("NOT ");
+                writer.infix(expression, left, "IS DISTINCT FROM", right);
             }),
             Expr::Case { operand, branches, otherwise, ty } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref(), *ty);
@@ -158,7 +155,7 @@ impl Writer<'_> {
                 writer.push(&format!(" {} ", symbol(*operator).unwrap_or(operator.name)));
                 writer.push(if *all { "ALL (" } else { "ANY (" });
                 let list = match array.as_ref() {
-                    Expr::Array { items, .. } if !items.is_empty() => varchars(operand, items),
+                    Expr::Array { items, .. } if !items.is_empty() => varchars(operand, items, true),
                     _ => None,
                 };
                 match list {
@@ -331,7 +328,7 @@ impl Writer<'_> {
         self.enclosed(|writer| {
             writer.operand(operand, Parent::Expr(whole), true);
             writer.push(if negated { " <> ALL (" } else { " = ANY (" });
-            match (writer.constant_array(items), varchars(operand, items)) {
+            match (writer.constant_array(items), varchars(operand, items, false)) {
                 (Some((value, ty)), _) => writer.literal(&value, ty, true),
                 (None, Some(items)) => writer.array_of_varchars(&items),
                 (None, None) => writer.function_like_array(items),
@@ -518,11 +515,12 @@ fn symbol(function: FunctionId) -> Option<&'static str> {
     operators::all().iter().find(|operator| operator.function == function).map(|operator| operator.name)
 }
 
-/// The items of a list that is compared with a `varchar`, if they are such themselves.
-fn varchars(operand: &Expr, items: &[Expr]) -> Option<Vec<Expr>> {
+/// The items of a list that is compared with a `varchar`, if they are such themselves. What was printed and is read again says the
+/// casts of its items: `said`.
+fn varchars(operand: &Expr, items: &[Expr], said: bool) -> Option<Vec<Expr>> {
     let inside = |item: &Expr| match item {
-        Expr::Cast { operand, to, explicit: false }
-            if to.kind == TypeKind::Text && operand.ty().kind == TypeKind::Varchar =>
+        Expr::Cast { operand, to, explicit }
+            if (said || !explicit) && to.kind == TypeKind::Text && operand.ty().kind == TypeKind::Varchar =>
         {
             Some((**operand).clone())
         }

@@ -13,6 +13,7 @@ create view e9 as select a from t where a between symmetric 3 and 1;
 create view e10 as select a from t where b like 'x%' or b not like 'y%' or b ilike 'z' or b not ilike 'q';
 create view e11 as select a from t where b similar to 'x%' and b not similar to 'y';
 create view e12 as select a from t where b like 'a!%' escape '!';
+create view e13 as select a from t where a is distinct from 1 and b is not distinct from 'x';
 create view e14 as select a from t where f is true or f is not false or f is unknown or (a > 1) is not true;
 create view e15 as select nullif(a, 1) as n, greatest(a, 2, 3) as g, least(b, h) as l, coalesce(b, h, 'x') as c from t;
 create view e16 as select extract(year from c) as y, extract(epoch from ts) as e from t, w;
