@@ -45,9 +45,6 @@ use crate::v1::{
 /// How long requests under way may take after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// What the port speaks, for a client that asks: the files in `proto/`.
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
 /// Requests wait for locks on their stream: a connection carries as many as there are sessions behind it.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1 << 16;
 
@@ -105,7 +102,8 @@ pub(super) async fn serve_connections(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
-    let reflection = Reflection::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1();
+    let reflection =
+        Reflection::configure().register_encoded_file_descriptor_set(messages::DESCRIPTORS).build_v1();
     let router = server
         .add_service(reflection.map_err(ServeError::Describe)?)
         .add_service(CallsServer::new(port.clone()).max_decoding_message_size(STREAM_MESSAGE_BYTES_MAX))
