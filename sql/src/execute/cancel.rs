@@ -1,7 +1,7 @@
 //! What ends a statement early: a request to cancel it, its deadline, and that of its transaction. All are seen wherever it waits, and every
-//! millisecond or so where it works.
+//! millisecond or so where it works. In tests it may be bounded by its work, too, which no slow machine changes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use env::clock::Instant;
@@ -33,6 +33,9 @@ struct State {
     /// The same of its transaction, which is no sooner.
     is_transaction_bounded: AtomicBool,
     transaction_deadline: Mutex<Option<Instant>>,
+    /// How much the statements of a string may work, in rows, if that is bounded, and how much they have by now.
+    work_max: Option<u64>,
+    worked: AtomicU64,
 }
 
 impl State {
@@ -46,6 +49,9 @@ impl State {
         }
         if self.cancelled.load(Ordering::Relaxed) {
             return Some(USER_REQUEST);
+        }
+        if self.work_max.is_some_and(|most| self.worked.load(Ordering::Relaxed) > most) {
+            return Some(WORK);
         }
         if !self.is_bounded.load(Ordering::Relaxed) {
             return None;
@@ -73,6 +79,7 @@ type Why = (&'static str, &'static str);
 
 const USER_REQUEST: Why = ("57014", "canceling statement due to user request");
 const TIMEOUT: Why = ("57014", "canceling statement due to statement timeout");
+const WORK: Why = ("57014", "canceling statement due to its work");
 const TRANSACTION_TIMEOUT: Why = ("25P04", "terminating connection due to transaction timeout");
 const TERMINATED: Why = ("57P01", "terminating connection due to administrator command");
 
@@ -84,6 +91,11 @@ const MISSED: Why = ("57P01", "terminating connection because notifications for 
 const GIVEN_UP: Why = ("57P01", "terminating connection because its temporary tables were given up");
 
 impl CancelHandle {
+    /// One whose statements may work as much as so many rows take, if that is bounded.
+    pub(crate) fn bounded(work_max: Option<u64>) -> Self {
+        Self(Arc::new(State { work_max, ..State::default() }))
+    }
+
     /// Asks the running statement to end with 57014. A session that is idle ignores it.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
@@ -122,9 +134,18 @@ impl CancelHandle {
         Waiting(self)
     }
 
-    /// Forgets a request that came before there was anything to cancel.
+    /// Forgets a request that came before there was anything to cancel, and the work that was done by then.
     pub(crate) fn clear(&self) {
         self.0.cancelled.store(false, Ordering::SeqCst);
+        self.0.worked.store(0, Ordering::Relaxed);
+    }
+
+    /// As much work was done as so many rows take.
+    #[inline]
+    pub(crate) fn note_work(&self, rows: usize) {
+        if self.0.work_max.is_some() {
+            self.0.worked.fetch_add(rows as u64, Ordering::Relaxed);
+        }
     }
 
     /// Whether a request stands.
@@ -163,7 +184,7 @@ impl CancelHandle {
         error(self.0.late())
     }
 
-    /// 57014 if a request stands, or the deadline has passed.
+    /// 57014 if a request stands, the deadline has passed, or there was too much work.
     pub(crate) fn check(&self) -> Result<()> {
         self.0.ended_by().map_or(Ok(()), |why| Err(error(why)))
     }
@@ -229,5 +250,26 @@ fn error((sqlstate, message): Why) -> Error {
 impl std::fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CancelHandle").field("cancelled", &self.is_cancelled()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_bounded_where_that_is_asked_for() {
+        let bounded = CancelHandle::bounded(Some(10));
+        bounded.note_work(10);
+        bounded.check().unwrap();
+        bounded.note_work(1);
+        let error = bounded.check().unwrap_err();
+        assert_eq!((error.sqlstate, error.message.as_str()), WORK);
+        assert_eq!(bounded.interrupt().check().unwrap_err().sqlstate, WORK.0);
+        bounded.clear();
+        bounded.check().unwrap();
+        let unbounded = CancelHandle::default();
+        unbounded.note_work(usize::MAX);
+        unbounded.check().unwrap();
     }
 }

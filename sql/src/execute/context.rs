@@ -28,6 +28,10 @@ use crate::system::Shown;
 /// After the work of so many rows a statement looks up: a fraction of a millisecond.
 const WORK_BETWEEN_RESTS: usize = 128;
 
+/// What a request to ranges is worth, and each span in it, in rows: as the optimiser takes them to cost.
+const WORK_OF_A_REQUEST: usize = 25;
+const WORK_OF_A_SPAN: usize = 15;
+
 /// In a simulation one rest in so many lets others run.
 const REST_TURNS: u64 = 4;
 
@@ -358,7 +362,7 @@ impl Context<'_> {
 
     /// Ends the statement if it was cancelled or its time is up, and lets others run if it has worked for long.
     pub(crate) async fn rest(&mut self) -> Result<()> {
-        self.work = 0;
+        self.cancel.note_work(std::mem::take(&mut self.work));
         self.cancel.check()?;
         let yields = match env::pool::turn_is_over() {
             Some(over) => over,
@@ -370,6 +374,12 @@ impl Context<'_> {
             env::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Counts a request to ranges for so many spans, or lists of keys, as work.
+    #[inline]
+    pub(crate) fn note_request(&self, spans: usize) {
+        self.cancel.note_work(spans.saturating_mul(WORK_OF_A_SPAN).saturating_add(WORK_OF_A_REQUEST));
     }
 
     /// Counts work and rests when it is time. Every loop over rows, in every operator and writer, comes by here.

@@ -64,6 +64,9 @@ pub struct EngineOptions {
     pub backup_places: Places,
     /// For tests: tables are taken for as large as this number and their ids make them, whatever they are.
     pub pretended_sizes: Option<u64>,
+    /// For tests: the statements of a string that have worked for longer than so many rows take end (57014), however fast the
+    /// machine is. What is planned does not count.
+    pub work_max: Option<u64>,
 }
 
 impl Default for EngineOptions {
@@ -83,6 +86,7 @@ impl Default for EngineOptions {
             audit: Arc::default(),
             backup_places: Places::default(),
             pretended_sizes: None,
+            work_max: None,
         }
     }
 }

@@ -184,6 +184,7 @@ impl Session {
         let advisory = AdvisoryLocks::new(names, held, database);
         let listening = Listening::new(engine.bulletin().clone(), database);
         let used = Used::new(engine.roster().usage().clone(), database);
+        let cancel = CancelHandle::bounded(engine.options().work_max);
         Ok(Self {
             engine,
             database,
@@ -201,7 +202,7 @@ impl Session {
             used,
             warnings: Vec::new(),
             sequences,
-            cancel: CancelHandle::default(),
+            cancel,
             notices,
             added: Vec::new(),
             transaction: TransactionState::default(),

@@ -254,3 +254,21 @@ async fn what_a_gateway_tells_of_itself_is_so() {
     assert_eq!(refused(&client, "set work_mem = '63kB'").await.code(), &SqlState::INVALID_PARAMETER_VALUE);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bound_of_work_ends_what_works_more_however_fast() {
+    let options = EngineOptions { work_max: Some(100_000), ..EngineOptions::default() };
+    let cluster = Embedded::start_with(options).await;
+    let client = connect(&cluster.url(), "postgres").await.expect("a connection");
+    let pairs = |each: u64| {
+        format!("select count(*) from generate_series(1, {each}) a, generate_series(1, {each}) b")
+    };
+    let error = refused(&client, &pairs(1000)).await;
+    assert_eq!(error.code(), &SqlState::QUERY_CANCELED);
+    assert_eq!(error.message(), "canceling statement due to its work");
+    // Each string has a bound of its own.
+    for _ in 0..30 {
+        assert_eq!(one(&client, &pairs(100)).await, "10000");
+    }
+    cluster.stop().await;
+}

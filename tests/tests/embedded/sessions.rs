@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use nunatak_tests::clients::{code, connect, rows, run};
+use nunatak_tests::clients::{cancelled, code, connect, rows, run};
 use nunatak_tests::embedded::Embedded;
 use sql::EngineOptions;
 use tokio_postgres::error::SqlState;
@@ -137,24 +137,12 @@ async fn statements_end_when_cancelled_or_out_of_time() {
     assert_eq!(code(&client, endless).await, SqlState::QUERY_CANCELED);
     assert!(started.elapsed() < Duration::from_secs(20));
     run(&client, "reset statement_timeout").await;
-    let token = client.cancel_token();
-    let canceller = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        token.cancel_query(NoTls).await.expect("the cancel request");
-    });
-    assert_eq!(code(&client, endless).await, SqlState::QUERY_CANCELED);
-    canceller.await.expect("the task");
+    assert_eq!(cancelled(&client, endless).await, SqlState::QUERY_CANCELED);
     assert_eq!(rows(&client, "select 1").await, ["1"]);
     run(&client, "create table t (a int primary key); insert into t values (1)").await;
     let other = connect(&cluster.url()).await;
     run(&other, "begin; update t set a = 2").await;
-    let token = client.cancel_token();
-    let canceller = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        token.cancel_query(NoTls).await.expect("the cancel request");
-    });
-    assert_eq!(code(&client, "update t set a = 3").await, SqlState::QUERY_CANCELED);
-    canceller.await.expect("the task");
+    assert_eq!(cancelled(&client, "update t set a = 3").await, SqlState::QUERY_CANCELED);
     cluster.stop().await;
 }
 
@@ -175,7 +163,7 @@ async fn a_transaction_that_lasts_too_long_ends_with_its_session() {
     ] {
         run(&watcher, "begin; update t set n = 1 where a = 1").await;
         let client = connect(&cluster.url()).await;
-        run(&client, "set transaction_timeout = '400ms'").await;
+        run(&client, "set transaction_timeout = '2s'").await;
         run(&client, before).await;
         assert_eq!(code(&client, sql).await.as_deref(), Some("25P04"), "{sql}");
         assert!(client.simple_query("select 1").await.is_err(), "the session is over");
@@ -184,7 +172,7 @@ async fn a_transaction_that_lasts_too_long_ends_with_its_session() {
     // Idle, and in a block that has failed: what it has locked is free again.
     for then in ["select 1", "select 1 / 0"] {
         let client = connect(&cluster.url()).await;
-        run(&client, "set transaction_timeout = '400ms'; begin; update t set n = 3 where a = 1").await;
+        run(&client, "set transaction_timeout = '2s'; begin; update t set n = 3 where a = 1").await;
         let _ = client.batch_execute(then).await;
         run(&watcher, "set lock_timeout = '20s'; update t set n = n + 1 where a = 1").await;
         assert!(client.simple_query("select 1").await.is_err(), "{then}");
@@ -192,11 +180,12 @@ async fn a_transaction_that_lasts_too_long_ends_with_its_session() {
     assert_eq!(rows(&watcher, "select n from t").await, ["2"]);
     // What is sooner goes first, and each transaction has its own time.
     let client = connect(&cluster.url()).await;
-    run(&client, "set transaction_timeout = '10s'; set statement_timeout = '100ms'").await;
+    run(&client, "set transaction_timeout = '1min'; set statement_timeout = '100ms'").await;
     assert_eq!(code(&client, "select pg_sleep(60)").await.as_deref(), Some("57014"));
-    run(&client, "set statement_timeout = 0; set transaction_timeout = '900ms'").await;
-    for _ in 0..4 {
-        run(&client, "select pg_sleep(0.3)").await;
+    let client = connect(&cluster.url()).await;
+    run(&client, "set transaction_timeout = '4s'").await;
+    for _ in 0..5 {
+        run(&client, "select pg_sleep(1)").await;
     }
     cluster.stop().await;
 }

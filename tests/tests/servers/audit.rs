@@ -8,6 +8,8 @@ mod streams;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -432,19 +434,26 @@ async fn rotation_and_a_kill_lose_nothing_that_was_answered() {
     // What is answered is written, whenever the process ends.
     let address = audited.server.address.clone();
     let before = inserts(audited.records());
-    let load = tokio::spawn(async move {
-        let mut answered = 0_usize;
-        for number in 1000..1_000_000_i32 {
-            if user.execute(&insert, &[&number]).await.is_err() {
-                break;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let load = tokio::spawn({
+        let answered = answered.clone();
+        async move {
+            for number in 1000..1_000_000_i32 {
+                if user.execute(&insert, &[&number]).await.is_err() {
+                    break;
+                }
+                answered.fetch_add(1, Ordering::SeqCst);
             }
-            answered += 1;
         }
-        answered
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while answered.load(Ordering::SeqCst) <= 10 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     audited.server.process.kill();
-    let answered = load.await.expect("no panic");
+    load.await.expect("no panic");
+    let answered = answered.load(Ordering::SeqCst);
     let written = inserts(audited.records()) - before;
     assert!(answered > 10 && written >= answered, "{answered} were answered by {address}, {written} written");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nunatak_tests::ledger::{self, Ledger};
-use nunatak_tests::processes::{Cluster, connect, installed, psql};
+use nunatak_tests::processes::{Cluster, await_ready, connect, installed, psql};
 
 /// Writes must go on within this time after a node was killed or asked to end.
 const FAILOVER_MAX: Duration = Duration::from_secs(5);
@@ -61,6 +61,9 @@ fn clients_are_served_at_any_node_and_lose_nothing_when_one_is_killed_or_ends() 
     cluster.nodes[killed].kill();
     load.await_progress(FAILOVER_MAX).expect("writes go on through the other nodes");
     cluster.nodes[killed].restart();
+    // The next one can only hand over to who is there, and has what it has missed.
+    let back = &cluster.nodes[killed];
+    await_ready("the node", back, || psql(&addresses[killed], "select 1").is_ok());
     std::thread::sleep(Duration::from_secs(3));
 
     let ended = cluster.leader();
@@ -94,6 +97,6 @@ async fn a_node_that_ends_lets_its_clients_finish_before_it_hands_over() {
     assert_eq!(status, Some(0), "{}", node.log());
     node.restart();
     let address = cluster.sql[0].clone();
-    nunatak_tests::processes::await_ready("the node", &node, || psql(&address, "select 1").is_ok());
+    await_ready("the node", &node, || psql(&address, "select 1").is_ok());
     assert_eq!(psql(&address, "select count(*) from t"), Ok("2".to_owned()));
 }

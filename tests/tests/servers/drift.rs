@@ -109,6 +109,14 @@ fn a_directory_keeps_documents_and_what_was_done_to_them() {
     run(&["backup", "verify", "--from", &path(folder.path(), "there")]);
 }
 
+/// Whether a process has locked a file.
+fn holds_a_lock(id: u32) -> bool {
+    let locks = std::fs::read_to_string("/proc/locks").expect("the locks of the machine");
+    let id = id.to_string();
+    // The fifth word, as in `1: FLOCK  ADVISORY  WRITE 708 00:13:17 0 EOF`.
+    locks.lines().any(|line| line.split_whitespace().nth(4) == Some(&*id))
+}
+
 #[test]
 fn what_was_answered_survives_a_kill_and_nothing_is_half_done() {
     let folder = tempfile::tempdir().expect("a directory");
@@ -122,6 +130,11 @@ fn what_was_answered_survives_a_kill_and_nothing_is_half_done() {
     std::fs::write(&file, documents).expect("documents");
     let mut killed: Child =
         command(&["ingest", "-d", &shop, "-t", "t", "-f", &file]).spawn().expect("it runs");
+    let begun = Instant::now();
+    while !holds_a_lock(killed.id()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not lock the directory");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     std::thread::sleep(Duration::from_secs(4));
     assert!(refused(&["sql", "-d", &shop, "-e", "SNAPSHOT t"], 2).contains("nunatak"), "it is locked");
     killed.kill().expect("it is killed");

@@ -77,13 +77,13 @@ fn hot_updates_end_with_a_directory_that_stops_growing_and_scans_as_fast_as_at_f
     assert!(last < middle * 5 / 4 + 1_000_000, "it still grows: {sizes:?}");
     assert_eq!(psql(&server.address, scan), Ok((rounds * 1000).to_string()));
 
-    await_within(20, "a scan is slow", &server, || {
+    await_within(60, "a scan is slow", &server, || {
         let now_ms = best_ms(&server.address, scan);
         println!("a scan takes {now_ms:.2} ms, at first {first_ms:.2}");
         now_ms < first_ms * 2.0 + 1.0
     });
     psql(&server.address, "DELETE FROM hot").expect("a deletion");
-    await_within(20, "a scan of nothing is slow", &server, || {
+    await_within(60, "a scan of nothing is slow", &server, || {
         best_ms(&server.address, "SELECT count(*) FROM hot") < first_ms / 2.0 + 0.5
     });
     assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
@@ -110,10 +110,10 @@ fn what_was_dropped_or_truncated_gives_its_room_back() {
     psql(&address, "TRUNCATE truncated").expect("truncated");
     psql(&address, "DROP INDEX by_v").expect("dropped");
     let reclaimed = |server: &Listener| server.process.log().matches("a dropped index is given back").count();
-    await_within(30, "three indexes are given back", &server, || reclaimed(&server) >= 3);
+    await_within(60, "three indexes are given back", &server, || reclaimed(&server) >= 3);
     // The rows of one table of three, its index gone.
     let bound = empty + (full - empty) / 2;
-    await_within(30, "the room does not come back", &server, || directory_bytes(&tables) < bound);
+    await_within(60, "the room does not come back", &server, || directory_bytes(&tables) < bound);
     println!("{empty} bytes, {full} with three tables and an index, {} with one", directory_bytes(&tables));
     server.process.kill();
     server.process.restart();

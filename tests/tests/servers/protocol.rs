@@ -271,13 +271,20 @@ async fn copy_moves_rows_in_and_out(server: &Listener) {
 }
 
 async fn a_running_statement_can_be_cancelled(server: &Listener) {
-    let client = connect(server).await;
+    let (client, watcher) = (connect(server).await, connect(server).await);
     let cancel = client.cancel_token();
     let running = tokio::spawn(async move {
         let outcome = client.simple_query("SELECT count(*) FROM generate_series(1, 100000000000)").await;
         (client, outcome)
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // A request that comes before it has begun would end nothing.
+    let begun = Instant::now();
+    let under_way = "SELECT count(*) FROM pg_stat_activity \
+        WHERE state = 'active' AND query LIKE 'SELECT count(*) FROM generate_series(1, 1000000%'";
+    while value(&watcher, under_way).await.as_deref() != Some("1") {
+        assert!(begun.elapsed() < PATIENCE, "it does not begin");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let asked = Instant::now();
     cancel.cancel_query(NoTls).await.expect("a cancel request");
     let (client, outcome) =

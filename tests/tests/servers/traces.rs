@@ -239,9 +239,9 @@ fn one_statement_is_one_tree_over_three_processes() {
     assert_eq!(root.span.status.as_ref().map(|status| status.code()), Some(StatusCode::Error));
     assert_eq!(text(&root.span.attributes, "db.response.status_code").as_deref(), Some("22012"));
     // Those that take long, and no others; only the gateway's part of them.
-    psql(gateway, "alter role postgres set trace_min_duration = '300ms'").expect("set");
+    psql(gateway, "alter role postgres set trace_min_duration = '4s'").expect("set");
     psql(gateway, "select 'soon done' as quick").expect("an answer");
-    psql(gateway, "select pg_sleep(0.4) as slow, (select count(*) from t)").expect("an answer");
+    psql(gateway, "select pg_sleep(4.1) as slow, (select count(*) from t)").expect("an answer");
     let found = collector.whole_of("as slow", 3);
     let processes: BTreeSet<&str> = found.iter().map(|received| received.process.as_str()).collect();
     assert_eq!(processes.len(), 1, "{:#?}", shown(&found));

@@ -262,6 +262,7 @@ impl LookUpOperator {
         }
         let options = ScanOptions { rows_max: PAGE_ROWS_FIRST, bytes_max: PAGE_BYTES, reverse: false };
         let started = self.started();
+        cx.note_request(spans.len());
         let pages = cx.transaction.scan_some(spans, options, !self.scan.passing).await?;
         if let Some(finding) = self.finding.as_ref().filter(|_| !spans.is_empty()) {
             finding.note_answer(pages.iter().flat_map(|page| &page.rows).map(entry_size), started);
@@ -297,6 +298,7 @@ impl LookUpOperator {
                     let options =
                         ScanOptions { rows_max: PAGE_ROWS_MAX, bytes_max: PAGE_BYTES, reverse: false };
                     let started = self.started();
+                    cx.note_request(1);
                     let page = match self.scan.passing {
                         true => cx.transaction.scan_unrelied(rest, options).await?,
                         false => cx.transaction.scan(rest, options).await?,
@@ -336,6 +338,7 @@ impl LookUpOperator {
             }));
         }
         let started = self.started();
+        cx.note_request(1);
         let values = cx.transaction.get_some(keys, PAGE_BYTES, !self.scan.passing).await?;
         if let Some(finding) = &self.finding {
             finding.note_answer(values.iter().flatten().map(Bytes::len), started);

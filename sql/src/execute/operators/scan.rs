@@ -191,6 +191,7 @@ impl ScanOperator {
                     bytes_max: PAGE_BYTES,
                     reverse: self.scan.reverse,
                 };
+                cx.note_request(1);
                 running.page_rows = running.page_rows.saturating_mul(4).min(PAGE_ROWS_MAX);
                 let page = match self.passes_over() {
                     true => cx.transaction.scan_unrelied(span, options).await?,
@@ -247,6 +248,7 @@ impl ScanOperator {
 
     /// The values of the first of these keys, a page at most.
     async fn get_some(&self, cx: &mut Context<'_>, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>> {
+        cx.note_request(1);
         let values = cx.transaction.get_some(keys, PAGE_BYTES, !self.passes_over()).await?;
         cx.tally(|truth| truth.note_read(values.iter().flatten().map(Bytes::len)));
         Ok(values)

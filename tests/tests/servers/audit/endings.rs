@@ -94,7 +94,16 @@ async fn sessions_that_are_ended_leave_no_transaction_without_its_end() {
         raw.until_ready();
         let before = audited.count_of("auditor");
         raw.query(under_way);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // It is under way, or done.
+        let shown = "select 1 from pg_stat_activity where usename = 'auditor' and query = $1 \
+            and (state = 'active' or query not like 'select%')";
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while admin.query(shown, &[&under_way]).await.expect("rows").is_empty()
+            || last.starts_with("INSERT") && audited.told_of("auditor", before) != [last]
+        {
+            assert!(Instant::now() < deadline, "{under_way} is not begun");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         run(&admin, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'auditor'").await;
         let told = audited.await_told("auditor", before, "LOGOUT ok").await;
         assert_eq!(told, [last, "ROLLBACK ok", "LOGOUT ok"]);
