@@ -24,3 +24,22 @@ fn the_binary_lists_its_commands() {
         assert!(text.contains(command), "{command} is missing in: {text}");
     }
 }
+
+#[test]
+fn a_key_that_begins_with_a_hyphen_is_said_how_to_be_passed() {
+    let run =
+        |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_nunatak")).args(words).output().expect("it runs");
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for task in ["get", "set", "delete", "scan", "watch"] {
+        let help = text(run(&["kv", task, "--help"]).stdout);
+        assert!(help.contains("begins with - stands behind --"), "{task}: {help}");
+        let refused = run(&["kv", task, "-key"]);
+        let (status, told) = (refused.status.code(), text(refused.stderr));
+        assert_eq!(status, Some(2), "{task}: {told}");
+        assert!(told.contains("as a value, use '-- -k"), "{task}: {told}");
+    }
+    assert!(text(run(&["kv", "--help"]).stdout).contains("nunatak kv get -- -key"));
+}

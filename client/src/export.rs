@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use env::clock::{self, Instant};
 use env::task::boxed;
 use keys::Span;
 use proto::v1::operation_result::Result as Answer;
@@ -15,7 +16,8 @@ use crate::{Client, Error, Result};
 /// So many times in a row may ranges answer one request with new bounds.
 const REROUTES_MAX: u32 = 50;
 
-/// How long a request may wait at a node for its turn, and for the place, beside what the cluster may be out of reach.
+/// How long a request may wait at a node for its turn, and for the place, beside what the cluster may be out of reach. It is asked anew as
+/// long as turns of others end meanwhile: a node that is slow is no reason to give up.
 const TURN: Duration = Duration::from_secs(120);
 
 /// Which versions files are written of, and where to. It does not print the key.
@@ -91,12 +93,33 @@ pub struct Exported {
     pub left: Option<ExportLeft>,
 }
 
+/// How long no turn has ended at the node that a request waits at.
+struct Standstill {
+    since: Instant,
+    turns: Option<u64>,
+}
+
+impl Standstill {
+    fn new() -> Self {
+        Self { since: clock::now(), turns: None }
+    }
+
+    /// So many have ended; for how long it was as many.
+    fn lasts(&mut self, turns: u64) -> Duration {
+        let now = clock::now();
+        if self.turns != Some(turns) {
+            *self = Self { since: now, turns: Some(turns) };
+        }
+        now.saturating_duration_since(self.since)
+    }
+}
+
 impl Client {
     /// Has the leader of the range that holds the front of what is left write a file of it; the message of who could not as an error
     /// of its own: the place, not the cluster, is to be mended.
     ///
     /// # Errors
-    /// [`Error::SnapshotTooOld`]: what was committed is kept no more.
+    /// [`Error::SnapshotTooOld`]: what was committed is kept no more. [`Error::Unavailable`]: no file at all is written.
     #[boxed]
     pub async fn export(
         &self,
@@ -105,7 +128,9 @@ impl Client {
     ) -> Result<std::result::Result<Exported, String>> {
         let ExportLeft { span, below } = left;
         let call = Call::of_nobody(self.options().timeout + TURN);
-        for _ in 0..REROUTES_MAX {
+        let mut standstill = Standstill::new();
+        let mut reroutes = 0;
+        while reroutes < REROUTES_MAX {
             let route = self.sender.route(&span.start, call.timeout).await?;
             let end = match route.end() {
                 end if !end.is_empty() && end < span.end.as_ref() => Bytes::copy_from_slice(end),
@@ -126,13 +151,20 @@ impl Client {
                 })
             };
             match self.sender.send(&route, &call, build).await {
+                Ok(Answer::Export(answer)) if answer.waits => {
+                    if standstill.lasts(answer.turns) >= TURN {
+                        let message =
+                            "a node writes no files of backups, and has others to write before".to_owned();
+                        return Err(Error::Unavailable { message, source: None });
+                    }
+                }
                 Ok(Answer::Export(answer)) if !answer.failure.is_empty() => return Ok(Err(answer.failure)),
                 Ok(Answer::Export(answer)) => return Ok(Ok(exported(answer, &span, end))),
                 Ok(_) => {
                     let message = "a range answered something else than it was asked".to_owned();
                     return Err(Error::Invalid { message });
                 }
-                Err(Failure::Rerouted) => {}
+                Err(Failure::Rerouted) => reroutes += 1,
                 Err(failure) => return Err(failure.into_error()),
             }
         }

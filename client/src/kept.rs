@@ -15,6 +15,8 @@ pub struct KeptHistory {
     pub history_ms: u64,
     /// Until this Unix time nothing of it is forgotten; 0: it may be.
     pub held_until_ms: u64,
+    /// It, or some of it, lies below branches: whoever does not know of these does not have it forgotten.
+    pub below: bool,
 }
 
 /// What the cluster keeps of history that nobody wants to be kept for longer.
@@ -35,6 +37,13 @@ struct HistoryAsked<'k> {
     kept: &'k [KeptHistory],
     set_ms: Option<u64>,
     erases: bool,
+    branches: bool,
+}
+
+/// What the cluster's leader knows of what it was asked.
+struct Heeded {
+    erasure: bool,
+    branches: bool,
 }
 
 impl Client {
@@ -55,8 +64,25 @@ impl Client {
     /// said with a larger version, a timestamp, stays in force.
     #[boxed]
     pub async fn keep_history(&self, version: CommitTimestamp, kept: &[KeptHistory]) -> Result<History> {
-        let asked = HistoryAsked { version, kept, ..HistoryAsked::default() };
-        self.ask_history(asked).await.map(|(history, _)| history)
+        let branches = kept.iter().any(|kept| kept.below);
+        let asked = HistoryAsked { version, kept, branches, ..HistoryAsked::default() };
+        match self.ask_history(asked).await? {
+            (_, heeded) if branches && !heeded.branches => Err(knows_no_branches()),
+            (history, _) => Ok(history),
+        }
+    }
+
+    /// That all nodes run programs that heed what lies below branches.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: one of them does not, or has not said so yet.
+    #[boxed]
+    pub async fn check_branches(&self) -> Result<()> {
+        let asked = HistoryAsked { branches: true, ..HistoryAsked::default() };
+        match self.ask_history(asked).await? {
+            (_, heeded) if heeded.branches => Ok(()),
+            _ => Err(knows_no_branches()),
+        }
     }
 
     /// That all nodes run programs that heed what is erased.
@@ -67,26 +93,41 @@ impl Client {
     pub async fn check_erasure(&self) -> Result<()> {
         let asked = HistoryAsked { erases: true, ..HistoryAsked::default() };
         match self.ask_history(asked).await? {
-            (_, true) => Ok(()),
-            (_, false) => {
+            (_, heeded) if heeded.erasure => Ok(()),
+            _ => {
                 let message = "the cluster's leader runs a program that erases no history".to_owned();
                 Err(Error::Unavailable { message, source: None })
             }
         }
     }
 
-    /// What is kept, and whether history may be erased, if that was asked.
-    async fn ask_history(&self, asked: HistoryAsked<'_>) -> Result<(History, bool)> {
-        let HistoryAsked { version, kept, set_ms, erases } = asked;
+    /// What is kept, and what is known there of what was asked.
+    async fn ask_history(&self, asked: HistoryAsked<'_>) -> Result<(History, Heeded)> {
+        let HistoryAsked { version, kept, set_ms, erases, branches } = asked;
         let tell = |node: std::sync::Arc<dyn proto::NodeService>, cluster_id: bytes::Bytes, forward: bool| {
             let kept = kept.iter().map(to_wire).collect();
-            let request = KeepHistoryRequest { cluster_id, forward, version, kept, set_ms, erases };
+            let request = KeepHistoryRequest {
+                cluster_id,
+                forward,
+                version,
+                kept,
+                set_ms,
+                erases,
+                branches,
+                heeds_branches: true,
+            };
             async move { node.keep_history(request).await }
         };
         let answer = self.sender.ask_root(self.options().timeout, tell).await?;
-        let KeepHistoryResponse { history_ms, safe_point, newest, may_erase } = answer;
-        Ok((History { history_ms, safe_point, newest }, may_erase))
+        let KeepHistoryResponse { history_ms, safe_point, newest, may_erase, heeds_branches } = answer;
+        let heeded = Heeded { erasure: may_erase, branches: heeds_branches };
+        Ok((History { history_ms, safe_point, newest }, heeded))
     }
+}
+
+fn knows_no_branches() -> Error {
+    let message = "the cluster's leader runs a program that knows of no clones".to_owned();
+    Error::Unavailable { message, source: None }
 }
 
 fn to_wire(kept: &KeptHistory) -> proto::v1::KeptHistory {

@@ -240,7 +240,29 @@ impl std::error::Error for Error {
     }
 }
 
+/// After these the same may succeed, as a new transaction and a little later: others were in its way, or took what it needs, or it met a
+/// gateway or a cluster that could not just then; and nothing of it was done. All else would fail again as it is, or has to be
+/// looked into first: what was cancelled or took too long (57014) would take as long, a disk that is full (53100) is for its operator, and of
+/// 08007 nobody knows whether it was done.
+const RETRYABLE: [&str; 10] = [
+    "25P01", // there is no such transaction any more: whoever held it open begins another
+    "40001", // a conflict
+    "40P01", // a deadlock
+    "53200", // memory is full
+    "53300", // too many are connected, or at work
+    "53400", // more than a limit lets be in a second
+    "55P03", // a lock was not to be had
+    "57P01", // the gateway ends
+    "57P02", // the same
+    "57P03", // the cluster does not answer
+];
+
 impl Report {
+    /// Whether the same may succeed as a new transaction: what programs are told of an error at every door.
+    pub fn is_retryable(&self) -> bool {
+        RETRYABLE.contains(&self.sqlstate)
+    }
+
     /// A notice (severity NOTICE) of this SQLSTATE.
     pub fn notice(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Error::new(sqlstate, message).severity(Severity::Notice).into()

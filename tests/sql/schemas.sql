@@ -163,3 +163,17 @@ create schema public;
 create table t (a int);
 select * from t;
 drop table t;
+-- a table brings a type of its name along
+create schema other;
+create type other.called as enum ('a');
+create table called (id int);
+alter table called set schema other;
+create sequence counted;
+create type other.counted as enum ('a');
+alter sequence counted set schema other;
+drop sequence other.counted;
+drop type other.counted;
+drop type other.called;
+alter table called set schema other;
+drop table other.called;
+drop schema other;

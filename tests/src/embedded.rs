@@ -32,21 +32,33 @@ impl Embedded {
     /// The same, its transactions leaving memory once they have written so many bytes.
     pub async fn start_flushing(flush_bytes: usize) -> Self {
         let client_options = ClientOptions { flush_bytes, ..ClientOptions::default() };
-        Self::start_as(EngineOptions::default(), client_options).await
+        Self::start_as(EngineOptions::default(), client_options, |_| {}).await
     }
 
     /// The same with other bounds.
     pub async fn start_with(options: EngineOptions) -> Self {
-        Self::start_as(options, ClientOptions::default()).await
+        Self::start_as(options, ClientOptions::default(), |_| {}).await
     }
 
-    async fn start_as(options: EngineOptions, client_options: ClientOptions) -> Self {
+    /// The same, its node as one of a program that reads commands of this format at most.
+    pub async fn start_older(options: EngineOptions, newest_command_format: u32) -> Self {
+        let client_options = ClientOptions { timeout: Duration::from_secs(5), ..ClientOptions::default() };
+        let older = |options: &mut NodeOptions| options.newest_command_format = newest_command_format;
+        Self::start_as(options, client_options, older).await
+    }
+
+    async fn start_as(
+        options: EngineOptions,
+        client_options: ClientOptions,
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Arc::new(InProcess::new());
         let disk = Arc::new(RealDisk::new());
         let mut node_options =
             NodeOptions::new(disk, directory.path().join("data"), network.clone(), ADDRESS);
         node_options.backup_places = anywhere();
+        change(&mut node_options);
         let node = Node::start(node_options).await.expect("the node starts");
         network.register(ADDRESS, node.clone());
         node.init(None).await.expect("the cluster is initialised");

@@ -3,6 +3,7 @@
 mod allocations;
 mod branches;
 mod changes;
+mod exports;
 mod failover;
 mod followers;
 mod ingest;

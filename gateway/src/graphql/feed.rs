@@ -564,8 +564,8 @@ mod tests {
         assert!(is_too_much(&error));
         assert_eq!(
             left_out(error, 7).answer(),
-            "{\"errors\":[{\"message\":\"the answer is too long\",\"extensions\":{\"code\":\"54000\",\"detail\":\"A change of 7 is \
-             left out; what has changed besides is told.\",\"hint\":\"Ask for less.\"}}],\"data\":null}"
+            "{\"errors\":[{\"message\":\"the answer is too long\",\"extensions\":{\"code\":\"54000\",\"retryable\":false,\
+             \"detail\":\"A change of 7 is left out; what has changed besides is told.\",\"hint\":\"Ask for less.\"}}],\"data\":null}"
         );
     }
 }

@@ -118,7 +118,8 @@ fn put_place(Place { line, column }: Place, out: &mut String) {
 
 /// What else SQL says of an error, and its end.
 fn put_code(error: &sql::Error, out: &mut String) {
-    out.push_str(&format!(",\"extensions\":{{\"code\":{}", quoted(error.sqlstate)));
+    let (code, retryable) = (quoted(error.sqlstate), error.is_retryable());
+    out.push_str(&format!(",\"extensions\":{{\"code\":{code},\"retryable\":{retryable}"));
     let more = [("detail", &error.detail), ("hint", &error.hint)];
     for (name, text) in more.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
         out.push_str(&format!(",\"{name}\":{}", quoted(text)));
@@ -140,14 +141,16 @@ mod tests {
         let failed = Refused::from(sql::Error::new("42501", "permission denied").hint("Ask."));
         assert_eq!(
             failed.answer(),
-            r#"{"errors":[{"message":"permission denied","extensions":{"code":"42501","hint":"Ask."}}],"data":null}"#
+            r#"{"errors":[{"message":"permission denied","extensions":{"code":"42501","retryable":false,"hint":"Ask."}}],"data":null}"#
         );
         let of_field =
             Refused::from(sql::Error::new("22012", "no")).of_field("a", Place { line: 1, column: 2 });
         assert_eq!(
             of_field.answer(),
-            r#"{"errors":[{"message":"no","locations":[{"line":1,"column":2}],"path":["a"],"extensions":{"code":"22012"}}],"data":null}"#
+            r#"{"errors":[{"message":"no","locations":[{"line":1,"column":2}],"path":["a"],"extensions":{"code":"22012","retryable":false}}],"data":null}"#
         );
+        let conflict = Refused::from(sql::Error::new("40001", "no"));
+        assert!(conflict.errors().ends_with(r#""extensions":{"code":"40001","retryable":true}}]"#));
         assert_eq!(of_field.sql().map(|error| error.sqlstate), Some("22012"));
         // Who knows better where it stands has said so.
         let placed =

@@ -28,8 +28,12 @@ pub(crate) const FORMAT_KEPT: u32 = 4;
 /// all nodes can read it.
 pub(crate) const FORMAT_ERASED: u32 = 5;
 
+/// The format of what says that some of the history that is kept for longer lies below branches: a program that did not heed it would
+/// have it forgotten by somebody who knows of none. Nobody says so before all nodes can read it.
+pub(crate) const FORMAT_BRANCHES: u32 = 6;
+
 /// The newest format of commands and rows that this program reads.
-pub(crate) const FORMAT_NEWEST: u32 = FORMAT_ERASED;
+pub(crate) const FORMAT_NEWEST: u32 = FORMAT_BRANCHES;
 
 /// The oldest format of commands that it reads.
 pub(crate) const FORMAT_MIN: u32 = 2;

@@ -53,6 +53,8 @@ pub(crate) struct RootState {
     /// What is kept for longer, and of which version that is.
     kept: Vec<KeptHistory>,
     kept_version: u64,
+    /// Some of it lies below branches.
+    keeps_branches: bool,
     /// Not rows: what this replica found at digest commands.
     digests: VecDeque<(u64, u128, u64)>,
     /// Nor are these: which ranges have changed since this process began.
@@ -87,6 +89,7 @@ impl RootState {
                     let row = HistoryRow::decode(value).map_err(damaged)?;
                     state.history_ms = Some(row.history_ms);
                     (state.kept, state.kept_version) = (row.kept, row.kept_version);
+                    state.keeps_branches = row.branches;
                 }
                 _ => return Err(lsm::Error::Invalid("an unknown row of the root range".to_owned())),
             }
@@ -172,6 +175,11 @@ impl RootState {
     /// When those were said: a timestamp; 0: nobody has said any.
     pub(crate) fn kept_version(&self) -> u64 {
         self.kept_version
+    }
+
+    /// Whether some of what is kept for longer lies below branches.
+    pub(crate) fn keeps_branches(&self) -> bool {
+        self.keeps_branches
     }
 
     /// What was found at a digest command: the digest, how many rows.
@@ -348,8 +356,11 @@ impl RootState {
     }
 
     fn keep_history(&mut self, command: KeepHistoryCommand, batch: &mut WriteBatch) {
-        if command.version > self.kept_version {
+        // Whoever knows of no branches would forget what lies below them.
+        let is_heeded = command.heeds_branches || !self.keeps_branches;
+        if is_heeded && command.version > self.kept_version {
             (self.kept, self.kept_version) = (command.kept, command.version);
+            self.keeps_branches = command.branches;
             self.history_ms = Some(self.history_ms());
             self.put_history_row(batch);
         }
@@ -361,6 +372,7 @@ impl RootState {
             history_ms: self.history_ms(),
             kept_version: self.kept_version,
             kept: self.kept.clone(),
+            branches: self.keeps_branches,
         };
         batch.put(&keys::root::history(), &row.encode_to_vec());
     }
@@ -385,6 +397,9 @@ impl RootState {
         if self.kept_version > 0 {
             row(self.kept_version.to_be_bytes().to_vec());
             self.kept.iter().for_each(|kept| row(kept.encode_to_vec()));
+        }
+        if self.keeps_branches {
+            row(vec![1]);
         }
         let digest = hash.digest128();
         self.digests.push_back((number, digest, rows));
@@ -630,6 +645,22 @@ mod tests {
                 assert!(state.ranges().eq(rows.values()), "{range:?}: {state:?}, {rows:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_lies_below_branches_is_not_forgotten_by_who_knows_of_none() {
+        let mut state = RootState::default();
+        let mut keep = |version, count: usize, branches, heeds_branches| {
+            let kept = vec![KeptHistory::default(); count];
+            let command = KeepHistoryCommand { version, kept, branches, heeds_branches };
+            run(&mut state, Kind::KeepHistory(command));
+            (state.kept().len(), state.kept_version(), state.keeps_branches())
+        };
+        assert_eq!(keep(1, 2, false, false), (2, 1, false), "there are none");
+        assert_eq!(keep(2, 3, true, true), (3, 2, true));
+        assert_eq!(keep(3, 2, false, false), (3, 2, true));
+        assert_eq!(keep(4, 1, false, true), (1, 4, false), "they are gone");
+        assert_eq!(keep(5, 2, false, false), (2, 5, false));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use super::state::{COUNTER_NODE, COUNTER_OID, COUNTER_RANGE, COUNTER_REPLICA, Ro
 use super::view::{Nodes, View};
 use crate::raft::{Group, ProposeError};
 use crate::range::RangeCell;
-use crate::range::state::{FORMAT, FORMAT_KEPT};
+use crate::range::state::{FORMAT, FORMAT_BRANCHES, FORMAT_KEPT};
 use crate::timestamp;
 
 /// How long a leader whose lease has run out waits for its quorum.
@@ -321,8 +321,13 @@ impl std::fmt::Debug for RootTerm {
 
 /// A command of the root range as it is logged.
 pub(crate) fn root_command(kind: Kind) -> Bytes {
+    let format = match &kind {
+        Kind::KeepHistory(command) if command.branches => FORMAT_BRANCHES,
+        Kind::KeepHistory(_) => FORMAT_KEPT,
+        _ => FORMAT,
+    };
     let command = RangeCommand {
-        format: if matches!(kind, Kind::KeepHistory(_)) { FORMAT_KEPT } else { FORMAT },
+        format,
         kind: Some(CommandKind::Root(RootCommand { kind: Some(kind) })),
         ..RangeCommand::default()
     };

@@ -153,6 +153,48 @@ fn what_is_said_late_does_not_take_the_place_of_what_another_leader_was_told_aga
 }
 
 #[test]
+fn who_knows_no_branches_has_nothing_forgotten_that_lies_below_them() {
+    simulate(|| async {
+        let (_cluster, client) = forgetful().await;
+        keep(&client, client.timestamp().await, vec![kept("m", "n", 0)]).await;
+        let cluster_id = client.cluster_id.clone();
+        let told = |version, kept, branches, heeds_branches| {
+            let cluster_id = cluster_id.clone();
+            let request = KeepHistoryRequest {
+                cluster_id,
+                version,
+                kept,
+                branches,
+                heeds_branches,
+                ..Default::default()
+            };
+            client.root.keep_history(request)
+        };
+        let below = || vec![kept("b", "c", 0)];
+        let answer = told(client.timestamp().await, below(), true, true).await.unwrap();
+        assert!(answer.heeds_branches);
+        client.put("b", "1").await;
+        let old = client.begin().await;
+        client.put("b", "2").await;
+        let refused = told(client.timestamp().await, Vec::new(), false, false).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        seconds(15).await;
+        assert_eq!(old.try_get("b").await.unwrap().as_deref(), Some("1"));
+        // Whoever knows of them says that there are none any more, and then others may speak again.
+        told(client.timestamp().await, Vec::new(), false, true).await.unwrap();
+        told(client.timestamp().await, Vec::new(), false, false).await.unwrap();
+        seconds(10).await;
+        assert!(matches!(old.try_get("b").await, Err(Kind::BelowSafePoint(_))));
+        // What was said later by such a one is in force: whoever makes a branch has to say it anew.
+        let late = client.timestamp().await;
+        told(client.timestamp().await, vec![kept("m", "n", 0)], false, false).await.unwrap();
+        let refused = told(late, below(), true, true).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        told(client.timestamp().await, below(), true, true).await.unwrap();
+    });
+}
+
+#[test]
 fn spans_that_make_no_sense_are_not_kept() {
     simulate(|| async {
         let client = Cluster::single().await.client().await;

@@ -121,6 +121,7 @@ impl Binder<'_> {
         if self.catalog.is_taken(&schema, &name) {
             return Err(Error::new("42P07", format!("relation \"{name}\" already exists")));
         }
+        self.check_row_type_name(&schema, &name)?;
         Ok((Plan::Ddl(Box::new(Ddl::Object(ObjectChange::Undrop { schema, name }))), None))
     }
 

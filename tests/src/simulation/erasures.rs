@@ -72,7 +72,7 @@ impl Erasures {
 
     async fn keep(&self, client: &Client) -> Result<(), Error> {
         let version = client.timestamp().await?.timestamp;
-        let kept = KeptHistory { span: lists::all(), history_ms: KEPT_MS, held_until_ms: 0 };
+        let kept = KeptHistory { span: lists::all(), history_ms: KEPT_MS, held_until_ms: 0, below: false };
         client.keep_history(version, &[kept]).await.map(drop)
     }
 

@@ -185,7 +185,9 @@ async fn a_table_comes_back_as_of_any_moment_of_its_chain() {
         assert_eq!(rows(&client, sums).await, [expected], "{moment}");
         assert_eq!(rows(&client, "select count(*) from t where v = 'second' and id = 20").await, ["1"]);
     }
-    run(&client, &["drop table t"]).await;
+    run(&client, &["drop table t", "create type t as enum ('a')"]).await;
+    assert_eq!(refused(&client, &format!("restore table t from '{url}'")).await.0, "42710");
+    run(&client, &["drop type t"]).await;
     for (statement, code) in [
         (format!("restore table u from '{url}'"), "55000"),
         (format!("restore database postgres as d from '{url}'"), "55000"),

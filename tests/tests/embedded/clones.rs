@@ -12,6 +12,8 @@ use tokio_postgres::{Client, NoTls};
 
 /// A clone reads so many layers at most.
 const LAYERS_MAX: usize = 8;
+/// The newest format that programs read which know of no clones.
+const FORMAT_BEFORE: u32 = 5;
 /// So many tables are there at a time.
 const TABLES_MAX: usize = 10;
 
@@ -501,5 +503,24 @@ async fn rights_that_were_granted_since_do_not_open_what_was() {
         assert_eq!(rows(&later, &format!("select count(*) from {table}")).await, ["0"], "{table}");
     }
     drop((first, shop, earlier, later));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_node_runs_an_older_program_nothing_comes_to_lie_over_anything() {
+    let options = EngineOptions { ingest_bytes_min: 0, ..EngineOptions::default() };
+    let cluster = Embedded::start_older(options, FORMAT_BEFORE).await;
+    let client = connect(&cluster.url()).await;
+    run(&client, "create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let then = rows(&client, "select clock_timestamp()").await.remove(0);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    run(&client, "update t set v = 7 where id = 1").await;
+    assert_eq!(code(&client, "create table c clone t").await.code(), "57P03");
+    assert_eq!(rows(&client, "select count(*) from pg_class where relname = 'c'").await, ["0"]);
+    run(&client, &format!("flashback table t to '{then}'")).await;
+    assert_eq!(rows(&client, "select id, v from t order by id").await, ["1,1", "2,2"]);
+    assert!(rows(&client, "show clones").await.is_empty(), "rows were written");
+    drop(client);
     cluster.stop().await;
 }

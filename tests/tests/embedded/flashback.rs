@@ -195,3 +195,152 @@ async fn versions_of_a_clones_rows_begin_with_it() {
     drop(client);
     cluster.stop().await;
 }
+
+/// The SQLSTATE that a statement ends with while another session has a change of the catalog under way, which is committed meanwhile;
+/// `None`: it is carried out.
+async fn beside(client: &Client, other: &Client, change: &str, statement: &str) -> Option<String> {
+    run(other, &format!("begin isolation level serializable; {change}")).await;
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        run(other, "commit").await;
+    };
+    let (outcome, ()) = tokio::join!(client.simple_query(statement), ends);
+    let error = outcome.err()?;
+    Some(error.code().unwrap_or_else(|| panic!("{change}: {error:?}")).code().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_make_of_a_table_meanwhile_it_goes_back_as() {
+    let cluster = start().await;
+    let (client, other) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    let then_rows = ["1,1,1", "2,2,2", "3,3,3"];
+    // What is changed, what comes of it, and whether the table lies over what it was.
+    for (number, (change, ended, lies_over)) in [
+        ("alter table # add column c int default 7", None, false),
+        ("alter table # alter column v set default 9", None, true),
+        ("drop index #_by_v", None, true),
+        ("truncate #", None, true),
+        ("create index on # (v, u)", None, false),
+        ("alter table # enable row level security", None, false),
+        ("create table #_child (p int references #); insert into #_child values (2)", None, false),
+        ("create table #_child (p int references #); insert into #_child values (4)", Some("23503"), false),
+        ("alter table # rename to #_other", Some("42P01"), false),
+        ("drop table #", Some("42P01"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let table = format!("t{number}");
+        for statement in [
+            "create table # (id int primary key, u int unique, v int)",
+            "create index #_by_v on # (v)",
+            "insert into # select n, n, n from generate_series(1, 3) n",
+        ] {
+            run(&client, &statement.replace('#', &table)).await;
+        }
+        let then = moment(&client).await;
+        run(&client, &format!("update {table} set v = 8 where id = 1; insert into {table} values (4, 4, 4)"))
+            .await;
+        let change = change.replace('#', &table);
+        let outcome = beside(&client, &other, &change, &format!("flashback table {table} to '{then}'")).await;
+        assert_eq!(outcome.as_deref(), ended, "{change}");
+        let over = clones(&client).await.contains(&format!("public.{table}"));
+        assert_eq!(over, lies_over, "{change}");
+        if ended.is_none() {
+            assert_eq!(
+                rows(&client, &format!("select id, u, v from {table} order by id")).await,
+                then_rows,
+                "{change}"
+            );
+            assert_eq!(rows(&client, &format!("select v from {table} where u = 1")).await, ["1"], "{change}");
+            assert_eq!(
+                rows(&client, &format!("select id from {table} where v = 2")).await,
+                ["2"],
+                "{change}"
+            );
+            let twice = format!("insert into {table} (id, u) values (9, 3)");
+            assert_eq!(code(&client, &twice).await.code(), "23505", "{change}");
+        }
+    }
+    assert_eq!(rows(&client, "select c from t0 order by id").await, ["7", "7", "7"]);
+    assert_eq!(rows(&client, "select count(*) from t8_other").await, ["4"]);
+    drop((client, other));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_others_delete_meanwhile_are_not_referred_to() {
+    let cluster = start().await;
+    let (client, other) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
+    run(&client, "create table parent (id int primary key); insert into parent values (1), (2)").await;
+    run(&client, "create table child (id int primary key, p int references parent)").await;
+    run(&client, "insert into child values (1, 1), (2, 2)").await;
+    let then = moment(&client).await;
+    run(&client, "delete from child").await;
+    run(&other, "begin; delete from parent where id = 1").await;
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.batch_execute("commit").await
+    };
+    let back = format!("flashback table child to '{then}'");
+    let (went_back, deleted) = tokio::join!(client.simple_query(&back), ends);
+    assert!(went_back.is_err() || deleted.is_err(), "both were done");
+    assert!(went_back.is_ok() || deleted.is_ok(), "one goes on: {went_back:?} {deleted:?}");
+    let astray = "select count(*) from child c left join parent p on p.id = c.p where p.id is null";
+    assert_eq!(rows(&client, astray).await, ["0"]);
+    drop((client, other));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_over_a_table_and_what_guards_it_stays_in_force() {
+    let cluster = start().await;
+    let client = connect(&cluster.url()).await;
+    for statement in [
+        "create role ann",
+        "grant create on schema public to ann",
+        "set role ann",
+        "create table t (id serial primary key, u int unique, v int)",
+        "insert into t (u, v) select n, n from generate_series(1, 3) n",
+        "create materialized view m as select sum(v) as s from t",
+    ] {
+        run(&client, statement).await;
+    }
+    let then = moment(&client).await;
+    run(&client, "update t set v = v + 10").await;
+    run(&client, "refresh materialized view m").await;
+    let later = moment(&client).await;
+    run(&client, &format!("flashback table t to '{then}'")).await;
+    assert_eq!(rows(&client, "select s from m").await, ["36"], "it holds what it was given");
+    run(&client, "refresh materialized view m").await;
+    assert_eq!(rows(&client, "select s from m").await, ["6"]);
+    assert_eq!(rows(&client, "insert into t (u, v) values (4, 4) returning id").await.len(), 1);
+    // Who is bound by policies has the rows go back that he may change, and no others.
+    run(&client, "alter table t enable row level security; alter table t force row level security").await;
+    run(&client, "create policy p on t using (id <= 2)").await;
+    run(&client, &format!("flashback table t to '{later}'")).await;
+    run(&client, "reset role").await;
+    assert_eq!(rows(&client, "select u, v from t order by u").await, ["1,11", "2,12", "3,3", "4,4"]);
+    drop(client);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_is_called_like_no_type_that_was_made_since() {
+    let cluster = start().await;
+    let client = connect(&cluster.url()).await;
+    for statement in [
+        "create table t (id int primary key)",
+        "insert into t values (1)",
+        "drop table t",
+        "create type t as enum ('a')",
+    ] {
+        run(&client, statement).await;
+    }
+    assert_eq!(code(&client, "undrop table t").await.code(), "42710");
+    run(&client, "drop type t").await;
+    run(&client, "undrop table t").await;
+    assert_eq!(rows(&client, "select id from t").await, ["1"]);
+    drop(client);
+    cluster.stop().await;
+}

@@ -347,6 +347,11 @@ fn the_command_is_a_client_of_it() {
     assert_eq!(kv(&["get", "a"], "").as_deref(), Ok("one \\xff"));
     assert_eq!(kv(&["set", "a", "-5"], "").as_deref(), Ok(""));
     assert_eq!(kv(&["get", "a"], "").as_deref(), Ok("-5"));
+    assert!(kv(&["get", "-a"], "").expect_err("an error").contains("use '-- -a'"));
+    assert_eq!(kv(&["set", "--", "-a", "-1"], "").as_deref(), Ok(""));
+    assert_eq!(kv(&["get", "--", "-a"], "").as_deref(), Ok("-1"));
+    assert_eq!(kv(&["scan", "--limit", "1", "--", "-a", "-b"], "").as_deref(), Ok("-a\t-1"));
+    assert_eq!(kv(&["delete", "--", "-a"], "").as_deref(), Ok(""));
     assert_eq!(
         kv(&["txn"], "set b two words\nget b\ndelete a\nscan\n").as_deref(),
         Ok("two words\nb\ttwo words")

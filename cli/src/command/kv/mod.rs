@@ -24,7 +24,8 @@ pub(crate) const KV_ADDRESS: &str = "127.0.0.1:7228";
 /// Read and write keys of a gateway's key-value service (its --kv).
 ///
 /// Keys and values are written as printable ASCII, with \xNN for other bytes and \\ for a backslash. They are the rows
-/// of the table kv.pairs. A password stands in PGPASSWORD.
+/// of the table kv.pairs. A key that begins with - stands behind --, as in nunatak kv get -- -key, and all flags before it. A
+/// password stands in PGPASSWORD.
 #[derive(Debug, Args)]
 pub(crate) struct Kv {
     #[command(subcommand)]
@@ -56,13 +57,13 @@ pub(crate) struct Kv {
 pub(crate) enum Task {
     /// Print the value of a key; exit status 1 if there is none
     Get {
-        /// The key
+        /// The key; one that begins with - stands behind --
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
     },
     /// Put a value in place of what was there
     Set {
-        /// The key
+        /// The key; one that begins with - stands behind --
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
         /// Its value
@@ -71,7 +72,7 @@ pub(crate) enum Task {
     },
     /// Print keys and their values, a tab between them, in the order of the keys
     Scan {
-        /// From this key on
+        /// From this key on; one that begins with - stands behind --
         #[arg(value_name = "START", value_parser = parse_key)]
         start: Option<Key>,
         /// Up to this key, without it
@@ -88,13 +89,14 @@ pub(crate) enum Task {
     ///
     /// It goes on until it is stopped. Where it ends with an error it says from when on to watch again.
     Watch {
-        /// This key, or with --prefix all that begin with it, or with --end from it on; all keys if there is none
+        /// This key, or with --prefix all that begin with it, or with --end from it on; all keys if there is none. One
+        /// that begins with - stands behind --
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Option<Key>,
         /// All keys that begin with KEY
         #[arg(long, requires = "key", conflicts_with = "end")]
         prefix: bool,
-        /// All keys from KEY on up to this one, without it
+        /// All keys from KEY on up to this one, without it; one that begins with - is said by --end=-key
         #[arg(long, value_name = "END", value_parser = parse_key, requires = "key")]
         end: Option<Key>,
         /// What was committed after this timestamp [default: after now]
@@ -109,7 +111,7 @@ pub(crate) enum Task {
     },
     /// Remove a key; exit status 1 if there was none
     Delete {
-        /// The key
+        /// The key; one that begins with - stands behind --
         #[arg(value_name = "KEY", value_parser = parse_key)]
         key: Key,
     },

@@ -8,7 +8,7 @@
 //! A request writes one file, of one page. It changes nothing of the range, and may be sent again: a file that nobody was told of lies
 //! beside the others, and no manifest names it. What was committed above `since` and is gone would be missed, and so would be what
 //! was deleted: `since` has to be readable still, after all was read; of a file of all that is kept it is `at`. And as it has waited
-//! for its turn, who leads has to be proven again.
+//! for its turn, who leads has to be proven again. Where its turn does not come it is answered so, and asked for anew.
 
 use backup::data::{Writer, Written};
 use backup::{DataKey, Manifest};
@@ -40,7 +40,16 @@ impl Evaluation<'_> {
             Ok(place) => place,
             Err(error) => return Ok(failed(&error)),
         };
-        let turn = exports.turn(self.deadline).await?;
+        let Some(turn) = exports.turn(self.deadline).await? else {
+            let turns = exports.turns_ended();
+            return Ok(ExportResult {
+                resume: Some(span),
+                below,
+                waits: true,
+                turns,
+                ..ExportResult::default()
+            });
+        };
         let mut found = if history {
             let span = Some(span.clone());
             self.versions(Versions { span, from: since, at, below, bytes_max: FILE_BYTES }).await?

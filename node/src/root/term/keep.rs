@@ -8,11 +8,14 @@ use proto::v1::{
 };
 
 use super::RootTerm;
-use crate::range::state::{FORMAT_ERASED, FORMAT_KEPT};
+use crate::range::state::{FORMAT_BRANCHES, FORMAT_ERASED, FORMAT_KEPT};
 use crate::root::history::{self, HISTORY_MS_MIN};
 
 /// So many spans may be kept for longer: all nodes are told of them once a second.
 const KEPT_MAX: usize = 1000;
+
+/// What a program does that knows of no branches.
+const KNOWS_NO_BRANCHES: &str = "knows of no clones";
 
 /// Refuses a history that is too short to be meant, unless the caller insists; 0 is for ever.
 pub(crate) fn check_history(history_ms: u64, short: bool) -> Result<(), Status> {
@@ -92,9 +95,12 @@ impl RootTerm {
         &self,
         request: KeepHistoryRequest,
     ) -> Result<KeepHistoryResponse, Status> {
-        let KeepHistoryRequest { version, kept, set_ms, erases, .. } = request;
+        let KeepHistoryRequest { version, kept, set_ms, erases, branches, heeds_branches, .. } = request;
         if erases {
             self.check_programs(FORMAT_ERASED, "shows history that was erased")?;
+        }
+        if branches && !self.state.lock().keeps_branches() {
+            self.check_programs(FORMAT_BRANCHES, KNOWS_NO_BRANCHES)?;
         }
         if let Some(history_ms) = set_ms {
             check_history(history_ms, false)?;
@@ -104,25 +110,40 @@ impl RootTerm {
             self.prove_leadership().await?;
         } else {
             check_kept(&kept)?;
-            let (known, is_same) = {
+            let (known, is_same, keeps_branches) = {
                 let state = self.state.lock();
-                (state.kept_version(), state.kept() == kept)
+                let is_same = state.kept() == kept && state.keeps_branches() == branches;
+                (state.kept_version(), is_same, state.keeps_branches())
             };
+            if keeps_branches && !heeds_branches {
+                let message =
+                    format!("who runs a program that {KNOWS_NO_BRANCHES} would have theirs forgotten");
+                return Err(Status::invalid_argument(message));
+            }
             if version <= known || (is_same && kept.is_empty()) {
                 self.prove_leadership().await?;
+                if branches && !keeps_branches {
+                    // What is in force was read later, perhaps by such a program.
+                    let message = "something else was said lately of what is to be kept for longer";
+                    return Err(Status::unavailable(message));
+                }
             } else {
-                if !is_same {
-                    self.check_programs(FORMAT_KEPT, "keeps all history equally long")?;
+                match branches {
+                    _ if is_same => {}
+                    true => self.check_programs(FORMAT_BRANCHES, KNOWS_NO_BRANCHES)?,
+                    false => self.check_programs(FORMAT_KEPT, "keeps all history equally long")?,
                 }
                 // Also where it is in force already: else an earlier version that comes later, to another leader perhaps, would have
                 // forgotten what somebody has just been told is kept. One that comes after it was said that nothing is does no harm.
-                self.run(Kind::KeepHistory(KeepHistoryCommand { version, kept })).await?;
+                let command = KeepHistoryCommand { version, kept, branches, heeds_branches };
+                self.run(Kind::KeepHistory(command)).await?;
             }
         }
         let history_ms = self.state.lock().history_ms();
         let safe_point = self.horizon().map_or(0, |horizon| horizon.safe_point);
         let newest = self.oracle.last();
-        Ok(KeepHistoryResponse { history_ms, safe_point, newest, may_erase: erases })
+        let heeds_branches = true;
+        Ok(KeepHistoryResponse { history_ms, safe_point, newest, may_erase: erases, heeds_branches })
     }
 
     /// That every node that lives reads a format, as far as it has said so; `what` does one that does not.

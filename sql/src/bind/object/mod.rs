@@ -275,6 +275,10 @@ impl Binder<'_> {
                 return Err(Error::new("42P07", message));
             }
         }
+        if relation.kind != TableKind::Sequence && self.check_type_name(&name, &relation.name).is_err() {
+            let message = format!("type \"{}\" already exists in schema \"{name}\"", relation.name);
+            return Err(Error::new("42710", message));
+        }
         change(ObjectChange::SetSchema { relation, schema: name, tag })
     }
 

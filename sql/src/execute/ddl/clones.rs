@@ -239,9 +239,10 @@ impl Change<'_, '_> {
     /// Makes sure that what lies below branches is there, and stays. `in_use` are the indexes among it that are those of a table now.
     ///
     /// # Errors
-    /// 54000: the cluster cannot keep it. 72000: it is kept no more.
+    /// 54000: the cluster cannot keep it. 57P03: a node runs a program that would forget it. 72000: it is kept no more.
     async fn establish(&mut self, branches: &Branches, in_use: &BTreeSet<IndexId>) -> Result<()> {
         let client = self.cx.client;
+        client.check_branches().await?;
         let (_, wanted) = kept::wanted_history(client).await?;
         kept::check_room(&wanted, branches.made.iter().map(|(_, row)| row))?;
         let mut transaction = client.begin(TransactionOptions::default());

@@ -128,16 +128,17 @@ async fn wanted_in(transaction: &mut Transaction) -> Result<Vec<KeptHistory>> {
             }
         }
     }
+    let mut lower = Vec::new();
     for (_, row) in store::scan(transaction, BranchRow::span()).await? {
-        wanted.extend(below(row)?);
+        lower.extend(below(row)?);
     }
-    Ok(history(wanted))
+    Ok(history(wanted, lower))
 }
 
 /// What is to be kept for a branch.
-fn below(row: Bytes) -> Result<impl Iterator<Item = (Span, Kept)>> {
+fn below(row: Bytes) -> Result<impl Iterator<Item = Span>> {
     let row = BranchRow::decode(row)?;
-    Ok(row.layers.into_iter().map(|layer| (of_index(layer.index), BELOW)))
+    Ok(row.layers.into_iter().map(|layer| of_index(layer.index)))
 }
 
 /// 54000 if the cluster cannot keep what lies below branches to be beside all else that is wanted.
@@ -186,19 +187,23 @@ async fn tables(transaction: &mut Transaction, home: Home, said: &Said) -> Resul
     rows.iter().flatten().map(|value| stored::indexes_of(value)).collect()
 }
 
-/// The spans in order, of which something is to be kept for longer: as long as anybody wants.
-fn history(wanted: Vec<(Span, Kept)>) -> Vec<KeptHistory> {
-    let mut all: BTreeMap<Bytes, (Span, Kept)> = BTreeMap::new();
-    for (span, kept) in wanted.into_iter().filter(|(_, kept)| !kept.is_empty()) {
+/// The spans in order, of which something is to be kept for longer: as long as anybody wants, and all of what lies below branches.
+fn history(wanted: Vec<(Span, Kept)>, lower: Vec<Span>) -> Vec<KeptHistory> {
+    let mut all: BTreeMap<Bytes, (Span, Kept, bool)> = BTreeMap::new();
+    let wanted = wanted.into_iter().filter(|(_, kept)| !kept.is_empty());
+    let wanted = wanted.map(|(span, kept)| (span, kept, false));
+    for (span, kept, below) in wanted.chain(lower.into_iter().map(|span| (span, BELOW, true))) {
         let start = span.start.clone();
-        let known = all.entry(start).or_insert_with(|| (span, Kept::default()));
+        let known = all.entry(start).or_insert_with(|| (span, Kept::default(), false));
         known.1 = known.1.longer(kept);
+        known.2 |= below;
     }
-    let kept = all.into_values().map(|(span, kept)| KeptHistory {
+    let kept = all.into_values().map(|(span, kept, below)| KeptHistory {
         span,
         // Until it may be forgotten it is kept; then only as long as all other.
         history_ms: kept.history_ms.unwrap_or(1),
         held_until_ms: kept.held_until_ms.unwrap_or(0),
+        below,
     });
     kept.collect()
 }
@@ -214,15 +219,17 @@ mod tests {
             let kept = Kept { history_ms, held_until_ms };
             (of_index(index), kept)
         };
-        let wanted = history(vec![
+        let said = vec![
             of(900, Some(1_000), None),
             of(800, Some(0), None),
             of(850, None, Some(9_000)),
             of(860, None, None),
             of(870, None, Some(9_000)),
-            (of_index(870), BELOW),
-        ]);
+        ];
+        let wanted = history(said, vec![of_index(870), of_index(870)]);
         assert_eq!(wanted.len(), 4);
+        let below: Vec<&KeptHistory> = wanted.iter().filter(|kept| kept.below).collect();
+        assert_eq!((below.len(), &below[0].span), (1, &of_index(870)));
         let is_kept = |index, now| is_kept(&wanted, index, at(5_000), at(now));
         assert!(is_kept(800, 1_000_000));
         assert!(is_kept(850, 8_999) && !is_kept(850, 9_000));

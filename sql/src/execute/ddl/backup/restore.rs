@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use keys::sql::TENANT_DEFAULT;
 
-use super::super::store;
+use super::super::{kept, store};
 use super::contents::{catalog_of_all, databases, own_spans, plain_keys, scope};
 use super::copies::{Found, NewIds, Source, comments, move_counter};
 use crate::activity::Job;
@@ -254,6 +254,16 @@ fn check_free(catalog: &CatalogSnapshot, found: &Found) -> Result<()> {
             return Err(Error::new("42P07", format!("relation \"{name}\" already exists")));
         }
     }
+    // A table brings a type of its name along.
+    let is_type = |schema: &str, name: &str| {
+        let objects = catalog.objects();
+        objects.type_named(schema, name).is_some()
+            || objects.type_brought(name).is_some()
+            || objects.range_of_multirange(Some(schema), name).is_some()
+    };
+    if let Some(table) = found.tables.iter().find(|table| is_type(&table.schema, &table.name)) {
+        return Err(Error::new("42710", format!("type \"{}\" already exists", table.name)));
+    }
     let own: BTreeSet<Oid> = found.oids().collect();
     let mut taken = catalog.tables().flat_map(|table| {
         let indexes = table.indexes.iter().map(|index| index.oid);
@@ -278,6 +288,11 @@ async fn restore_held(
     job: &Job,
 ) -> Result<Restored> {
     let at = holder.read_timestamp().await?;
+    if let BackupOf::Table { .. } = &order.of {
+        let tables = work.found.iter().flat_map(|found| &found.tables);
+        let new = tables.map(|table| table.indexes.len()).sum();
+        kept::check_new(client, Home::of(order.database.0), new).await?;
+    }
     let mut ids = NewIds::take(client, work.found.iter().map(Found::indexes).sum()).await?;
     let mut rows = work.rows.clone();
     for found in &work.found {
