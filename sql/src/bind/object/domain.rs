@@ -114,9 +114,20 @@ impl Binder<'_> {
             .map_err(|error| expr::Error::new(error.sqlstate, error.message.clone()))?;
         let expr = expr.into_base();
         let given = expr.ty();
-        let mut inner = self.convert(expr, base, context)?;
+        // An element that a literal says is too long is refused, be it cast in so many words.
+        let is_element = given.kind == TypeKind::Unknown && !to.kind.is_domain();
+        let reading = if is_element { CastContext::Assignment } else { context };
+        let mut inner = self.convert(expr, base, reading)?;
         if is_written {
             return Ok(self.as_written_domain(inner, (given, base, to), context));
+        }
+        if let Expr::Literal { value, .. } = &inner
+            && is_element
+            && !self.reads_kept
+            && !self.is_within_known()
+        {
+            let session = self.session_of_literals();
+            domains.iter().try_for_each(|domain| domain.judge(value, &session))?;
         }
         for domain in domains {
             inner = Expr::Checked { operand: Box::new(inner), domain, ty: to };
