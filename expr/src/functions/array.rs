@@ -167,7 +167,10 @@ pub(super) fn replace(args: &[Datum]) -> Result<Datum> {
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    let replaced = |item: &Datum| Ok(if is_same(item, from)? { to } else { item }.clone());
+    let replaced = |item: &Datum| -> Result<Datum> {
+        let is_replaced = is_same(item, from)?;
+        Ok(if is_replaced { to.clone() } else { item.clone() })
+    };
     array(value)?.map(replaced).map(Datum::Array)
 }
 

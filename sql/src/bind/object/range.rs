@@ -80,7 +80,7 @@ impl Binder<'_> {
             None => 0,
         };
         let bound = subtype.oid();
-        for types in [&[bound, bound][..], &[bound, bound, TypeKind::Text.oid()]] {
+        for types in [&[bound, bound][..], &[bound, bound, TypeKind::Text.oid()][..]] {
             if self.function_of(&schema, name, types).is_some() {
                 let message = format!("function \"{name}\" already exists with same argument types");
                 return Err(Error::new("42723", message));
