@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::casts;
-use crate::compare::{Comparison, compare, compare_of};
+use crate::compare::{Comparison, compare_of};
 use crate::datum::Datum;
 use crate::datum::array::{Array, DIMENSIONS_MAX};
 use crate::datum::record::{Record, Shape};
+use crate::dissimilar;
 use crate::error::{Error, Result};
 use crate::functions::{Body, FunctionId};
 use crate::session::SessionContext;
@@ -359,11 +360,12 @@ fn extreme(args: &[Expr], greatest: bool, ty: Type, context: &EvalContext<'_>) -
         if value.is_null() {
             continue;
         }
-        let better = best.as_ref().is_none_or(|best| {
-            let order = compare_of(ty.kind, &value, best);
-            if greatest { order.is_gt() } else { order.is_lt() }
-        });
-        if better {
+        let order = match &best {
+            None => None,
+            Some(best) if ty.kind.is_record() => Some(dissimilar::order(Comparison::Less, &value, best)?),
+            Some(best) => Some(compare_of(ty.kind, &value, best)),
+        };
+        if order.is_none_or(|order| if greatest { order.is_gt() } else { order.is_lt() }) {
             best = Some(value.into_owned());
         }
     }
@@ -431,7 +433,7 @@ fn apply_two(function: FunctionId, left: &Datum, right: &Datum, context: &EvalCo
     match function.body {
         _ if function.strict && (left.is_null() || right.is_null()) => Ok(Datum::Null),
         Body::Two(body) => body(left, right),
-        Body::Ordered(test) => Ok(Datum::Bool(test.holds(compare(left, right)))),
+        Body::Ordered(test) => Ok(Datum::Bool(dissimilar::holds(test, left, right)?)),
         _ => function.call(&[left.clone(), right.clone()], &[], context.session),
     }
 }
@@ -472,7 +474,7 @@ fn compared(test: Comparison, strict: bool, left: &Datum, right: &Datum) -> Resu
     }
     work::note(left)?;
     work::note(right)?;
-    Ok(Some(test.holds(compare(left, right))))
+    dissimilar::holds(test, left, right).map(Some)
 }
 
 /// The value of an operand that has nothing to be computed.
@@ -554,6 +556,7 @@ mod tests {
     use proptest::test_runner::TestRunner;
 
     use super::*;
+    use crate::compare::compare;
     use crate::datum::arbitrary::{any_datum, datum_of};
     use crate::functions;
     use crate::operators::comparison;

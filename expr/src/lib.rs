@@ -6,7 +6,7 @@
 //! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`], [`bits`],
 //!    [`network`], [`mac`], [`lsn`], [`extent`], [`money`], [`vector`], [`citext`]: what the kinds of value that need some arithmetic, or reading, are given.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
-//! 3. [`mod@compare`]: order, equality, hash. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
+//! 3. [`mod@compare`]: order, equality, hash; [`dissimilar`]: records that have none among each other. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
 //!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
 //! 4. [`key`], [`row`]: values as the key space stores them. [`keyed`]: those that are equal though they look unlike.
 //! 5. [`functions`], [`operators`], [`casts`], [`accumulate`], [`aggregate`], [`series`]: what can be done with values, found
@@ -24,6 +24,7 @@ mod citext;
 pub mod codec;
 pub mod compare;
 pub mod datum;
+pub mod dissimilar;
 pub mod encoding;
 pub mod error;
 pub mod evaluate;

@@ -138,7 +138,7 @@ impl Writer<'_> {
             }
             Expr::CaseOperand { .. } => self.push("CASE_TEST_EXPR"),
             Expr::Coalesce { args, .. } => self.function("COALESCE", args),
-            Expr::Checked { operand, .. } => self.expression(operand, implicit),
+            Expr::Checked { operand, ty, .. } => self.checked(operand, *ty),
             Expr::NullIf { left, right, .. } => {
                 self.push("NULLIF(");
                 self.expression(left, true);
@@ -208,6 +208,10 @@ impl Writer<'_> {
             // Whose operand is a row of any kind takes it as it is.
             Expr::Cast { operand, to, explicit: false } if to.kind == TypeKind::Record => {
                 self.expression(operand, implicit);
+            }
+            // A domain says nothing of what becomes one of its values without a word.
+            Expr::Cast { operand, to, explicit: false } if !implicit && to.kind.is_domain() => {
+                self.expression(operand, false);
             }
             Expr::Cast { operand, explicit: false, .. } if !implicit => {
                 self.operand(operand, Parent::Cast, false);
@@ -370,6 +374,14 @@ impl Writer<'_> {
             _ => self.enclosed(|writer| writer.operand(operand, Parent::Cast, false)),
         }
         self.push(&format!("::{}", to.display_name()));
+    }
+
+    /// A value of a domain, which is asked last of those that it is over.
+    fn checked(&mut self, operand: &Expr, to: Type) {
+        match operand {
+            Expr::Checked { operand, ty, .. } if *ty == to => self.checked(operand, to),
+            _ => self.cast(operand, to),
+        }
     }
 
     /// A constant, with its type where its form does not say it; `typed`: it says so at all.

@@ -1,6 +1,7 @@
 //! Casts: PostgreSQL's `pg_cast` as a [`table`], the casts through text that every type has, those of arrays by their
 //! elements, of composite types to records, and length coercion.
 
+mod composed;
 mod convert;
 mod table;
 
@@ -187,6 +188,10 @@ fn convert(value: Datum, from: Type, to: Type, explicit: bool, session: &Session
         Some(CastMethod::ThroughText) => through_text(value, from, to.kind, session),
         Some(CastMethod::Elements) => convert_elements(&value, from, to, explicit, session),
         Some(CastMethod::Described) => described(value, from.kind, session),
+        // What its fields are may be known as late as here.
+        None if from.kind == TypeKind::Record && to.kind.is_composite() => {
+            composed::composed(&value, to.kind, explicit, session)
+        }
         None => Err(impossible(from.kind, to.kind)),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::arguments::{array, exactly, integer, mismatch};
 use crate::codec;
-use crate::compare::compare;
+use crate::compare::{Comparison, compare};
 use crate::datum::Datum;
 use crate::datum::array::{self as shape, Array, DIMENSIONS_MAX, Dimension};
+use crate::dissimilar;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
@@ -138,6 +139,11 @@ pub(super) fn concatenate(args: &[Datum]) -> Result<Datum> {
     Array::shaped(items, &first).map(Datum::Array)
 }
 
+/// Whether two elements are equal, NULLs too.
+fn is_same(one: &Datum, other: &Datum) -> Result<bool> {
+    dissimilar::holds(Comparison::Equal, one, other)
+}
+
 pub(super) fn remove(args: &[Datum]) -> Result<Datum> {
     let [value, unwanted] = exactly(args)?;
     if value.is_null() {
@@ -147,7 +153,12 @@ pub(super) fn remove(args: &[Datum]) -> Result<Datum> {
     if array.dimension_count() > 1 {
         return Err(Error::unsupported("removing elements from multidimensional arrays is not supported"));
     }
-    let kept: Vec<Datum> = array.iter().filter(|item| compare(item, unwanted).is_ne()).cloned().collect();
+    let mut kept = Vec::with_capacity(array.len());
+    for item in array.iter() {
+        if !is_same(item, unwanted)? {
+            kept.push(item.clone());
+        }
+    }
     Ok(Datum::Array(Array::from_lower(kept, lower_of(array))))
 }
 
@@ -156,7 +167,10 @@ pub(super) fn replace(args: &[Datum]) -> Result<Datum> {
     if value.is_null() {
         return Ok(Datum::Null);
     }
-    let replaced = |item: &Datum| Ok(if compare(item, from).is_eq() { to } else { item }.clone());
+    let replaced = |item: &Datum| -> Result<Datum> {
+        let is_replaced = is_same(item, from)?;
+        Ok(if is_replaced { to.clone() } else { item.clone() })
+    };
     array(value)?.map(replaced).map(Datum::Array)
 }
 
@@ -185,8 +199,12 @@ pub(super) fn position(args: &[Datum]) -> Result<Datum> {
     let array = searched(value)?;
     let first = i64::from(lower_of(array));
     let skip = usize::try_from(start.unwrap_or(first) - first).unwrap_or(0);
-    let found = array.iter().skip(skip).position(|item| compare(item, wanted).is_eq());
-    Ok(found.map(|at| ((at + skip) as i64 + first) as i32).into())
+    for (at, item) in array.iter().enumerate().skip(skip) {
+        if is_same(wanted, item)? {
+            return Ok(Datum::Int4((at as i64 + first) as i32));
+        }
+    }
+    Ok(Datum::Null)
 }
 
 /// width_bucket(value, thresholds): how many of them are not above it.
@@ -207,8 +225,13 @@ pub(super) fn positions(args: &[Datum]) -> Result<Datum> {
         return Ok(Datum::Null);
     }
     let array = searched(value)?;
-    let found = array.iter().enumerate().filter(|(_, item)| compare(item, wanted).is_eq());
-    Ok(Datum::Array(found.map(|(at, _)| Datum::Int4(at as i32 + lower_of(array))).collect()))
+    let mut found = Vec::new();
+    for (at, item) in array.iter().enumerate() {
+        if is_same(wanted, item)? {
+            found.push(Datum::Int4(at as i32 + lower_of(array)));
+        }
+    }
+    Ok(Datum::Array(found.into()))
 }
 
 /// array_to_string(array, delimiter [, text of NULL])
@@ -242,7 +265,15 @@ pub(super) fn to_string(args: &[Datum], types: &[Type], session: &SessionContext
 
 fn holds(items: &[Datum], wanted: &Datum) -> Result<bool> {
     work::step(size_of_val(items))?;
-    Ok(!wanted.is_null() && items.iter().any(|item| compare(item, wanted).is_eq()))
+    if wanted.is_null() {
+        return Ok(false);
+    }
+    for item in items {
+        if is_same(wanted, item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn contains_all(outer: &[Datum], inner: &[Datum]) -> Result<Datum> {

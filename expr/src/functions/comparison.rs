@@ -10,7 +10,8 @@ use crate::calendar::{
 };
 use crate::compare::compare_padded;
 use crate::datum::Datum;
-use crate::error::{Error, Result};
+use crate::dissimilar;
+use crate::error::Result;
 use crate::row;
 use crate::session::SessionContext;
 
@@ -53,13 +54,7 @@ fn compare_images(left: &Datum, right: &Datum) -> Result<Ordering> {
     };
     let (Some(one), Some(other)) = (left.shape(), right.shape()) else { return Err(mismatch()) };
     for (place, ((_, one, left), (_, other, right))) in one.of(left).zip(other.of(right)).enumerate() {
-        let (one, other) = (one.kind, other.kind);
-        if !one.is_same(other) {
-            let (one, other, column) = (one.display_name(), other.display_name(), place.saturating_add(1));
-            let message =
-                format!("cannot compare dissimilar column types {one} and {other} at record column {column}");
-            return Err(Error::new("42804", message));
-        }
+        dissimilar::check_types(place, one.kind, other.kind)?;
         let order = match (left.is_null(), right.is_null()) {
             (false, false) => image(left).cmp(&image(right)),
             (left, right) => left.cmp(&right),
@@ -68,10 +63,8 @@ fn compare_images(left: &Datum, right: &Datum) -> Result<Ordering> {
             return Ok(order);
         }
     }
-    match left.fields().len() == right.fields().len() {
-        true => Ok(Ordering::Equal),
-        false => Err(Error::new("42804", "cannot compare record types with different numbers of columns")),
-    }
+    dissimilar::check_count(left, right)?;
+    Ok(Ordering::Equal)
 }
 
 macro_rules! comparisons {

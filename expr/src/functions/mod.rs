@@ -64,9 +64,10 @@ use std::ops::Deref;
 use std::sync::LazyLock;
 
 use crate::accumulate::Accumulator;
-use crate::compare::{Comparison, compare};
+use crate::compare::Comparison;
 use crate::datum::record::Shape;
 use crate::datum::{Datum, Row};
+use crate::dissimilar;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 use crate::types::{Type, TypeKind};
@@ -170,7 +171,7 @@ pub enum Body {
     One(fn(&Datum) -> Result<Datum>),
     /// Of two values.
     Two(fn(&Datum, &Datum) -> Result<Datum>),
-    /// Whether two values are in such an order, that of [`compare`]: one row serves all types that it compares.
+    /// Whether two values are in such an order, that of [`mod@crate::compare`]: one row serves all types that it compares.
     Ordered(Comparison),
     /// Of any number of values.
     Many(fn(&[Datum]) -> Result<Datum>),
@@ -258,7 +259,7 @@ impl Function {
         match (self.body, args) {
             (Body::One(function), [value]) => function(value),
             (Body::Two(function), [left, right]) => function(left, right),
-            (Body::Ordered(test), [left, right]) => Ok(Datum::Bool(test.holds(compare(left, right)))),
+            (Body::Ordered(test), [left, right]) => Ok(Datum::Bool(dissimilar::holds(test, left, right)?)),
             (Body::Many(function), args) => function(args),
             (Body::Session(function), args) => function(args, session),
             (Body::Typed(function), args) => function(args, types, session),

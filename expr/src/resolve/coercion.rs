@@ -69,8 +69,8 @@ pub fn coerce(expr: Expr, to: Type, context: CastContext, session: &SessionConte
     Ok(Expr::Cast { operand: Box::new(expr), to, explicit })
 }
 
-/// As [`coerce`], with everything left in place that was written: casts of constants are not computed, and what a literal's
-/// modifier asks for is a cast of its own. To be printed.
+/// As [`coerce`], with everything left in place that was written: casts of constants are not computed, what a literal's
+/// modifier asks for is a cast of its own, and so is what makes a value of a domain one of what that is over. To be printed.
 pub fn coerce_as_written(
     expr: Expr,
     to: Type,
@@ -82,12 +82,12 @@ pub fn coerce_as_written(
     if from == to || from.kind == to.kind && to.modifier < 0 {
         return Ok(expr);
     }
-    let expr = match &expr.into_base() {
+    let expr = match expr {
         Expr::Literal { value, ty } if ty.kind == TypeKind::Unknown => {
             let ty = read_as(to);
-            Expr::Literal { value: coerce_literal(value, ty, explicit, session)?, ty }
+            Expr::Literal { value: coerce_literal(&value, ty, explicit, session)?, ty }
         }
-        expr => expr.clone(),
+        expr => expr,
     };
     if expr.ty() == to {
         return Ok(expr);

@@ -193,7 +193,9 @@ pub fn common_type_of(
 ) -> std::result::Result<TypeKind, Mismatch> {
     use crate::casts::CastContext::Implicit;
     let mut best = TypeKind::Unknown;
+    let mut is_open = false;
     for (place, next) in types.into_iter().enumerate() {
+        is_open |= next == TypeKind::Unknown;
         if next == TypeKind::Unknown || best == next {
             continue;
         }
@@ -216,7 +218,12 @@ pub fn common_type_of(
             best = next;
         }
     }
-    Ok(if best == TypeKind::Unknown { TypeKind::Text } else { best })
+    Ok(match best {
+        TypeKind::Unknown => TypeKind::Text,
+        // What a literal becomes is no value of a domain.
+        best if is_open && best.is_domain() => best.base(),
+        best => best,
+    })
 }
 
 /// The arguments as the chosen function takes them.
@@ -350,6 +357,10 @@ mod tests {
         assert_eq!(common_type("CASE", &[Unknown, Unknown]).unwrap(), Text);
         assert_eq!(common_type("CASE", &[Unknown, Date]).unwrap(), Date);
         assert_eq!(common_type("UNION", &[Varchar, Text]).unwrap(), Varchar);
+        let few = TypeKind::domain(20_000, Int4, "few");
+        assert_eq!(common_type("CASE", &[few, few]).unwrap(), few);
+        assert_eq!(common_type("CASE", &[Unknown, few]).unwrap(), Int4);
+        assert_eq!(common_type("CASE", &[few, Unknown]).unwrap(), Int4);
         let error = common_type("UNION", &[Int4, Text]).unwrap_err();
         assert_eq!(error.message, "UNION types integer and text cannot be matched");
     }

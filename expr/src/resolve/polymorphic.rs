@@ -39,7 +39,7 @@ fn bind(declared: &[TypeKind], actual: &[TypeKind]) -> Option<Bindings> {
             TypeKind::AnyElement | TypeKind::AnyEnum | TypeKind::AnyNonArray => agree(*actual),
             TypeKind::AnyArray if unknown => true,
             TypeKind::AnyArray => {
-                bindings.array.get_or_insert(*actual);
+                bindings.array.get_or_insert(if actual.is_domain() { actual.base() } else { *actual });
                 actual.element().is_some_and(&mut agree)
             }
             TypeKind::AnyRange if unknown => true,

@@ -37,6 +37,12 @@ impl Binder<'_> {
             MadeCall::Value(made) => return Ok(made),
             MadeCall::Other(given) => given,
         };
+        // A range is called like functions that do not take these arguments.
+        let range = if given.is_some() { self.range_named(call)? } else { None };
+        let given = match (given, range) {
+            (Some(arguments), Some(kind)) => return self.range_made(call, kind, arguments, at),
+            (given, _) => given,
+        };
         let name = call.name.name.value.as_str();
         self.check_schema(call)?;
         let has_places = call.named.is_empty() && call.variadic.is_none();

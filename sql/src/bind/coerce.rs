@@ -21,14 +21,24 @@ pub(super) fn placed(at: usize) -> impl Fn(expr::Error) -> Error {
     }
 }
 
-/// The same of what an expression becomes: what a literal says is read where it stands, be it out of range.
-fn placed_in(expr: &Expr, at: usize) -> impl Fn(expr::Error) -> Error + use<> {
+/// The same of what an expression becomes: what a literal says is read where it stands, be it out of range, and so is how long
+/// its parts may be.
+fn placed_in(expr: &Expr, to: TypeKind, at: usize) -> impl Fn(expr::Error) -> Error + use<> {
     let is_read = expr.is_unknown() && at > 0;
+    let is_whole = is_read && fits_in_parts(to);
     move |error| {
         let is_beyond = error.sqlstate == "22003" && error.message.ends_with(" out of range");
         let error = placed(at)(error);
-        if is_read && is_beyond && error.position.is_none() { error.at(at) } else { error }
+        if is_read && (is_beyond || is_whole) && error.position.is_none() { error.at(at) } else { error }
     }
+}
+
+/// Whether it is found out as its literals are read whether what they hold is too long or too large: fields of composite types,
+/// and elements that are values of domains.
+fn fits_in_parts(kind: TypeKind) -> bool {
+    let base = kind.base();
+    let of_domains = !kind.is_domain() && kind.element().is_some_and(TypeKind::is_domain);
+    of_domains || base.element().unwrap_or(base).is_composite()
 }
 
 /// Whether it hangs on the session, the catalog or the clock what a text means as a value of a type.
@@ -76,7 +86,7 @@ impl Binder<'_> {
     pub(super) fn coerce(&mut self, expr: Expr, to: Type, context: CastContext, at: usize) -> Result<Expr> {
         let expr = self.learn(expr, to.kind, at)?;
         let is_pinned = expr.is_unknown() && hangs_on_session(to.kind);
-        let place = placed_in(&expr, at);
+        let place = placed_in(&expr, to.kind, at);
         let bound = self.convert(expr, to, context).map_err(place)?;
         if is_pinned {
             self.note_pinned(&bound, at);
@@ -85,7 +95,7 @@ impl Binder<'_> {
     }
 
     /// What literals are read by: those of a text that is kept mean the same to everybody.
-    fn session_of_literals(&self) -> Cow<'_, SessionContext> {
+    pub(super) fn session_of_literals(&self) -> Cow<'_, SessionContext> {
         match self.reads_kept || self.is_within_known() {
             true => Cow::Owned(self.catalog.plain_session()),
             false => Cow::Borrowed(self.settings.context),
@@ -169,7 +179,7 @@ impl Binder<'_> {
                 .hint("You will need to rewrite or cast the expression.")
                 .at(at));
         }
-        let place = placed_in(&expr, at);
+        let place = placed_in(&expr, to.kind, at);
         self.convert(expr, to, CastContext::Assignment).map_err(place)
     }
 

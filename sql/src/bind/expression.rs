@@ -66,7 +66,9 @@ impl Binder<'_> {
                 Ok(Expr::IsBool { operand, value: *value, negated: *negated })
             }
             ExprKind::IsDistinct { left, right, negated } => self.is_distinct(left, right, *negated, at),
-            ExprKind::InList { operand, list, negated } => self.in_list(operand, list, *negated),
+            ExprKind::InList { operator_at, operand, list, negated } => {
+                self.in_list(operand, list, (*operator_at, *negated))
+            }
             ExprKind::QuantifiedQuery { left, operator, query, all, negated } => {
                 self.may_hold_queries(operator.at)?;
                 let any = self.quantified_subquery(left, operator, query, *all)?;
@@ -348,7 +350,12 @@ impl Binder<'_> {
         Ok(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), equals: function, negated })
     }
 
-    fn in_list(&mut self, operand: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
+    fn in_list(
+        &mut self,
+        operand: &ast::Expr,
+        list: &[ast::Expr],
+        (at, negated): (usize, bool),
+    ) -> Result<Expr> {
         if let ExprKind::Row(_) = &operand.kind {
             let equals = ast::Operator { name: "=".into(), at: operand.at };
             let mut parts = Vec::with_capacity(list.len());
@@ -364,17 +371,31 @@ impl Binder<'_> {
             items.push((self.expression(item)?, item.at));
         }
         if self.written.is_some() {
-            return self.list_in_words(items, negated);
+            return self.list_in_words(items, (at, negated));
         }
-        self.in_items(items, negated)
+        self.in_items(items, (at, negated))
     }
 
     /// `x IN (a, b)` of items that are bound, x first.
-    pub(super) fn in_items(&mut self, items: Vec<(Expr, usize)>, negated: bool) -> Result<Expr> {
+    pub(super) fn in_items(
+        &mut self,
+        items: Vec<(Expr, usize)>,
+        (at, negated): (usize, bool),
+    ) -> Result<Expr> {
         let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
-        let Ok(kind) = resolve::common_type("IN", &kinds) else { return self.in_one_by_one(items, negated) };
+        let Ok(kind) = resolve::common_type("IN", &kinds) else {
+            return self.in_one_by_one(items, (at, negated));
+        };
+        // A domain is not always compared as what it is over.
+        if let [first, rest @ ..] = kinds.as_slice() {
+            let item = if let [only] = rest { *only } else { kind };
+            if first.is_domain() || item.is_domain() {
+                let name = if negated { "<>" } else { "=" };
+                resolve::operator(name, Some(*first), item).map_err(placed(at))?;
+            }
+        }
         let Ok((_, resolved)) = resolve::operator("=", Some(kind), kind) else {
-            return self.in_one_by_one(items, negated);
+            return self.in_one_by_one(items, (at, negated));
         };
         let [compared, ..] = resolved.args.as_slice() else {
             return Err(Error::internal("= without operands"));
@@ -396,17 +417,16 @@ impl Binder<'_> {
     }
 
     /// Items without a common type, each compared by an operator of its own.
-    fn in_one_by_one(&mut self, items: Vec<(Expr, usize)>, negated: bool) -> Result<Expr> {
+    fn in_one_by_one(&mut self, items: Vec<(Expr, usize)>, (at, negated): (usize, bool)) -> Result<Expr> {
         let mut items = items.into_iter();
         let Some(operand) = items.next() else { return Err(Error::internal("IN without an operand")) };
+        let name = if negated { "<>" } else { "=" };
         let mut parts = Vec::new();
         for item in items {
-            let at = item.1;
             self.take_copy(&operand.0)?;
-            parts.push(self.operator("=", Some(operand.clone()), item, at)?);
+            parts.push(self.operator(name, Some(operand.clone()), item, at)?);
         }
-        let any = Expr::Or(parts);
-        Ok(if negated { Expr::Not(Box::new(any)) } else { any })
+        Ok(if negated { Expr::And(parts) } else { Expr::Or(parts) })
     }
 
     fn between(

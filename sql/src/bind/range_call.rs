@@ -16,13 +16,27 @@ impl Binder<'_> {
     pub(super) fn range_call(&mut self, call: &ast::Function, at: usize) -> Result<Option<Expr>> {
         let Some(kind) = self.range_called(call)? else { return Ok(None) };
         refuse_words_of_aggregates(call, at)?;
+        let arguments = self.arguments(&call.arguments)?;
+        self.range_made(call, kind, arguments, at).map(Some)
+    }
+
+    /// What the call of a range's constructor, or a cast to it, answers for these arguments.
+    ///
+    /// # Errors
+    /// 42883: it takes none such.
+    pub(super) fn range_made(
+        &mut self,
+        call: &ast::Function,
+        kind: TypeKind,
+        arguments: Vec<(Expr, usize)>,
+        at: usize,
+    ) -> Result<Expr> {
         self.types_named.borrow_mut().extend(kind.made_oid());
         if !self.is_kept_call(call) {
             let (schema, name) = (call.name.schema.as_ref(), &call.name.name);
             let first = schema.unwrap_or(name);
             self.note_type(schema.map(|schema| schema.value.as_str()), (name.value.as_str(), first.at), kind);
         }
-        let arguments = self.arguments(&call.arguments)?;
         let kinds: Vec<TypeKind> = arguments.iter().map(|(argument, _)| argument.ty().kind).collect();
         let is_plain = call.named.is_empty() && call.variadic.is_none();
         if let [from] = kinds.as_slice()
@@ -31,7 +45,7 @@ impl Binder<'_> {
         {
             let argument = arguments.into_iter().next();
             let (argument, at) = argument.ok_or_else(|| Error::internal("a cast without an operand"))?;
-            return self.coerce(argument, kind.into(), CastContext::Explicit, at).map(Some);
+            return self.coerce(argument, kind.into(), CastContext::Explicit, at);
         }
         let subtype = kind.subtype().ok_or_else(|| Error::internal("a range of no type"))?;
         let takes: Vec<TypeKind> =
@@ -54,26 +68,37 @@ impl Binder<'_> {
         if self.written.is_some() {
             let object = self.catalog.objects().get(kind.oid());
             let name = object.map(|object| called::kept(object.oid, &object.name)).unwrap_or_default();
-            return Ok(Some(self.call_in_words(&name, &args, &[], kind.into())));
+            return Ok(self.call_in_words(&name, &args, &[], kind.into()));
         }
-        Ok(Some(Expr::Call { function: range_made::CONSTRUCTOR, args, ty: kind.into() }))
+        Ok(Expr::Call { function: range_made::CONSTRUCTOR, args, ty: kind.into() })
     }
 
-    /// The range that a call names. A function that was made, or is built in, is meant before it.
+    /// The range that a call names which names no function that was made: of these the arguments decide.
     ///
     /// # Errors
     /// 0A000: it is a multirange.
-    pub(super) fn range_called(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
+    fn range_called(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
+        // Kept texts name functions that were made by oid.
+        let is_kept = self.is_kept_call(call) || self.calls_kept || self.is_within_known();
+        let name = call.name.name.value.as_str();
+        match !is_kept && self.catalog.objects().functions_named(name).next().is_some() {
+            true => Ok(None),
+            false => self.range_named(call),
+        }
+    }
+
+    /// The range that a call names. A function that is built in is meant before it.
+    ///
+    /// # Errors
+    /// 0A000: it is a multirange.
+    pub(super) fn range_named(&self, call: &ast::Function) -> Result<Option<TypeKind>> {
         let name = call.name.name.value.as_str();
         let objects = self.catalog.objects();
         if self.is_kept_call(call) {
             let kind = called::parts(name).and_then(|(oid, _)| objects.kind(oid));
             return Ok(kind.filter(|kind| kind.is_made_range()));
         }
-        // Kept texts name functions that were made by oid.
-        let is_kept = self.calls_kept || self.is_within_known();
-        let is_function = !functions::by_name(name).is_empty()
-            || !is_kept && objects.functions_named(name).next().is_some();
+        let is_function = !functions::by_name(name).is_empty();
         let schema = call.name.schema.as_ref().map(|schema| schema.value.as_str());
         // In a view's query a schema may be called otherwise now.
         let is_nowhere = self.viewed_types().is_empty()
@@ -86,6 +111,17 @@ impl Binder<'_> {
                 Err(Error::unsupported(format!("multirange {name}")).at(call.name.name.at))
             }
             kind => Ok(kind.filter(|kind| kind.is_made_range())),
+        }
+    }
+
+    /// What the constructor of the range of this name in a schema takes of so many arguments; a domain counts as what it is over.
+    pub(super) fn range_signature(&self, within: &str, name: &str, count: usize) -> Option<Vec<TypeKind>> {
+        let kind = self.catalog.objects().type_named(within, name).filter(|kind| kind.is_made_range())?;
+        let subtype = kind.subtype()?.base();
+        match count {
+            2 => Some(vec![subtype, subtype]),
+            3 => Some(vec![subtype, subtype, TypeKind::Text]),
+            _ => None,
         }
     }
 }

@@ -84,7 +84,16 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let over = self.beneath(to);
         match &expr.kind {
-            ExprKind::Row(items) if over.kind.is_composite() => self.composite(items, over, context, at),
+            ExprKind::Row(items) if over.kind.is_composite() => {
+                let row = self.composite(items, over, context, at)?;
+                Ok(match row {
+                    // It is the domain that is printed.
+                    Expr::Row { fields, shape, .. } if over.kind != to.kind => {
+                        self.row_as(fields, shape, over, CastContext::Implicit)
+                    }
+                    row => row,
+                })
+            }
             _ => self.expression(expr),
         }
     }
@@ -117,7 +126,13 @@ impl Binder<'_> {
     }
 
     /// A row whose fields are attributes of a type as a value of it. What is printed shows a cast only where one was written.
-    fn row_as(&self, fields: Vec<Expr>, attributes: Arc<Shape>, to: Type, context: CastContext) -> Expr {
+    pub(super) fn row_as(
+        &self,
+        fields: Vec<Expr>,
+        attributes: Arc<Shape>,
+        to: Type,
+        context: CastContext,
+    ) -> Expr {
         if self.written.is_none() || context == CastContext::Explicit {
             return Expr::Row { fields, shape: attributes, ty: to };
         }
@@ -183,7 +198,9 @@ impl Binder<'_> {
     }
 
     pub(super) fn field_at(&mut self, record: Expr, place: usize) -> Result<Expr> {
-        if let Expr::Row { fields, .. } = &record {
+        if let Expr::Row { fields, ty, .. } = &record
+            && !(self.written.is_some() && ty.kind.is_composite())
+        {
             return match fields.get(place) {
                 Some(field) => Ok(field.clone()),
                 None => Err(Error::internal("a field that is not there")),

@@ -302,7 +302,13 @@ impl Binder<'_> {
             return Err(Error::internal("an operator without two operands"));
         };
         let operand = self.implicit(operand, *left_kind, left.at)?;
-        if element != *right_kind
+        let is_of_domain = array.ty().kind.is_domain() || element.is_domain() && element != *right_kind;
+        if self.written.is_some()
+            && is_of_domain
+            && let Some(kind) = right_kind.array()
+        {
+            array = self.coerce(array, kind.into(), CastContext::Implicit, right.at)?;
+        } else if element != *right_kind
             && !(expr::casts::is_binary_coercible(element, *right_kind)
                 && expr::casts::is_relabel(element, *right_kind))
             && let Some(kind) = right_kind.array()

@@ -133,7 +133,7 @@ impl Binder<'_> {
         definition: Option<&[(Name, TypeName)]>,
         at: usize,
     ) -> Result<Called> {
-        if self.range_called(call)?.is_some() {
+        if self.range_named(call)?.is_some() {
             return Err(Error::unsupported("the constructor of a range in FROM").at(at));
         }
         self.check_schema(call)?;

@@ -590,6 +590,8 @@ pub enum ExprKind {
     },
     /// `x IN (a, b)`
     InList {
+        /// Where IN stands.
+        operator_at: usize,
         /// x
         operand: Box<Expr>,
         /// a, b

@@ -3,6 +3,7 @@
 //! Every name has its schema, so that they mean the same under any search path. Who owns a relation and who may use it are
 //! not told, nor what it refers to: the parents of foreign keys, the relations that a view reads.
 
+use expr::Type;
 use expr::functions::quote::literal;
 
 use super::constraints::{self, Constraint};
@@ -10,7 +11,9 @@ use super::deparse::{self, quote_name};
 use super::policies;
 use crate::catalog::comment::Commented;
 use crate::catalog::object::{Identity, ObjectDescriptor, SequenceDescriptor, ViewDescriptor};
-use crate::catalog::{CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, called, named};
+use crate::catalog::{
+    CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, called, named, spelled,
+};
 
 /// The statements, with semicolons, one below the other; `None`: nobody has made this relation, or there is none.
 pub(super) fn statements(catalog: &CatalogSnapshot, oid: Oid) -> Option<String> {
@@ -50,13 +53,28 @@ fn qualified_name(catalog: &CatalogSnapshot, oid: Oid) -> Option<String> {
     Some(qualified(&table.schema, &index.name))
 }
 
-/// What is kept of an expression, with names for the oids of relations.
+/// What is kept of an expression, with names for the oids of relations, and types that were made behind their schemas.
 fn shown(catalog: &CatalogSnapshot, kept: &str) -> String {
     let text = named::shown(kept, |oid| qualified_name(catalog, oid));
-    called::shown(&text, |oid| {
+    let text = called::shown(&text, |oid| {
         let function = catalog.objects().get(oid)?;
         Some(qualified(&function.schema, &function.name))
-    })
+    });
+    spelled::by_name(catalog, &SearchPath::new([]), &text)
+}
+
+/// A type, behind its schema unless it is always there.
+fn type_name(catalog: &CatalogSnapshot, ty: Type) -> String {
+    let objects = catalog.objects();
+    let made = ty.kind.made_oid();
+    if let Some(object) = made.and_then(|oid| objects.get(oid)) {
+        let brackets = if made == Some(ty.kind.oid()) { "" } else { "[]" };
+        return format!("{}{brackets}", qualified(&object.schema, &object.name));
+    }
+    match objects.bringer(ty.kind) {
+        Some(extension) => format!("{}.{}", quote_name(&extension.schema), ty.display_name()),
+        None => ty.display_name(),
+    }
 }
 
 /// The table with its sequences, constraints and indexes.
@@ -120,7 +138,7 @@ fn row_security(catalog: &CatalogSnapshot, table: &TableDescriptor, name: &str) 
             roles.join(", ")
         );
         for (word, condition) in [("USING", &policy.using), ("WITH CHECK", &policy.check)] {
-            if let Some(text) = policies::text(catalog, table, condition.as_ref()) {
+            if let Some(text) = policies::text(catalog, table, condition.as_ref(), &SearchPath::new([])) {
                 statement.push_str(&format!(" {word} ({text})"));
             }
         }
@@ -167,7 +185,7 @@ fn column_line(catalog: &CatalogSnapshot, table: &TableDescriptor, column: &Colu
         };
         return format!("{name} {serial}");
     }
-    let mut line = format!("{name} {}", column.ty.display_name());
+    let mut line = format!("{name} {}", type_name(catalog, column.ty));
     if let Some((identity, object)) = catalog.objects().identity(table.oid, column.id) {
         let options = object.sequence().map(options).unwrap_or_default();
         line.push_str(match identity {

@@ -17,8 +17,9 @@ pub(super) fn text(
     catalog: &CatalogSnapshot,
     table: &TableDescriptor,
     condition: Option<&PolicyCondition>,
+    path: &SearchPath,
 ) -> Option<String> {
-    condition.map(|condition| bind::policy_text(table, condition, catalog, &SearchPath::default()))
+    condition.map(|condition| bind::policy_text(table, condition, catalog, path))
 }
 
 /// The names of the roles that a policy binds, in their order.
@@ -35,7 +36,7 @@ pub(super) fn roles(catalog: &CatalogSnapshot, policy: &Policy) -> Vec<String> {
 
 pub(super) fn pg_policy(world: &World<'_>, records: &mut Records<'_>) {
     for (table, policy) in all(world) {
-        let text = |condition| text(world.catalog, table, condition);
+        let text = |condition| text(world.catalog, table, condition, &SearchPath::default());
         records.push(&[
             ("oid", policy.oid.into()),
             ("polname", (&policy.name).into()),
@@ -51,7 +52,7 @@ pub(super) fn pg_policy(world: &World<'_>, records: &mut Records<'_>) {
 
 pub(super) fn pg_policies(world: &World<'_>, records: &mut Records<'_>) {
     for (table, policy) in all(world) {
-        let text = |condition| text(world.catalog, table, condition);
+        let text = |condition| text(world.catalog, table, condition, &SearchPath::default());
         records.push(&[
             ("schemaname", world.schema(&table.schema).into()),
             ("tablename", (&table.name).into()),

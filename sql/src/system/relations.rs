@@ -135,12 +135,16 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
             let acl = roles::column_acl(world.catalog, table.oid, column.id);
             let identity =
                 world.catalog.objects().identity(table.oid, column.id).map(|(identity, _)| identity);
-            push_attribute(records, table.oid, column.id, column, column.not_null, identity, acl);
+            // What a query says has no dimensions.
+            let is_declared = matches!(table.kind, TableKind::Base | TableKind::Virtual);
+            let relation = (table.oid, is_declared);
+            push_attribute(records, relation, column.id, column, column.not_null, identity, acl);
         }
     }
     for (_, _, own) in composites(world) {
         for (number, (name, ty)) in (1u32..).zip(own.attributes.fields()) {
-            push_attribute(records, own.relation, number, &bare(number, name, ty), false, None, Value::Null);
+            let relation = (own.relation, true);
+            push_attribute(records, relation, number, &bare(number, name, ty), false, None, Value::Null);
         }
     }
     for (table, index) in all_indexes(world) {
@@ -150,7 +154,8 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
         let names = crate::bind::index_column_names(table, index);
         for ((number, name), ty) in (1u32..).zip(names).zip(types.chain(included)) {
             let Some(ty) = ty else { continue };
-            push_attribute(records, index.oid, number, &bare(number, &name, ty), false, None, Value::Null);
+            let relation = (index.oid, true);
+            push_attribute(records, relation, number, &bare(number, &name, ty), false, None, Value::Null);
         }
     }
 }
@@ -181,7 +186,7 @@ fn composites<'a>(
 
 fn push_attribute(
     records: &mut Records<'_>,
-    relation: u32,
+    (relation, is_declared): (u32, bool),
     number: u32,
     column: &crate::catalog::Column,
     not_null: bool,
@@ -190,6 +195,8 @@ fn push_attribute(
 ) {
     let kind = column.ty.kind;
     let length = kind.length();
+    // How many pairs of brackets were written is not kept.
+    let has_dimensions = is_declared && kind.element().is_some() && !kind.is_domain() && !kind.is_vector();
     records.push(&[
         ("attrelid", relation.into()),
         ("attname", (&column.name).into()),
@@ -197,6 +204,7 @@ fn push_attribute(
         ("attstattarget", (-1).into()),
         ("attlen", i32::from(length).into()),
         ("attnum", number.into()),
+        ("attndims", i32::from(has_dimensions).into()),
         ("attcacheoff", (-1).into()),
         ("atttypmod", column.ty.modifier.into()),
         ("attbyval", matches!(length, 1 | 2 | 4 | 8).into()),

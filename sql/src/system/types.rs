@@ -42,26 +42,35 @@ pub(super) fn collation(kind: TypeKind) -> u32 {
     }
 }
 
-/// The functions that read and write the values of a made type: as text, and in binary.
+/// The functions that read and write the values of a made type, as text and in binary, and others that it has.
 struct Formats {
     input: u32,
     output: u32,
     receive: u32,
     send: u32,
+    /// `typsubscript`
+    subscript: u32,
+    /// `typanalyze`
+    analyze: u32,
 }
 
 /// `enum_in` and its like.
-const ENUM_FORMATS: Formats = Formats { input: 3506, output: 3507, receive: 3532, send: 3533 };
+const ENUM_FORMATS: Formats =
+    Formats { input: 3506, output: 3507, receive: 3532, send: 3533, subscript: 0, analyze: 0 };
 /// `domain_in` and its like; a domain is sent as what it is over, whose function is not told.
-const DOMAIN_FORMATS: Formats = Formats { input: 2597, output: 0, receive: 2598, send: 0 };
+const DOMAIN_FORMATS: Formats =
+    Formats { input: 2597, output: 0, receive: 2598, send: 0, subscript: 0, analyze: 0 };
 /// `record_in` and its like.
-const RECORD_FORMATS: Formats = Formats { input: 2290, output: 2291, receive: 2402, send: 2403 };
+const RECORD_FORMATS: Formats =
+    Formats { input: 2290, output: 2291, receive: 2402, send: 2403, subscript: 0, analyze: 0 };
 /// `range_in` and its like.
-const RANGE_FORMATS: Formats = Formats { input: 3834, output: 3835, receive: 3836, send: 3837 };
+const RANGE_FORMATS: Formats =
+    Formats { input: 3834, output: 3835, receive: 3836, send: 3837, subscript: 0, analyze: 3916 };
 /// `array_in` and its like.
-const ARRAY_FORMATS: Formats = Formats { input: 750, output: 751, receive: 2400, send: 2401 };
+const ARRAY_FORMATS: Formats =
+    Formats { input: 750, output: 751, receive: 2400, send: 2401, subscript: 6179, analyze: 3816 };
 /// Those of built-in types are not told.
-const NO_FORMATS: Formats = Formats { input: 0, output: 0, receive: 0, send: 0 };
+const NO_FORMATS: Formats = Formats { input: 0, output: 0, receive: 0, send: 0, subscript: 0, analyze: 0 };
 
 pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
@@ -159,6 +168,8 @@ fn push_type(records: &mut Records<'_>, kind: TypeKind, place: &Place<'_>, lette
         ("typoutput", formats.output.into()),
         ("typreceive", formats.receive.into()),
         ("typsend", formats.send.into()),
+        ("typsubscript", formats.subscript.into()),
+        ("typanalyze", formats.analyze.into()),
         ("typlen", i32::from(length).into()),
         ("typbyval", matches!(length, 1 | 2 | 4 | 8).into()),
         ("typtype", letter.into()),

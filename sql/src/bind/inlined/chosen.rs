@@ -113,14 +113,22 @@ impl Binder<'_> {
             );
         }
         let candidates = self.candidates(call, kinds.len());
+        if self.is_cast_to_range(call, kinds, &candidates)? {
+            return Ok(None);
+        }
         let signatures: Vec<Vec<TypeKind>> = candidates.iter().map(|(types, _)| types.clone()).collect();
         let shown = || self.call_shown(call, kinds);
         let meant = match resolve::choose(&signatures, kinds) {
             Meant::One(place) if is_twice(&signatures, place) => Meant::Many,
             meant => meant,
         };
+        let mut is_other = false;
         let chosen = match meant {
-            Meant::One(place) => candidates.into_iter().nth(place).and_then(|(_, own)| own),
+            Meant::One(place) => {
+                let own = candidates.into_iter().nth(place).and_then(|(_, own)| own);
+                is_other = own.is_none();
+                own
+            }
             Meant::Many => {
                 return Err(Error::new("42725", format!("function {} is not unique", shown())).at(at).hint(
                     "Could not choose a best candidate function. You might need to add explicit type casts.",
@@ -145,13 +153,30 @@ impl Binder<'_> {
             None if self.calls_itself(call) => {
                 Err(Error::unsupported(format!("recursive call of function {}", call.name.name.value)).at(at))
             }
-            None if is_built_in => Ok(None),
+            None if is_built_in || is_other => Ok(None),
             // A cast may be written so.
             None if call.name.schema.is_none() && kinds.len() == 1 && call.named.is_empty() => Ok(None),
             None => Err(Error::new("42883", format!("function {} does not exist", shown())).at(at).hint(
                 "No function matches the given name and argument types. You might need to add explicit type casts.",
             )),
         }
+    }
+
+    /// Whether a call of one argument is a cast to a range: unless a function takes just that.
+    fn is_cast_to_range(
+        &self,
+        call: &ast::Function,
+        kinds: &[TypeKind],
+        candidates: &[(Vec<TypeKind>, Option<Chosen>)],
+    ) -> Result<bool> {
+        let [from] = kinds else { return Ok(false) };
+        if !call.named.is_empty() || candidates.iter().any(|(types, _)| types.as_slice() == [from.base()]) {
+            return Ok(false);
+        }
+        let can_become = |to| {
+            *from == TypeKind::Unknown || resolve::can_coerce(*from, to, expr::casts::CastContext::Explicit)
+        };
+        Ok(self.range_named(call)?.is_some_and(can_become))
     }
 
     /// `f(integer, b => text)`
@@ -171,7 +196,8 @@ impl Binder<'_> {
         }
     }
 
-    /// The functions that a call may mean, each with its types, those of earlier schemas first; `None`: one that is built in.
+    /// The functions that a call may mean, each with its types, those of earlier schemas first; `None`: one that is built in, or
+    /// the constructor of a range.
     fn candidates(&self, call: &ast::Function, count: usize) -> Vec<(Vec<TypeKind>, Option<Chosen>)> {
         let name = call.name.name.value.as_str();
         let objects = self.catalog.objects();
@@ -189,6 +215,12 @@ impl Binder<'_> {
             let made = objects.functions_named(name).filter(|object| object.schema == within);
             for chosen in made.filter_map(|object| Chosen::of(object, count, &call.named)) {
                 own.push((chosen.types(self), Some(chosen)));
+            }
+            let constructor = self.range_signature(within, name, count).filter(|_| call.named.is_empty());
+            if let Some(types) = constructor
+                && !own.iter().any(|(known, _)| *known == types)
+            {
+                own.push((types, None));
             }
             for (types, candidate) in own {
                 // Two of one schema that the call fits alike are equally good, whatever else they take.

@@ -51,7 +51,7 @@ pub(crate) fn sparing_domain_condition(
         as_of: None,
         tables_then: None,
     };
-    let columns = row(Type::plain(own.like()));
+    let columns = row(Type::plain(own.base.kind));
     let printed = Binder::new(catalog, &settings).of_kept(|binder| {
         binder.as_written(Style::Sparing, vec![VALUE.to_owned()], |binder| {
             binder.check_condition("", &columns, &expression)
@@ -112,18 +112,56 @@ impl Binder<'_> {
     ) -> expr::Result<Expr> {
         let (base, domains) = judges(to.kind, self.catalog)
             .map_err(|error| expr::Error::new(error.sqlstate, error.message.clone()))?;
-        let mut inner = self.convert(expr.into_base(), base, context)?;
+        let expr = expr.into_base();
+        let given = expr.ty();
+        // An element that a literal says is too long is refused, be it cast in so many words.
+        let is_element = given.kind == TypeKind::Unknown && !to.kind.is_domain();
+        let reading = if is_element { CastContext::Assignment } else { context };
+        let mut inner = self.convert(expr, base, reading)?;
         if is_written {
-            let is_explicit = context == CastContext::Explicit;
-            return Ok(match is_explicit {
-                true => Expr::Cast { operand: Box::new(inner), to, explicit: true },
-                false => inner,
-            });
+            return Ok(self.as_written_domain(inner, (given, base, to), context));
+        }
+        if let Expr::Literal { value, .. } = &inner
+            && is_element
+            && !self.reads_kept
+            && !self.is_within_known()
+        {
+            let session = self.session_of_literals();
+            domains.iter().try_for_each(|domain| domain.judge(value, &session))?;
         }
         for domain in domains {
             inner = Expr::Checked { operand: Box::new(inner), domain, ty: to };
         }
         Ok(inner)
+    }
+
+    /// What was of a type and has become one of what a domain is over, as a value of that domain where it is printed: nobody
+    /// wrote what was done on the way.
+    fn as_written_domain(
+        &self,
+        inner: Expr,
+        (given, base, to): (Type, Type, Type),
+        context: CastContext,
+    ) -> Expr {
+        let is_as_given = given == base || given.kind == base.kind && base.modifier < 0;
+        let inner = match inner {
+            Expr::Cast { operand, .. } if given.kind == TypeKind::Unknown && !to.kind.is_domain() => *operand,
+            Expr::Cast { operand, to, .. } if !is_as_given => Expr::Cast { operand, to, explicit: false },
+            Expr::Row { fields, shape, .. } if given.kind == TypeKind::Record => {
+                self.row_as(fields, shape, base, CastContext::Implicit)
+            }
+            inner => inner,
+        };
+        match inner {
+            // A literal is read as arrays of domains at once.
+            Expr::Literal { value, .. } if given.kind == TypeKind::Unknown && !to.kind.is_domain() => {
+                Expr::Literal { value, ty: to }
+            }
+            inner => {
+                let explicit = context == CastContext::Explicit;
+                Expr::Cast { operand: Box::new(inner), to, explicit }
+            }
+        }
     }
 
     /// What a column of a domain holds that is given nothing.
@@ -190,8 +228,8 @@ impl Binder<'_> {
         domain: &str,
         check: &ast::CheckDefinition,
     ) -> Result<()> {
-        let columns = row(Type::plain(own.like()));
-        self.check_condition("", &columns, &check.condition.expr)?;
+        self.check_condition("", &row(Type::plain(own.like())), &check.condition.expr)?;
+        let columns = row(Type::plain(own.base.kind));
         let (_, expression) = self.as_written(Style::Full, vec![VALUE.to_owned()], |binder| {
             binder.check_condition("", &columns, &check.condition.expr)
         })?;

@@ -80,6 +80,16 @@ impl Binder<'_> {
             parallel: options.parallel.unwrap_or_default(),
             body: FunctionBody::Text(String::new()),
         };
+        if self.is_constructor(&within, name, &types_of(&function)) {
+            return Err(match create.replace {
+                true => Error::unsupported(format!("replacing the constructor of range {name}"))
+                    .at(create.name.name.at),
+                false => Error::new(
+                    "42723",
+                    format!("function \"{name}\" already exists with same argument types"),
+                ),
+            });
+        }
         let known = self.function_of(&within, name, &types_of(&function)).cloned();
         if let Some(known) = &known {
             let path = self.settings.search_path;
@@ -372,7 +382,12 @@ impl Binder<'_> {
     }
 
     /// The function of this schema and name with these arguments.
-    fn function_of(&self, within: &str, name: &str, types: &[u32]) -> Option<&Arc<ObjectDescriptor>> {
+    pub(super) fn function_of(
+        &self,
+        within: &str,
+        name: &str,
+        types: &[u32],
+    ) -> Option<&Arc<ObjectDescriptor>> {
         let mut named = self.catalog.objects().functions_named(name);
         named.find(|object| {
             object.schema == within && object.function().is_some_and(|own| types_of(own) == types)
@@ -498,6 +513,12 @@ impl Binder<'_> {
         }))
     }
 
+    /// Whether a range's constructor takes these types.
+    fn is_constructor(&self, within: &str, name: &str, types: &[u32]) -> bool {
+        let own = self.range_signature(within, name, types.len());
+        own.is_some_and(|own| own.iter().map(|kind| kind.oid()).eq(types.iter().copied()))
+    }
+
     /// 42723 if another function has such a place.
     fn check_function_free(&self, object: &ObjectDescriptor, within: &str, name: &str) -> Result<()> {
         let types = object.function().map(types_of).unwrap_or_default();
@@ -506,7 +527,7 @@ impl Binder<'_> {
                 "a function called like the built-in {name}, which is of rows,"
             )));
         }
-        if self.function_of(within, name, &types).is_none() {
+        if self.function_of(within, name, &types).is_none() && !self.is_constructor(within, name, &types) {
             return Ok(());
         }
         let kinds = called::argument_types(self.catalog, object);

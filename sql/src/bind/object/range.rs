@@ -79,6 +79,13 @@ impl Binder<'_> {
             Some(function) => self.difference(subtype, function)?,
             None => 0,
         };
+        let bound = subtype.oid();
+        for types in [&[bound, bound][..], &[bound, bound, TypeKind::Text.oid()][..]] {
+            if self.function_of(&schema, name, types).is_some() {
+                let message = format!("function \"{name}\" already exists with same argument types");
+                return Err(Error::new("42723", message));
+            }
+        }
         let multirange = self.multirange_name(&schema, name, given(RangeAttribute::Multirange))?;
         let own = RangeDescriptor { subtype, class, collation, diff, multirange };
         let made = TypeDescriptor::Range(own);

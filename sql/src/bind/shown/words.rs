@@ -161,7 +161,7 @@ impl Binder<'_> {
     pub(in crate::bind) fn list_in_words(
         &mut self,
         items: Vec<(Expr, usize)>,
-        negated: bool,
+        (at, negated): (usize, bool),
     ) -> Result<Expr> {
         let mut items = items.into_iter();
         let Some(operand) = items.next() else { return Err(Error::internal("IN without an operand")) };
@@ -170,14 +170,13 @@ impl Binder<'_> {
         let mut whole = match is_list {
             true => {
                 let list = std::iter::once(operand.clone()).chain(plain).collect();
-                Some(self.in_items(list, negated)?)
+                Some(self.in_items(list, (at, negated))?)
             }
             false => None,
         };
         let name = if negated { "<>" } else { "=" };
         let singles = if is_list { named } else { items.collect() };
         for item in singles {
-            let at = item.1;
             self.take_copy(&operand.0)?;
             let one = self.operator(name, Some(operand.clone()), item, at)?;
             whole = Some(match whole {

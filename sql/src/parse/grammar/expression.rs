@@ -424,7 +424,7 @@ fn member(cursor: &mut Cursor<'_>, left: Box<Expr>, at: usize, negated: bool) ->
             let operator = Operator { name: "=".into(), at };
             ExprKind::QuantifiedQuery { left, operator, query, all: false, negated }
         }
-        Parenthesised::Items(list) => ExprKind::InList { operand: left, list, negated },
+        Parenthesised::Items(list) => ExprKind::InList { operator_at: at, operand: left, list, negated },
     })
 }
 

@@ -34,8 +34,9 @@ impl Change<'_, '_> {
             TypeChange::RenameLabel { oid, made, from, to } => {
                 let made = made.clone();
                 self.put_type(*oid, |object| object.body = ObjectBody::Type(made))?;
-                let name = self.type_name(*oid)?;
-                self.respell(name, |spelled| (renamed_label(spelled, from, to), name.to_owned()))
+                self.names_of_enum(*oid)?.into_iter().try_for_each(|name| {
+                    self.respell(name, |spelled| (renamed_label(spelled, from, to), name.to_owned()))
+                })
             }
             TypeChange::Move { oid, schema, .. } => self.place_type(*oid, schema, None),
         }
@@ -91,6 +92,14 @@ impl Change<'_, '_> {
     fn type_name(&self, oid: Oid) -> Result<&'static str> {
         let kind = self.catalog.objects().kind(oid).ok_or_else(|| Error::internal("a type is gone"))?;
         Ok(kind.display_name())
+    }
+
+    /// What literals of an enum's values are cast to: itself, and the domains over it.
+    fn names_of_enum(&self, oid: Oid) -> Result<Vec<&'static str>> {
+        let own = self.type_name(oid)?;
+        let kinds = self.catalog.objects().types().filter_map(|(object, _)| object.kind());
+        let domains = kinds.filter(|kind| kind.is_domain() && kind.base().oid() == oid);
+        Ok(std::iter::once(own).chain(domains.map(TypeKind::display_name)).collect())
     }
 
     /// Gives a type another schema, and another name if there is one.

@@ -1,0 +1,26 @@
+-- What domains and literals are together.
+CREATE DOMAIN few AS int CHECK (VALUE < 1000);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN dmood AS mood;
+SELECT 1 IN (true);
+SELECT 1 NOT IN (2, true);
+SELECT 1 IN (2, true, 3);
+SELECT 1 IN ('a');
+SELECT 1 IN (2, 'a');
+SELECT pg_typeof(CASE WHEN true THEN 5::few END), pg_typeof(COALESCE(5::few, '7')), pg_typeof(COALESCE(5::few, 6::few)), pg_typeof(NULLIF(5::few, '7')), pg_typeof(NULLIF(5::few, 6::few)), pg_typeof(GREATEST(5::few, NULL)), pg_typeof(ARRAY[5::few, NULL]), pg_typeof(ARRAY[5::few]), pg_typeof(CASE WHEN true THEN 5::few ELSE 6::few END);
+SELECT pg_typeof(x) FROM (VALUES (1::few), (NULL)) v (x);
+SELECT pg_typeof(x) FROM (SELECT 1::few UNION ALL SELECT NULL) v (x);
+SELECT pg_typeof(x) FROM (SELECT 1::few UNION ALL SELECT 2::few) v (x);
+SELECT COALESCE(5::few, '5000');
+SELECT COALESCE(NULL, 5::few, '5000');
+SELECT 5::few IN (1, '5000');
+SELECT 'ok'::dmood = 'ok'::dmood;
+SELECT 'ok'::dmood IN ('ok'::mood, 'sad'::mood);
+SELECT 'ok'::dmood IN ('ok'::mood);
+SELECT 'ok'::dmood IN ('ok'::dmood);
+SELECT 'ok'::mood IN ('ok'::dmood);
+SELECT 'ok'::mood IN ('ok'::dmood, 'sad');
+SELECT 'ok'::dmood IN ('ok', 'sad');
+SELECT 'ok'::dmood IN ('ok');
+SELECT 'ok'::dmood < 'ok';
+SELECT 'ok'::dmood::mood IN ('ok', 'sad');
