@@ -90,6 +90,7 @@ CREATE DOMAIN fewest AS fewer CHECK (VALUE < 10) CHECK (VALUE + 1 IN (2, 3));
 SELECT conname, pg_get_constraintdef(oid), pg_get_constraintdef(oid, true) FROM pg_constraint WHERE conname LIKE 'few%' ORDER BY conname;
 SELECT 10::fewest;
 DROP VIEW v1, v2, v3, v4, v5;
+ALTER TABLE c26 DROP CONSTRAINT c26_check;
 ALTER TYPE mood RENAME VALUE 'ok' TO 'fine';
 SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'd'::regclass AND attname IN ('j', 'k', 'p', 'q') ORDER BY attnum;
 INSERT INTO d DEFAULT VALUES RETURNING j, k, p, q;

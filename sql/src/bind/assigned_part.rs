@@ -55,7 +55,7 @@ impl Binder<'_> {
             [] => Err(Error::internal("a part that is all")),
             [TargetPart::Field(field), rest @ ..] => self.field_replaced(held, before, (field, rest), value),
             [TargetPart::Subscripts(subscripts), rest @ ..] => {
-                let ty = Type { kind: held.ty.kind.base(), modifier: held.ty.modifier };
+                let ty = self.beneath(held.ty);
                 let whole = match ty.element() {
                     _ if ty.kind == TypeKind::Jsonb => {
                         if !rest.is_empty() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use expr::Expr;
 
 use super::level::{Clause, Level};
-use super::row_expression::{named_columns, sparing_over_row};
+use super::row_expression::sparing_over_row;
 use super::{Binder, SessionSettings};
-use crate::catalog::{CatalogSnapshot, Check, Column, SearchPath, TableDescriptor};
+use crate::catalog::{CatalogSnapshot, Check, Column, RowExpression, SearchPath, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::parse::{self, ast};
 use crate::plan::{RowCheck, RowRules};
@@ -99,13 +99,13 @@ impl Binder<'_> {
         definition: &ast::CheckDefinition,
     ) -> Result<Check> {
         let condition = &definition.condition;
-        let bound = self.check_condition(table, columns, &condition.expr)?;
-        let expression = self.kept_condition(table, columns, columns, condition)?;
+        self.check_condition(table, columns, &condition.expr)?;
+        let kept = self.kept_condition(table, columns, columns, condition)?;
         Ok(Check {
             oid: 0,
             name: definition.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
-            expression,
-            columns: named_columns(&bound, &self.columns_given, columns),
+            expression: kept.text,
+            columns: kept.columns,
             validated: !definition.not_valid,
             no_inherit: definition.no_inherit,
         })
@@ -118,7 +118,7 @@ impl Binder<'_> {
         columns: &[Column],
         renamed: &[Column],
         condition: &ast::DefaultDefinition,
-    ) -> Result<String> {
+    ) -> Result<RowExpression> {
         let what = "renaming a column that this check constraint names";
         self.kept_over_row(columns, renamed, condition, what, |binder, columns, expr| {
             binder.check_condition(table, columns, expr)

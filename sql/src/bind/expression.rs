@@ -541,7 +541,8 @@ impl Binder<'_> {
         if ty.kind == TypeKind::Jsonb {
             return self.json_subscript(bound, subscripts, array.at);
         }
-        let Some(element) = ty.element() else {
+        let over = self.beneath(ty);
+        let Some(element) = over.element() else {
             let message = format!(
                 "cannot subscript type {} because it does not support subscripting",
                 ty.kind.display_name()
@@ -563,7 +564,7 @@ impl Binder<'_> {
                 }
             });
         }
-        let ty = if is_slice { ty } else { element };
+        let ty = if is_slice { over } else { element };
         Ok(Expr::Subscript { array: Box::new(bound), subscripts: places, ty })
     }
 

@@ -13,7 +13,7 @@ use super::label::label;
 use super::level::Clause;
 use super::new_names::NewNames;
 use super::operator_class::{has_default_class, operator_class};
-use super::row_expression::{named_columns, sparing_over_row};
+use super::row_expression::sparing_over_row;
 use crate::catalog::{
     CatalogSnapshot, Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexMethod,
     IndexOptions, IndexPart, Oid, RowExpression, SearchPath, TableDescriptor, TableKind,
@@ -230,9 +230,7 @@ impl Binder<'_> {
             let message = "functions in index expression must be marked IMMUTABLE";
             return Err(Error::new("42P17", message));
         }
-        let text = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
-        let kept =
-            RowExpression { text, columns: named_columns(&bound, &self.columns_given, &table.columns) };
+        let kept = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
         Ok(IndexExpression { kept, ty: bound.ty(), bound: None })
     }
 
@@ -246,9 +244,7 @@ impl Binder<'_> {
         if bound.volatility() != Volatility::Immutable {
             return Err(Error::new("42P17", "functions in index predicate must be marked IMMUTABLE"));
         }
-        let text = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
-        let kept =
-            RowExpression { text, columns: named_columns(&bound, &self.columns_given, &table.columns) };
+        let kept = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
         Ok(IndexExpression { kept, ty: Type::plain(TypeKind::Bool), bound: None })
     }
 
@@ -263,7 +259,7 @@ impl Binder<'_> {
         &mut self,
         (table, columns, renamed): (&str, &[Column], &[Column]),
         written: &DefaultDefinition,
-    ) -> Result<String> {
+    ) -> Result<RowExpression> {
         let what = "renaming a column that this index is made of";
         self.kept_over_row(columns, renamed, written, what, |binder, columns, expr| {
             binder.key_expression(table, columns, expr)
@@ -283,7 +279,7 @@ impl Binder<'_> {
                 let expr = parse::parse_expression(&expression.kept.text)?;
                 let written = DefaultDefinition { expr, text: expression.kept.text.clone() };
                 expression.kept.text =
-                    self.of_kept(|binder| binder.kept_key((&name, before, after), &written))?;
+                    self.of_kept(|binder| binder.kept_key((&name, before, after), &written))?.text;
             }
         }
         Ok(())
@@ -339,7 +335,8 @@ impl Binder<'_> {
             return Err(Error::new("42P17", message));
         }
         let written = DefaultDefinition { expr, text: expression.kept.text.clone() };
-        expression.kept.text = self.of_kept(|binder| binder.kept_key((table, columns, columns), &written))?;
+        let kept = self.of_kept(|binder| binder.kept_key((table, columns, columns), &written))?;
+        expression.kept.text = kept.text;
         expression.ty = bound.ty();
         expression.bound = None;
         Ok(true)

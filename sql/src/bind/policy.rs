@@ -264,7 +264,7 @@ impl Binder<'_> {
                 Ok(binder.policy_condition(policy_row(table, &condition, Some), again)?.0)
             };
             condition.written.query =
-                self.kept_over_row(&columns, &columns, written, "this policy expression", bind)?;
+                self.kept_over_row(&columns, &columns, written, "this policy expression", bind)?.text;
         }
         condition.written.pinned = parse::relations_in(&condition.written.query);
         Ok(Some(condition))

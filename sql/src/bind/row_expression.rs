@@ -64,7 +64,7 @@ pub(super) fn quoted_names(columns: &[Column]) -> Vec<String> {
 }
 
 /// The columns that an expression over a row of them names, those among them that made functions are given.
-pub(super) fn named_columns(bound: &Expr, given: &[usize], columns: &[Column]) -> Vec<ColumnId> {
+fn named_columns(bound: &Expr, given: &[usize], columns: &[Column]) -> Vec<ColumnId> {
     let mut named: Vec<usize> = Vec::new();
     bound.walk(&mut |part| {
         if let Expr::Column { index, .. } = part
@@ -156,21 +156,30 @@ impl Binder<'_> {
         written: &ast::DefaultDefinition,
         what: &str,
         bind: impl Fn(&mut Self, &[Column], &ast::Expr) -> Result<Expr>,
-    ) -> Result<String> {
+    ) -> Result<RowExpression> {
+        let plain = bind(self, columns, &written.expr)?;
+        let mut named = named_columns(&plain, &std::mem::take(&mut self.columns_given), columns);
         let (bound, text) = self
             .as_written(Style::Full, quoted_names(renamed), |binder| bind(binder, columns, &written.expr))?;
         if has_named_fields(&bound) {
             return Err(Error::unsupported(format!("a row as a whole in {what}")));
         }
+        // What the answer does not hang on is named as well: a field of a row leaves the others out of what is computed.
+        for column in named_columns(&bound, &[], columns) {
+            if !named.contains(&column) {
+                named.push(column);
+            }
+        }
         let means_the_same = parse::parse_expression(&text)
             .and_then(|again| self.of_kept(|binder| bind(binder, renamed, &again)))
             .is_ok();
-        match means_the_same {
-            true => Ok(self.by_oid(&text)),
+        let text = match means_the_same {
+            true => self.by_oid(&text),
             // It cannot be said in PostgreSQL's way: then as it was said.
-            false if quoted_names(columns) == quoted_names(renamed) => self.as_it_was_said(&written.text),
-            false => Err(Error::unsupported(what)),
-        }
+            false if quoted_names(columns) == quoted_names(renamed) => self.as_it_was_said(&written.text)?,
+            false => return Err(Error::unsupported(what)),
+        };
+        Ok(RowExpression { text, columns: named })
     }
 
     /// The value of a generated column over its row.
@@ -219,9 +228,8 @@ impl Binder<'_> {
         (ty, name): (Type, &str),
         written: &ast::DefaultDefinition,
     ) -> Result<RowExpression> {
-        let bound = self.generation(table, columns, (ty, name), &written.expr)?;
-        let text = self.kept_generation(table, (columns, columns), (ty, name), written)?;
-        Ok(RowExpression { text, columns: named_columns(&bound, &self.columns_given, columns) })
+        self.generation(table, columns, (ty, name), &written.expr)?;
+        self.kept_generation(table, (columns, columns), (ty, name), written)
     }
 
     /// What is kept of a generated column's expression, once the columns are called as in the second list.
@@ -231,7 +239,7 @@ impl Binder<'_> {
         (columns, renamed): (&[Column], &[Column]),
         (ty, name): (Type, &str),
         written: &ast::DefaultDefinition,
-    ) -> Result<String> {
+    ) -> Result<RowExpression> {
         let what = "renaming a column that this generated column is made of";
         self.kept_over_row(columns, renamed, written, what, |binder, columns, expr| {
             binder.generation(table, columns, (ty, name), expr)

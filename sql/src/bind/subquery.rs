@@ -303,10 +303,8 @@ impl Binder<'_> {
         };
         let operand = self.implicit(operand, *left_kind, left.at)?;
         let is_of_domain = array.ty().kind.is_domain() || element.is_domain() && element != *right_kind;
-        if self.written.is_some()
-            && is_of_domain
-            && let Some(kind) = right_kind.array()
-        {
+        if is_of_domain && let Some(kind) = right_kind.array() {
+            // As a cast that is said of it: views are bound again from what is printed of them.
             array = self.coerce(array, kind.into(), CastContext::Implicit, right.at)?;
         } else if element != *right_kind
             && !(expr::casts::is_binary_coercible(element, *right_kind)

@@ -26,7 +26,7 @@ impl Binder<'_> {
             let parsed = parse::parse_expression(&check.expression)?;
             let text = ast::DefaultDefinition { expr: parsed, text: check.expression.clone() };
             check.expression =
-                self.of_kept(|binder| binder.kept_condition(&table, &before, &after, &text))?;
+                self.of_kept(|binder| binder.kept_condition(&table, &before, &after, &text))?.text;
         }
         self.rename_in_indexes(&mut draft.to, id, (&before, &after))?;
         self.rename_in_generated(draft, id, (&before, &after))
@@ -49,7 +49,7 @@ impl Binder<'_> {
             let written = ast::DefaultDefinition { expr, text: generated.text.clone() };
             let own = (column.ty, column.name.as_str());
             generated.text =
-                self.of_kept(|binder| binder.kept_generation(&table, (before, after), own, &written))?;
+                self.of_kept(|binder| binder.kept_generation(&table, (before, after), own, &written))?.text;
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ impl Binder<'_> {
                 self.of_kept(again).map_err(unplaced)?;
                 let text = ast::DefaultDefinition { expr: parsed, text: check.expression.clone() };
                 let expression =
-                    self.of_kept(|binder| binder.kept_condition(&table, &columns, &columns, &text))?;
+                    self.of_kept(|binder| binder.kept_condition(&table, &columns, &columns, &text))?.text;
                 for own in draft.to.constraints.checks.iter_mut().filter(|own| own.name == check.name) {
                     own.expression.clone_from(&expression);
                 }

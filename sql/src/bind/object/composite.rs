@@ -220,6 +220,9 @@ impl Binder<'_> {
             .iter()
             .filter_map(|oid| self.catalog.objects().kind(*oid))
             .try_for_each(|kind| self.check_not_viewed(kind))?;
+        // Literals of domains over it are renamed where they stand.
+        let is_itself = |kind: TypeKind| kind.base().oid() == enumerated.oid();
+        around.retain(|oid| !self.catalog.objects().kind(*oid).is_some_and(is_itself));
         let is_of = |address: Address| matches!(address, Address::Type(oid) if around.contains(&oid));
         if self.is_in_texts(is_of) {
             let what = "renaming a label of an enum that a literal of a composite type may hold";
