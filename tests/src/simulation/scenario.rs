@@ -1,5 +1,7 @@
 //! Workloads and their faults, as data: one TOML file each in `tests/simulation/`.
 
+use std::path::Path;
+
 use proto::simulated::Faults as Network;
 use serde::Deserialize;
 
@@ -289,6 +291,13 @@ impl Scenario {
             include_str!("../../simulation/doors.toml"),
         ];
         files.iter().map(|file| toml::from_str(file).expect("a scenario's file")).collect()
+    }
+
+    /// One that stands in a file.
+    pub fn read(file: &Path) -> Self {
+        let text =
+            std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
     /// The one that a seed plays: they take turns.

@@ -2,6 +2,7 @@
 //!
 //! One binary holds them all: each more links the whole database once more.
 
+mod asleep;
 mod attacks;
 mod audit;
 mod backups;
@@ -35,7 +36,6 @@ mod reflection;
 mod rights;
 mod security;
 mod shell;
-mod sleeping;
 mod slow_links;
 mod subscriptions;
 mod temporary;
