@@ -186,6 +186,7 @@ fn a_full_disk_is_emptied_by_delete_truncate_and_drop() {
         let deadline = Instant::now() + PATIENCE;
         let mut taken = fill_wide(address, 0);
         while taken <= 1000 {
+            assert!(round > 0, "{taken} rows fit on an empty disk\n{}", server.process.log());
             assert!(Instant::now() < deadline, "{taken} rows fit in round {round}\n{}", server.process.log());
             std::thread::sleep(Duration::from_millis(200));
             taken = fill_wide(address, taken);
