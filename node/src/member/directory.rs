@@ -83,8 +83,16 @@ impl Member {
         let Ok(answer) = self.link.directory(request).await else { return };
         // The root range is told each time.
         let is_new = !answer.since || answer.ranges.len() > 1 || !answer.gone.is_empty();
+        let told: Vec<u64> = answer.ranges.iter().map(|range| range.range_id).collect();
         self.known.write().take_in(answer);
-        for replica in self.replicas() {
+        let now = env::clock::now();
+        let is_due = self.looked_for_past.lock().is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN);
+        let looks_at_all = is_new || is_due;
+        let replicas = match looks_at_all {
+            true => self.replicas(),
+            false => told.into_iter().filter_map(|range_id| self.replica(range_id)).collect(),
+        };
+        for replica in replicas {
             let range_id = replica.cell.range_id();
             let newer = {
                 let known = self.known.read();
@@ -96,9 +104,7 @@ impl Member {
                 tracing::error!(range = range_id, %error, "a replica that was removed is still here");
             }
         }
-        let now = env::clock::now();
-        let is_due = self.looked_for_past.lock().is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN);
-        if is_new || is_due {
+        if looks_at_all {
             *self.looked_for_past.lock() = Some(now);
             self.leave_if_past().await;
         }

@@ -57,6 +57,9 @@ const APPLYING_TICK: Duration = Duration::from_millis(20);
 /// How often it is looked for merges that nobody goes on with, and for what they have left here.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Once in so many looks those are looked at, too, who sleep: they may have been taken over by a range that does not.
+const ALL_TICKS: u64 = 4;
+
 impl Member {
     /// Has no range begin at the key. Done again it does nothing.
     pub(crate) async fn merge(self: &Arc<Self>, request: MergeRequest) -> Result<MergeResponse, Status> {
@@ -343,9 +346,10 @@ impl Member {
     /// Ends what merges have left: of ranges that this node leads, those that nobody goes on with; here, replicas of ranges that
     /// are no more.
     pub(super) async fn finish_merges(self: Arc<Self>) {
-        loop {
+        for tick in 0_u64.. {
             env::clock::sleep(TICK).await;
-            for replica in self.replicas() {
+            let replicas = if tick % ALL_TICKS == 0 { self.replicas() } else { self.awake() };
+            for replica in replicas {
                 let range_id = replica.cell.range_id();
                 let state = replica.cell.state();
                 if state.swallowed_by != 0 {

@@ -18,6 +18,7 @@ mod split;
 pub(crate) mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ use crate::tasks::Tasks;
 use crate::vitals::Vitals;
 use directory::Known;
 use told::{Led, News, Told};
+
+/// At so many replicas it is looked with each heartbeat whether those asleep follow the horizon.
+const LOOKED_AT_ONCE: usize = 128;
 
 /// How often a node tells the root leader that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -98,6 +102,8 @@ pub(crate) struct Member {
     checks: Semaphore,
     /// What the root range's leader said last of how far history may go, if this process has heard it, and when.
     horizon: Mutex<Option<(env::clock::Instant, Arc<Horizon>)>>,
+    /// Up to which range it was last looked whether those asleep follow it.
+    looked_until: Mutex<u64>,
 }
 
 impl Member {
@@ -175,6 +181,7 @@ impl Member {
             digests: Semaphore::new(DIGESTS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
             horizon: Mutex::default(),
+            looked_until: Mutex::default(),
         });
         asker.serve(&member);
         // Where the others were when the root range last said so, as far as it is replicated here: a place to ask first.
@@ -205,6 +212,13 @@ impl Member {
     /// All replicas here, ascending by range.
     pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
         self.replicas.read().values().cloned().collect()
+    }
+
+    /// The replicas here that do not sleep, ascending by range. The others are not touched.
+    pub(crate) fn awake(&self) -> Vec<Arc<Replica>> {
+        let awake = self.host.awake();
+        let replicas = self.replicas.read();
+        awake.iter().filter_map(|group| replicas.get(&group.range_id()).cloned()).collect()
     }
 
     /// Takes up the groups that replication has and this does not know yet.
@@ -412,7 +426,7 @@ impl Member {
 
     /// Shows how far what is closed of one of the ranges that this node leads lies behind at most.
     fn show_closed_lag(&self) {
-        let lags = self.replicas().into_iter().filter_map(|replica| replica.closed_lag_ms());
+        let lags = self.awake().into_iter().filter_map(|replica| replica.closed_lag_ms());
         self.context.metrics.closed_lag_seconds.set(lags.max().unwrap_or(0) as f64 / 1000.0);
     }
 
@@ -438,6 +452,20 @@ impl Member {
         measures.bytes.iter().map(load).collect()
     }
 
+    /// Those asleep among the next few replicas: it takes turns among them all.
+    fn next_asleep(&self) -> Vec<Arc<Replica>> {
+        let replicas = self.replicas.read();
+        let mut from = self.looked_until.lock();
+        let after = replicas.range((Bound::Excluded(*from), Bound::Unbounded));
+        let next: Vec<_> = after.chain(replicas.range(..=*from)).take(LOOKED_AT_ONCE).collect();
+        *from = next.last().map_or(0, |(range_id, _)| **range_id);
+        next.into_iter()
+            .map(|(_, replica)| replica)
+            .filter(|replica| replica.group.is_asleep())
+            .cloned()
+            .collect()
+    }
+
     /// Has the ranges that this node leads keep no more than they must.
     fn follow_horizon(&self, horizon: Horizon) {
         let all = Arc::new(horizon);
@@ -445,7 +473,9 @@ impl Member {
         let sleeps = |replica: &Arc<Replica>| replica.group.is_asleep();
         let follows =
             |replica: &Arc<Replica>| replica.cell.range_id() != ROOT_RANGE && replica.may_follow(&all);
-        for replica in in_turn(self.replicas(), WOKEN_AT_ONCE, sleeps, follows) {
+        let mut replicas = self.awake();
+        replicas.extend(self.next_asleep());
+        for replica in in_turn(replicas, WOKEN_AT_ONCE, sleeps, follows) {
             let horizon = all.clone();
             drop(self.context.tasks.spawn(async move { replica.follow_horizon(&horizon).await }));
         }

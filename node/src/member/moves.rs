@@ -172,7 +172,8 @@ impl Member {
     /// Brings to their end the changes of voters that others have left half done in ranges that this node leads.
     pub(super) async fn finish_changes(self: Arc<Self>) {
         loop {
-            for replica in self.replicas() {
+            // No range sleeps in which a change is under way.
+            for replica in self.awake() {
                 let range_id = replica.cell.range_id();
                 let is_stuck = replica.group.role().is_leader && replica.group.membership().is_joint();
                 if !is_stuck

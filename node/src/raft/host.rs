@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
-use env::watch;
 use lsm::{Db, WriteBatch};
-use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, ServerState, SnapshotPolicy};
+use openraft::{Config, Raft, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
 use proto::Network;
 use proto::v1::raft_record::Record;
@@ -20,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::acks::Acks;
-use super::apply::{Apply, Replica};
+use super::apply::Apply;
 use super::calling::Calling;
 use super::claims::Claims;
 use super::closed::Closings;
@@ -35,12 +33,13 @@ use super::peer::Peers;
 use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::reserved::Reserved;
-use super::role::{RaftError, Role};
+use super::role::RaftError;
+use super::role_publisher::RolePublisher;
 use super::rounds::Rounds;
 use super::sending::Sending;
 use super::shared_log::SharedLog;
 use super::sleep::Slumber;
-use super::types::Types;
+use super::sleepers::Sleepers;
 use crate::addresses::Addresses;
 
 /// Snapshots that a store sends at a time: what they read and send is at the cost of everything else.
@@ -64,7 +63,9 @@ pub struct RaftHost {
     scope: Scope,
     /// Nothing is taken from these nodes.
     pub(super) lost: BTreeSet<u64>,
-    groups: RwLock<BTreeMap<u64, Arc<Group>>>,
+    groups: RwLock<BTreeMap<u64, Held>>,
+    /// Which of them sleep.
+    pub(super) sleepers: Arc<Sleepers>,
     /// Which replica of each range is here, or was.
     pub(super) claims: Arc<Claims>,
     /// So many snapshots are sent at a time.
@@ -81,6 +82,12 @@ pub struct RaftHost {
     pub(super) restarted: Mutex<BTreeMap<u64, Instant>>,
     /// Nodes that give no sign of life, as the root range's leader says: no group waits for them to sleep.
     silent: Mutex<BTreeSet<u64>>,
+}
+
+/// A group, and which place it has among the [`Sleepers`]: so that it need not be touched to know whether it sleeps.
+struct Held {
+    place: u64,
+    group: Arc<Group>,
 }
 
 impl std::fmt::Debug for RaftHost {
@@ -140,6 +147,7 @@ impl RaftHost {
             scope: Scope::current().unwrap_or_default(),
             lost: options.lost,
             groups: RwLock::default(),
+            sleepers: Arc::default(),
             claims: Arc::new(claims),
             snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             rounds: Arc::new(Rounds::new(options.sleep_after, env::random::next_u64())),
@@ -218,7 +226,7 @@ impl RaftHost {
         if self.group(range_id).is_none_or(|group| group.replica_id() != replica_id) {
             return Ok(());
         }
-        let Some(group) = self.groups.write().remove(&range_id) else { return Ok(()) };
+        let Some(Held { group, .. }) = self.groups.write().remove(&range_id) else { return Ok(()) };
         // An error means that it has stopped already.
         let _ = group.raft.shutdown().await;
         // Where another range has taken its data over, that must be durable before it is known as removed: its state would
@@ -242,12 +250,19 @@ impl RaftHost {
 
     /// The group of `range_id`, if this store holds a replica of it.
     pub fn group(&self, range_id: u64) -> Option<Arc<Group>> {
-        self.groups.read().get(&range_id).cloned()
+        self.groups.read().get(&range_id).map(|held| Arc::clone(&held.group))
     }
 
     /// All groups, ascending by range id.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        self.groups.read().values().cloned().collect()
+        self.groups.read().values().map(|held| Arc::clone(&held.group)).collect()
+    }
+
+    /// Those that do not sleep, ascending by range id. The others are not touched.
+    pub fn awake(&self) -> Vec<Arc<Group>> {
+        let groups = self.groups.read();
+        let awake = self.sleepers.awake(groups.values().map(|held| (held.place, &held.group)));
+        awake.into_iter().cloned().collect()
     }
 
     /// What this store holds of a range, for whoever asks whether a message came from here.
@@ -298,7 +313,7 @@ impl RaftHost {
         // One that is being started is waited for.
         drop(self.changing.lock().await);
         let groups = std::mem::take(&mut *self.groups.write());
-        for group in groups.into_values() {
+        for Held { group, .. } in groups.into_values() {
             // An error means that it has stopped already.
             let _ = group.raft.shutdown().await;
             // openraft's worker may be at work still, and has more to do.
@@ -403,7 +418,8 @@ impl RaftHost {
             .await
             .map_err(|error| RaftError::Group { range_id, message: error.to_string() })?
             .map_err(|message| RaftError::Group { range_id, message })?;
-        self.groups.write().insert(range_id, Arc::clone(&group));
+        let held = Held { place: group.slumber.place(), group: Arc::clone(&group) };
+        self.groups.write().insert(range_id, held);
         self.spawn(Self::supervise(Arc::downgrade(self), Arc::downgrade(&group)));
         Ok(group)
     }
@@ -447,11 +463,12 @@ impl RaftHost {
         let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
             .await
             .map_err(|error| error.to_string())?;
+        let (publisher, role) = RolePublisher::new(&raft, replica_id);
         let group = Arc::new(Group {
             range_id,
             replica_id,
             lease: Lease::new(replica_id, self.timing.lease(), Arc::clone(&acks), &raft.metrics())?,
-            role: follow_role(&raft, replica_id),
+            role,
             applied: progress.subscribe(),
             raft,
             log,
@@ -474,9 +491,10 @@ impl RaftHost {
             failure: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,
-            slumber: Arc::new(Slumber::new(env::clock::now())),
+            slumber: Arc::new(Slumber::new(env::clock::now(), self.sleepers.enter())),
             rounds: Arc::clone(&self.rounds),
         });
+        env::task::spawn(publisher.publish(Arc::downgrade(&group)));
         if fence.is_some() {
             let sole = group
                 .raft
@@ -561,37 +579,4 @@ fn config(range_id: u64, timing: &RaftTiming, elect: bool) -> Result<Config, Str
     }
     .validate()
     .map_err(|error| error.to_string())
-}
-
-/// Publishes the replica's role as it changes.
-fn follow_role(raft: &Raft<Types, Machine>, replica_id: u64) -> watch::Receiver<Role> {
-    let mut metrics = raft.server_metrics();
-    let role = move |metrics: &openraft::metrics::RaftServerMetrics<Types>| {
-        let members = &metrics.membership_config;
-        let leader = metrics.current_leader.and_then(|id| {
-            let store = *members.get_node(&id)?;
-            Some(Replica { replica_id: id, store, voter: members.voter_ids().any(|voter| voter == id) })
-        });
-        Role {
-            term: metrics.vote.leader_id.term,
-            leader,
-            is_leader: metrics.state == ServerState::Leader && metrics.current_leader == Some(replica_id),
-        }
-    };
-    let (sender, receiver) = watch::channel(role(&metrics.borrow_watched()));
-    env::task::spawn(async move {
-        while metrics.changed().await.is_ok() {
-            let now = role(&metrics.borrow_watched());
-            sender.send_if_modified(|role| {
-                let changed = *role != now;
-                *role = now;
-                changed
-            });
-        }
-        sender.send_modify(|role| {
-            role.is_leader = false;
-            role.leader = None;
-        });
-    });
-    receiver
 }

@@ -69,6 +69,12 @@ impl RaftTiming {
     pub fn lease(&self) -> Duration {
         self.election_max * 4 / 5
     }
+
+    /// How long a store may not say that it lives, before who sleeps on its word takes it for gone: so long that one message may be
+    /// lost.
+    pub fn silence(&self) -> Duration {
+        self.election_min + self.heartbeat
+    }
 }
 
 /// The first replica of a brand-new range.

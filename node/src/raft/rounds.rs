@@ -12,9 +12,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use env::canary::{self, Canary};
 use env::clock::Instant;
 use parking_lot::Mutex;
 use proto::v1;
+
+use super::sleepers::Word;
 
 /// Ranges that one message may name.
 pub(super) const NAMED_MAX: usize = 1 << 16;
@@ -76,8 +79,17 @@ impl Rounds {
         heard.is_some_and(|(at, _)| now.saturating_duration_since(at) < within)
     }
 
-    /// Whether a store has not said for as long as `patience` that it lives, or lives in another epoch.
-    pub(super) fn is_silent(&self, node_id: u64, epoch: u64, now: Instant, patience: Duration) -> bool {
+    /// Whether a word holds no more, as far as stores are heard: its store has not said for as long as `patience` that it lives, or lives
+    /// in another epoch.
+    pub(super) fn is_broken(&self, word: Word, now: Instant, patience: Duration) -> bool {
+        match word {
+            Word::Own => false,
+            Word::Of { .. } if canary::sings(Canary::SleepsThroughDeath) => false,
+            Word::Of { node_id, epoch } => self.is_silent(node_id, epoch, now, patience),
+        }
+    }
+
+    fn is_silent(&self, node_id: u64, epoch: u64, now: Instant, patience: Duration) -> bool {
         let heard = self.peers.lock().get(&node_id).and_then(|peer| peer.heard);
         heard.is_none_or(|(at, known)| known != epoch || now.saturating_duration_since(at) >= patience)
     }

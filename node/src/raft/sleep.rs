@@ -23,24 +23,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::apply::LogPoint;
+use super::sleepers::{Place, Word};
 
 /// A leader whose question was refused waits longer before the next one, up to so many times doubled: those who agreed sleep in vain
 /// each time.
 const DOUBLED_MAX: u32 = 3;
-
-/// On whose word a group sleeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
-    /// It leads.
-    Own,
-    /// Its leader's store.
-    Of {
-        /// The node.
-        node_id: u64,
-        /// Of which life of it; see [`rounds`](super::rounds).
-        epoch: u64,
-    },
-}
 
 /// How a group sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +207,8 @@ pub(super) struct Slumber {
     /// Since the store's last look.
     used: AtomicBool,
     sleep: Mutex<Sleep>,
+    /// Where the store's looks find out whether it sleeps.
+    place: Place,
     /// Told when it wakes.
     pub(super) woken: Notify,
     /// Somebody has read here what its leader has closed, since the store's last look.
@@ -232,16 +221,22 @@ pub(super) struct Slumber {
 
 impl Slumber {
     /// Of a group that was started `now`.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, place: Place) -> Self {
         Self {
             state: AtomicU8::new(UP),
             used: AtomicBool::new(false),
             sleep: Mutex::new(Sleep::new(now)),
+            place,
             woken: Notify::new(),
             read: AtomicBool::new(false),
             rousing: AtomicBool::new(false),
             roused: Notify::new(),
         }
+    }
+
+    /// The number of its place among the store's [`Sleepers`](super::sleepers::Sleepers).
+    pub(super) fn place(&self) -> u64 {
+        self.place.number()
     }
 
     /// Notes that the group is used. Whether it is up.
@@ -302,7 +297,13 @@ impl Slumber {
     /// Changes it, one at a time; whoever asks afterwards sees it.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Sleep) -> T) -> T {
         let mut sleep = self.sleep.lock();
+        let word = |sleep: &Sleep| sleep.asleep().map(|asleep| asleep.word);
+        let before = word(&sleep);
         let changed = change(&mut sleep);
+        let now = word(&sleep);
+        if now != before {
+            self.place.set(now);
+        }
         let state = match sleep.phase {
             Phase::Up => UP,
             Phase::Waking { .. } => WAKING,
@@ -333,6 +334,9 @@ impl Drop for Rousing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::sleepers::Sleepers;
     use super::*;
 
     const AFTER: Duration = Duration::from_secs(10);
@@ -468,14 +472,14 @@ mod tests {
         assert!(!sleep.is_read(now, AFTER));
         sleep.note_read(now);
         assert!(sleep.is_read(now + s(9), AFTER) && !sleep.is_read(now + s(10), AFTER));
-        let slumber = Slumber::new(now);
+        let slumber = Slumber::new(now, Arc::<Sleepers>::default().enter());
         slumber.note_read();
         assert!(slumber.is_read() && slumber.take_read() && !slumber.is_read() && !slumber.take_read());
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_asks_for_all_and_whatever_becomes_of_it_they_are_told() {
-        let slumber = Slumber::new(env::clock::now());
+        let slumber = Slumber::new(env::clock::now(), Arc::<Sleepers>::default().enter());
         let waiting = slumber.roused.notified();
         let rousing = Rousing::begin(&slumber);
         assert!(rousing.is_some() && slumber.is_rousing());
@@ -488,7 +492,7 @@ mod tests {
     #[test]
     fn who_uses_it_and_who_has_it_sleep_see_each_other() {
         let now = env::clock::now();
-        let slumber = Slumber::new(now);
+        let slumber = Slumber::new(now, Arc::<Sleepers>::default().enter());
         assert!(slumber.note_use() && slumber.take_used() && !slumber.is_used());
         slumber.change(|sleep| sleep.fall_asleep(Asleep { word: Word::Own, term: 3, since: now }));
         assert!(slumber.is_asleep() && !slumber.note_use() && slumber.is_used());

@@ -244,7 +244,7 @@ impl RaftHost {
             let unsynced = syncing.observe(now, begun, done);
             let mut turns = 0;
             // Who sleeps is judged as soon as somebody wants something of it.
-            for group in host.groups().into_iter().filter(|group| !group.is_asleep()) {
+            for group in host.awake() {
                 if turns < TURNS_MAX && group.take_turn() {
                     turns += 1;
                 }

@@ -17,12 +17,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use env::clock::Instant;
 use proto::{Code, Status, v1};
 
 use super::group::Group;
 use super::host::RaftHost;
 use super::rounds::{Answer, NAMED_MAX};
 use super::sense::malformed;
+use super::sleepers::Word;
 
 /// So many groups are woken in a round because their leader's store is silent, and so many leaders because another store has begun anew:
 /// all of them at once would keep each other from being elected. One that is asked for something does not wait for its turn.
@@ -32,28 +34,29 @@ const WOKEN_MAX: usize = 256;
 /// and what it was told stands until it has answered.
 const SILENT_ROUNDS: u32 = 16;
 
+/// In one of so many rounds all who sleep are looked at, though no word is broken and none's role has changed: what else may come, a group
+/// does not sleep for ever in vain.
+const ALL_ROUNDS: u64 = 16;
+
 impl RaftHost {
     /// Goes its rounds until the store stops; it does not keep the store by itself.
     pub(super) async fn go_rounds(host: Weak<Self>, every: Duration) {
-        loop {
+        for round in 0_u64.. {
             env::clock::sleep(every).await;
             let Some(host) = host.upgrade() else { return };
-            host.go_round();
+            host.go_round(round % ALL_ROUNDS == 0);
         }
     }
 
-    fn go_round(self: &Arc<Self>) {
+    fn go_round(self: &Arc<Self>, looks_at_all: bool) {
         let now = env::clock::now();
         let silent = self.silent();
-        let (mut asleep, mut woken) = (0_u32, 0);
-        for group in self.groups() {
-            if group.is_asleep() {
-                asleep += 1;
-                if woken < WOKEN_MAX && group.sleeps_in_vain(now) {
-                    group.wake();
-                    woken += 1;
-                }
-            }
+        let is_broken = |word: &Word| self.rounds.is_broken(*word, now, self.timing.silence());
+        if looks_at_all || self.sleepers.words().iter().any(is_broken) {
+            self.wake_in_vain(now);
+        }
+        metrics::gauge!("nunatak_groups_asleep").set(self.sleepers.count() as f64);
+        for group in self.awake() {
             self.rouse_leader(&group);
             let Some(after) = self.rounds.after else { continue };
             let may_sleep = || self.apply.may_sleep(group.range_id);
@@ -61,7 +64,6 @@ impl RaftHost {
                 self.rounds.ask(node_id, asked);
             }
         }
-        metrics::gauge!("nunatak_groups_asleep").set(f64::from(asleep));
         for node_id in self.rounds.begin(now, &silent, self.timing.heartbeat * SILENT_ROUNDS) {
             let host = Arc::clone(self);
             drop(self.spawn(async move {
@@ -69,6 +71,12 @@ impl RaftHost {
                 host.rounds.end(node_id);
             }));
         }
+    }
+
+    /// Wakes those, or some of them, who sleep on a word that holds no more.
+    fn wake_in_vain(&self, now: Instant) {
+        let woken = self.groups().into_iter().filter(|group| group.wake_if_in_vain(now));
+        let _ = woken.take(WOKEN_MAX).count();
     }
 
     /// Has a group that is waking prove that it leads, if it does.

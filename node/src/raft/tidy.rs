@@ -45,7 +45,8 @@ impl RaftHost {
 
     async fn tidy_once(&self) -> io::Result<()> {
         let durable = self.db.sequence_durable();
-        for group in self.groups() {
+        // Of who sleeps openraft hears it when the log is to become shorter, or the group wakes.
+        for group in self.awake() {
             let flushed = group.progress.flushed(durable).id.map_or(0, |id| id.index());
             let known = snapshot_index(&group);
             if flushed >= known + SNAPSHOT_EVERY {

@@ -35,7 +35,6 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use env::canary::{self, Canary};
 use env::clock::Instant;
 use futures::FutureExt as _;
 use openraft::async_runtime::WatchReceiver;
@@ -44,7 +43,8 @@ use proto::v1;
 
 use super::apply::{LogPoint, Replica};
 use super::group::Group;
-use super::sleep::{Asleep, Rousing, Word};
+use super::sleep::{Asleep, Rousing};
+use super::sleepers::Word;
 use super::types::{log_id, point};
 use super::wire::{log_id_from_wire, log_id_to_wire};
 
@@ -80,9 +80,16 @@ impl Group {
     /// woken if it sleeps on the word of one that is gone.
     pub fn note_asked(&self) {
         self.has_turn.store(true, Ordering::Relaxed);
-        if self.is_asleep() && self.sleeps_in_vain(env::clock::now()) {
+        self.wake_if_in_vain(env::clock::now());
+    }
+
+    /// Wakes it if it sleeps on a word that does not hold any more. Whether it did.
+    pub(super) fn wake_if_in_vain(&self, now: Instant) -> bool {
+        let wakes = self.is_asleep() && self.sleeps_in_vain(now);
+        if wakes {
             self.wake();
         }
+        wakes
     }
 
     /// Somebody has read here what the leader has closed, or would have if that were more. Where it is not enough the range
@@ -225,18 +232,14 @@ impl Group {
         if role.term != asleep.term || role.is_leader != (asleep.word == Word::Own) {
             return true;
         }
+        let is_broken = |turn: u32| {
+            let patience = self.timing.silence() + self.timing.election_min / 2 * turn;
+            self.rounds.is_broken(asleep.word, now, patience)
+        };
         match asleep.word {
             Word::Own => self.is_draining(),
-            Word::Of { .. } if canary::sings(Canary::SleepsThroughDeath) => false,
-            Word::Of { node_id, epoch } => {
-                let is_silent = |turn: u32| {
-                    let patience = self.timing.election_min + self.timing.heartbeat;
-                    let patience = patience + self.timing.election_min / 2 * turn;
-                    self.rounds.is_silent(node_id, epoch, now, patience)
-                };
-                // Whose turn it is costs more to find out than that there is no need.
-                is_silent(0) && is_silent(self.turn(asleep.term))
-            }
+            // Whose turn it is costs more to find out than that there is no need.
+            Word::Of { .. } => is_broken(0) && is_broken(self.turn(asleep.term)),
         }
     }
 
@@ -360,6 +363,9 @@ impl Group {
             return;
         }
         self.fall_asleep(Asleep { word: Word::Own, term, since: now });
+        if self.wake_if_in_vain(now) {
+            return;
+        }
         let newest = self.metrics().borrow_watched().last_log_index;
         if self.slumber.is_used() || newest != Some(last.index) {
             self.wake();
@@ -403,11 +409,14 @@ impl Group {
         if agrees {
             let word = Word::Of { node_id, epoch };
             self.fall_asleep(Asleep { word, term: asked.term, since: now });
-        } else if asked.replica_id == self.replica_id && asked.term > role.term {
+            // What its role has become meanwhile has found it awake.
+            return !self.wake_if_in_vain(now);
+        }
+        if asked.replica_id == self.replica_id && asked.term > role.term {
             // Another one was elected while this one slept, maybe as its leader.
             self.wake();
         }
-        agrees
+        false
     }
 
     /// Whether it sleeps on the word of a node's store.
