@@ -1,6 +1,6 @@
 //! Records that are compared say themselves what their fields are: PostgreSQL refuses those of unlike types, but only once
 //! the fields before them are alike (`record_cmp`, `record_eq`). Values of composite types are of the same fields, and what
-//! is grouped or joined by its hash is not asked.
+//! is joined by its hash is not asked.
 
 use std::cmp::Ordering;
 
