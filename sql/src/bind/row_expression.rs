@@ -161,7 +161,7 @@ impl Binder<'_> {
         let mut named = named_columns(&plain, &std::mem::take(&mut self.columns_given), columns);
         let (bound, text) = self
             .as_written(Style::Full, quoted_names(renamed), |binder| bind(binder, columns, &written.expr))?;
-        if has_named_fields(&bound) {
+        if has_named_fields(&plain) || has_named_fields(&bound) {
             return Err(Error::unsupported(format!("a row as a whole in {what}")));
         }
         // What the answer does not hang on is named as well: a field of a row leaves the others out of what is computed.
