@@ -54,3 +54,11 @@ select j is distinct from null as d, null is not distinct from j as n from t ord
 select p is distinct from null as d, row(null, null) is distinct from null as r, row(null, null) is not distinct from null as n from t order by a;
 select j is distinct from j from t;
 select a from t where 1 between j and 2;
+-- With the rows of a query by every operator.
+select (1, 2) < any (select 1, 3) as l, (1, 2) >= all (select 1, 2 union all select 0, 9) as g, (1, 2) <> all (select 1, 3) as n, (1, 2) = all (select 1, 2) as e, (1, null) <> any (select 1, 2) as u;
+select (1, 2) < any (select 1);
+select ('a', 'b') ~ any (select 'a', 'b');
+select 1 + any (select 1);
+select a from t where (a, b) < all (select a + 1, b from t) order by a;
+create view v as select a from t where (a, b) < any (select a, b from t) and (a, b) <> all (select a + 5, b from t);
+select pg_get_viewdef('v');

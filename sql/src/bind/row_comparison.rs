@@ -59,7 +59,12 @@ impl Binder<'_> {
     }
 
     /// `(a, b) = (c, d)`
-    fn row_comparison(&mut self, operator: &ast::Operator, lefts: Fields, rights: Fields) -> Result<Expr> {
+    pub(super) fn row_comparison(
+        &mut self,
+        operator: &ast::Operator,
+        lefts: Fields,
+        rights: Fields,
+    ) -> Result<Expr> {
         if lefts.len() != rights.len() {
             return Err(Error::new("42601", "unequal number of entries in row expressions").at(operator.at));
         }
