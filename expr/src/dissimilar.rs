@@ -1,6 +1,6 @@
 //! Records that are compared say themselves what their fields are: PostgreSQL refuses those of unlike types, but only once
 //! the fields before them are alike (`record_cmp`, `record_eq`). Values of composite types are of the same fields, and what
-//! is grouped or joined by its hash is not asked.
+//! is joined by its hash is not asked.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,7 @@ use crate::types::TypeKind;
 /// Whether a comparison holds of two values.
 ///
 /// # Errors
-/// 42804: they are, or hold, records of unlike fields.
+/// 42804: they are, or hold, records of unlike fields. 42883: of fields without a type.
 #[inline]
 pub fn holds(test: Comparison, left: &Datum, right: &Datum) -> Result<bool> {
     Ok(test.holds(order(test, left, right)?))
@@ -23,7 +23,7 @@ pub fn holds(test: Comparison, left: &Datum, right: &Datum) -> Result<bool> {
 /// The order of two values as a comparison asks for it.
 ///
 /// # Errors
-/// 42804: they are, or hold, records of unlike fields.
+/// 42804: they are, or hold, records of unlike fields. 42883: of fields without a type.
 #[inline]
 pub fn order(test: Comparison, left: &Datum, right: &Datum) -> Result<Ordering> {
     match (left, right) {
@@ -62,6 +62,7 @@ fn order_of_records(
 ) -> Result<Ordering> {
     for (place, ((_, one, left), (_, other, right))) in one.of(left).zip(other.of(right)).enumerate() {
         check_types(place, one.kind, other.kind)?;
+        check_known(test, one.kind)?;
         let order = order(test, left, right)?;
         if order.is_ne() {
             return Ok(order);
@@ -93,6 +94,16 @@ pub(crate) fn check_types(place: usize, one: TypeKind, other: TypeKind) -> Resul
     let message =
         format!("cannot compare dissimilar column types {one} and {other} at record column {column}");
     Err(Error::new("42804", message))
+}
+
+/// That a field is not a literal of which nobody has said what it is.
+fn check_known(test: Comparison, kind: TypeKind) -> Result<()> {
+    let what = match test {
+        _ if kind != TypeKind::Unknown => return Ok(()),
+        Comparison::Equal | Comparison::NotEqual => "an equality operator",
+        _ => "a comparison function",
+    };
+    Err(Error::new("42883", format!("could not identify {what} for type {}", kind.display_name())))
 }
 
 /// That two records have as many fields.
@@ -138,6 +149,17 @@ mod tests {
         let other = record(&[number(2), text]);
         assert!(!holds(Comparison::Equal, &numbers, &other).unwrap());
         assert!(holds(Comparison::Less, &numbers, &other).unwrap());
+    }
+
+    #[test]
+    fn fields_without_a_type_are_refused_once_they_are_asked() {
+        let of = |number: i32| {
+            record(&[(TypeKind::Int4, Datum::Int4(number)), (TypeKind::Unknown, Datum::from("a"))])
+        };
+        let refused = |test| order(test, &of(1), &of(1)).unwrap_err().message;
+        assert_eq!(refused(Comparison::Equal), "could not identify an equality operator for type unknown");
+        assert_eq!(refused(Comparison::Less), "could not identify a comparison function for type unknown");
+        assert!(holds(Comparison::Less, &of(1), &of(2)).unwrap());
     }
 
     #[test]

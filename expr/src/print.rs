@@ -173,13 +173,8 @@ impl Writer<'_> {
                 }
             }
             Expr::Subscript { array, subscripts, .. } => {
-                if matches!(**array, Expr::Column { .. }) {
-                    self.expression(array, implicit);
-                } else {
-                    self.push("(");
-                    self.expression(array, implicit);
-                    self.push(")");
-                }
+                let is_bare = matches!(**array, Expr::Column { .. } | Expr::Field { .. });
+                self.parenthesised(!is_bare, |writer| writer.expression(array, implicit));
                 for subscript in subscripts {
                     self.push("[");
                     match subscript {
@@ -200,9 +195,9 @@ impl Writer<'_> {
                 }
             }
             Expr::Field { record, place, .. } => {
-                self.push("(");
-                self.expression(record, implicit);
-                self.push(").");
+                let is_bare = matches!(**record, Expr::Subscript { .. } | Expr::Field { .. });
+                self.parenthesised(!is_bare, |writer| writer.expression(record, implicit));
+                self.push(".");
                 self.push(&self.field(record.ty().kind, *place));
             }
             // Whose operand is a row of any kind takes it as it is.

@@ -98,9 +98,7 @@ impl Binder<'_> {
         columns: &[Column],
         definition: &ast::CheckDefinition,
     ) -> Result<Check> {
-        let condition = &definition.condition;
-        self.check_condition(table, columns, &condition.expr)?;
-        let kept = self.kept_condition(table, columns, columns, condition)?;
+        let kept = self.kept_condition(table, columns, columns, &definition.condition)?;
         Ok(Check {
             oid: 0,
             name: definition.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
@@ -111,7 +109,7 @@ impl Binder<'_> {
         })
     }
 
-    /// What is kept of a condition that has been found to be right, once its columns are called as in `renamed`.
+    /// What is kept of a condition, once its columns are called as in `renamed`.
     pub(super) fn kept_condition(
         &mut self,
         table: &str,

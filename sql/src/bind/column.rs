@@ -170,7 +170,8 @@ impl Binder<'_> {
                 continue;
             };
             let Some(ty) = columns.get(place).map(|column| column.ty) else { continue };
-            let made = self.new_generation(table, columns, (ty, name), &generation.expression)?;
+            let row: &[Column] = columns;
+            let made = self.kept_generation(table, (row, row), (ty, name), &generation.expression)?;
             if let Some(column) = columns.get_mut(place) {
                 column.generated = Some(made);
             }

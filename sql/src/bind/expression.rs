@@ -1,7 +1,5 @@
 //! Expressions.
 
-use std::sync::Arc;
-
 use expr::casts::CastContext;
 use expr::tree::Subscript;
 use expr::{Datum, Expr, Type, TypeKind, resolve};
@@ -11,9 +9,6 @@ use super::coerce::{number, placed};
 use super::types::collatable;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind, PatternForm};
-
-/// How many fields rows may have of which one is asked to come before the other: each adds a level.
-const ORDERED_FIELDS_MAX: usize = 100;
 
 impl Binder<'_> {
     /// The expression over the row of the level at hand. Its type may still be open (a literal, NULL, a parameter).
@@ -65,7 +60,9 @@ impl Binder<'_> {
                 let operand = Box::new(self.condition(bound, clause, operand.at)?);
                 Ok(Expr::IsBool { operand, value: *value, negated: *negated })
             }
-            ExprKind::IsDistinct { left, right, negated } => self.is_distinct(left, right, *negated, at),
+            ExprKind::IsDistinct { operator_at, left, right, negated } => {
+                self.is_distinct(left, right, *negated, *operator_at)
+            }
             ExprKind::InList { operator_at, operand, list, negated } => {
                 self.in_list(operand, list, (*operator_at, *negated))
             }
@@ -77,8 +74,13 @@ impl Binder<'_> {
             ExprKind::QuantifiedArray { left, operator, right, all } => {
                 self.quantified_array(left, operator, right, *all)
             }
-            ExprKind::Between { operand, low, high, symmetric, negated } => {
-                self.between(operand, low, high, (*symmetric, *negated))
+            ExprKind::Between { operator_at, operand, low, high, symmetric, negated } => {
+                match operand.kind {
+                    ExprKind::Row(_) => {
+                        self.row_between(operand, (low, high), (*symmetric, *negated), *operator_at)
+                    }
+                    _ => self.between(operand, low, high, (*symmetric, *negated), *operator_at),
+                }
             }
             ExprKind::Like { operator_at, operand, pattern, escape, form, negated } => {
                 let left = (self.expression(operand)?, operand.at);
@@ -201,107 +203,6 @@ impl Binder<'_> {
         self.coerce(bound, to, CastContext::Explicit, at)
     }
 
-    fn binary(&mut self, operator: &ast::Operator, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {
-        if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
-            return self.row_comparison(operator, lefts, rights);
-        }
-        if let (ExprKind::Row(lefts), ExprKind::Subquery(query)) = (&left.kind, &right.kind) {
-            return self.row_query_comparison(operator, lefts, query);
-        }
-        let bound_left = self.expression(left)?;
-        let bound_right = self.expression(right)?;
-        self.operator(&operator.name, Some((bound_left, left.at)), (bound_right, right.at), operator.at)
-    }
-
-    /// `(a, b) = (SELECT c, d …)`
-    fn row_query_comparison(
-        &mut self,
-        operator: &ast::Operator,
-        lefts: &[ast::Expr],
-        query: &ast::Query,
-    ) -> Result<Expr> {
-        let (query, count) = (Arc::new(query.clone()), lefts.len());
-        let field = |place| ast::Expr {
-            kind: ExprKind::RowQuery { query: query.clone(), place, count, compared: true },
-            at: operator.at,
-        };
-        let rights: Vec<ast::Expr> = (0..count).map(field).collect();
-        // The texts of views have places of their own, which may be the same.
-        let outside = self.row_queries.remove(&operator.at);
-        let compared = self.row_comparison(operator, lefts, &rights);
-        self.row_queries.remove(&operator.at);
-        self.row_queries.extend(outside.map(|record| (operator.at, record)));
-        compared
-    }
-
-    /// `(a, b) = (c, d)`
-    fn row_comparison(
-        &mut self,
-        operator: &ast::Operator,
-        lefts: &[ast::Expr],
-        rights: &[ast::Expr],
-    ) -> Result<Expr> {
-        if lefts.len() != rights.len() {
-            return Err(Error::new("42601", "unequal number of entries in row expressions").at(operator.at));
-        }
-        if lefts.is_empty() {
-            return Err(Error::new("0A000", "cannot compare rows of zero length").at(operator.at));
-        }
-        if matches!(operator.name.as_ref(), "<" | "<=" | ">" | ">=") {
-            return self.row_order(operator, lefts, rights);
-        }
-        let mut parts = Vec::with_capacity(lefts.len());
-        for (left, right) in lefts.iter().zip(rights) {
-            parts.push(self.binary(operator, left, right)?);
-        }
-        match operator.name.as_ref() {
-            "=" => Ok(Expr::all(parts)),
-            "<>" => Ok(Expr::Or(parts)),
-            _ => Err(Error::unsupported("a row compared otherwise than by = or <>").at(operator.at)),
-        }
-    }
-
-    /// `(a, b) < (c, d)`: `a < c OR a = c AND b < d`.
-    fn row_order(
-        &mut self,
-        operator: &ast::Operator,
-        lefts: &[ast::Expr],
-        rights: &[ast::Expr],
-    ) -> Result<Expr> {
-        let is_row = |expr: &ast::Expr| matches!(expr.kind, ExprKind::Row(_));
-        if lefts.iter().chain(rights).any(is_row) {
-            return Err(Error::unsupported("a row within a row that is compared").at(operator.at));
-        }
-        if lefts.len() > ORDERED_FIELDS_MAX {
-            let what = format!("an order of rows of more than {ORDERED_FIELDS_MAX} fields");
-            return Err(Error::unsupported(what).at(operator.at));
-        }
-        if self.is_shown() {
-            return self.row_order_in_words(operator, lefts, rights);
-        }
-        let strict = operator.name.get(..1).unwrap_or_default();
-        let last = lefts.len().saturating_sub(1);
-        let mut tests = Vec::with_capacity(lefts.len());
-        for (place, (left, right)) in lefts.iter().zip(rights).enumerate() {
-            let l = (self.expression(left)?, left.at);
-            let r = (self.expression(right)?, right.at);
-            if place == last {
-                tests.push((self.operator(&operator.name, Some(l), r, operator.at)?, None));
-                continue;
-            }
-            self.take_copy(&l.0)?;
-            self.take_copy(&r.0)?;
-            let before = self.operator(strict, Some(l.clone()), r.clone(), operator.at)?;
-            tests.push((before, Some(self.operator("=", Some(l), r, operator.at)?)));
-        }
-        let mut tests = tests.into_iter().rev();
-        let Some((mut whole, _)) = tests.next() else { return Err(Error::internal("rows without fields")) };
-        for (before, equal) in tests {
-            whole = Expr::Or(vec![before, Expr::And(equal.into_iter().chain([whole]).collect())]);
-        }
-        Ok(whole)
-    }
-
     fn conditions(&mut self, items: &[ast::Expr], clause: &str) -> Result<Vec<Expr>> {
         let mut bound = Vec::with_capacity(items.len());
         for item in items {
@@ -313,8 +214,9 @@ impl Binder<'_> {
 
     fn is_null(&mut self, operand: &ast::Expr, negated: bool) -> Result<Expr> {
         if let ExprKind::Row(items) = &operand.kind {
-            if self.is_shown() {
-                return self.row_test_in_words(items, negated);
+            if self.written.is_some() {
+                let row = self.row_value(items, operand.at)?;
+                return Ok(Expr::IsNull { operand: Box::new(row), negated });
             }
             // Of a row: whether all of its fields are (not) NULL. A field that is a row itself is not, whatever is in it.
             let mut parts = Vec::with_capacity(items.len());
@@ -329,41 +231,14 @@ impl Binder<'_> {
         Ok(Expr::IsNull { operand: Box::new(bound), negated })
     }
 
-    fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool, at: usize) -> Result<Expr> {
-        if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
-            if lefts.len() != rights.len() {
-                return Err(Error::new("42601", "unequal number of entries in row expressions").at(at));
-            }
-            let pairs = lefts.iter().zip(rights);
-            let parts = pairs.map(|(left, right)| self.is_distinct(left, right, negated, at));
-            let parts: Vec<Expr> = parts.collect::<Result<_>>()?;
-            return Ok(if negated { Expr::all(parts) } else { Expr::Or(parts) });
-        }
-        let bound_left = self.expression(left)?;
-        let bound_right = self.expression(right)?;
-        let call = self.operator("=", Some((bound_left, left.at)), (bound_right, right.at), at)?;
-        let Expr::Call { function, args, .. } = call else { return Err(Error::internal("= is no call")) };
-        let mut args = args.into_iter();
-        let (Some(left), Some(right)) = (args.next(), args.next()) else {
-            return Err(Error::internal("= without two operands"));
-        };
-        Ok(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), equals: function, negated })
-    }
-
     fn in_list(
         &mut self,
         operand: &ast::Expr,
         list: &[ast::Expr],
         (at, negated): (usize, bool),
     ) -> Result<Expr> {
-        if let ExprKind::Row(_) = &operand.kind {
-            let equals = ast::Operator { name: "=".into(), at: operand.at };
-            let mut parts = Vec::with_capacity(list.len());
-            for item in list {
-                parts.push(self.binary(&equals, operand, item)?);
-            }
-            let any = Expr::Or(parts);
-            return Ok(if negated { Expr::Not(Box::new(any)) } else { any });
+        if let ExprKind::Row(fields) = &operand.kind {
+            return self.row_in_list((fields, operand.at), list, (at, negated));
         }
         let bound = self.expression(operand)?;
         let mut items = vec![(bound, operand.at)];
@@ -383,7 +258,7 @@ impl Binder<'_> {
         (at, negated): (usize, bool),
     ) -> Result<Expr> {
         let kinds: Vec<TypeKind> = items.iter().map(|(item, _)| item.ty().kind).collect();
-        let Ok(kind) = resolve::common_type("IN", &kinds) else {
+        let Some(kind) = kind_of_list(&kinds) else {
             return self.in_one_by_one(items, (at, negated));
         };
         // A domain is not always compared as what it is over.
@@ -426,7 +301,17 @@ impl Binder<'_> {
             self.take_copy(&operand.0)?;
             parts.push(self.operator(name, Some(operand.clone()), item, at)?);
         }
-        Ok(if negated { Expr::And(parts) } else { Expr::Or(parts) })
+        Ok(self.joined(parts, negated))
+    }
+
+    /// What has to hold as a whole, or any of it; in what is printed each stands beside all before it.
+    pub(super) fn joined(&self, parts: Vec<Expr>, all: bool) -> Expr {
+        let of = |parts| if all { Expr::And(parts) } else { Expr::Or(parts) };
+        if self.written.is_none() && parts.len() > 1 {
+            return of(parts);
+        }
+        let whole = parts.into_iter().reduce(|before, part| of(vec![before, part]));
+        whole.unwrap_or_else(|| Expr::literal(all, TypeKind::Bool))
     }
 
     fn between(
@@ -435,33 +320,33 @@ impl Binder<'_> {
         low: &ast::Expr,
         high: &ast::Expr,
         (symmetric, negated): (bool, bool),
+        at: usize,
     ) -> Result<Expr> {
-        let at = operand.at;
-        let operand = self.expression(operand)?;
+        let operand = (self.expression(operand)?, operand.at);
         let (from, to) = ((self.expression(low)?, low.at), (self.expression(high)?, high.at));
         if !symmetric {
-            return self.range((operand, at), from, to, negated);
+            return self.range(operand, (from, to), negated, at);
         }
-        for copied in [&operand, &from.0, &to.0] {
+        for (copied, _) in [&operand, &from, &to] {
             self.take_copy(copied)?;
         }
-        let one = self.range((operand.clone(), at), from.clone(), to.clone(), negated)?;
-        let other = self.range((operand, at), to, from, negated)?;
+        let one = self.range(operand.clone(), (from.clone(), to.clone()), negated, at)?;
+        let other = self.range(operand, (to, from), negated, at)?;
         Ok(if negated { Expr::And(vec![one, other]) } else { Expr::Or(vec![one, other]) })
     }
 
     /// `x >= low AND x <= high`, or that it is outside.
     fn range(
         &mut self,
-        (operand, at): (Expr, usize),
-        low: (Expr, usize),
-        high: (Expr, usize),
+        operand: (Expr, usize),
+        (low, high): ((Expr, usize), (Expr, usize)),
         negated: bool,
+        at: usize,
     ) -> Result<Expr> {
-        self.take_copy(&operand)?;
-        let (first, second) = if negated { ("<", ">") } else { (">=", "<=") };
-        let lower = self.operator(first, Some((operand.clone(), at)), low, at)?;
-        let upper = self.operator(second, Some((operand, at)), high, at)?;
+        self.take_copy(&operand.0)?;
+        let (first, second) = bounds(negated);
+        let lower = self.operator(first, Some(operand.clone()), low, at)?;
+        let upper = self.operator(second, Some(operand), high, at)?;
         Ok(if negated { Expr::Or(vec![lower, upper]) } else { Expr::And(vec![lower, upper]) })
     }
 
@@ -571,6 +456,7 @@ impl Binder<'_> {
     /// `document['key'][0]`: each leads to a key of its text, or to the element of its number.
     fn json_subscript(&mut self, document: Expr, subscripts: &[ast::Subscript], at: usize) -> Result<Expr> {
         let mut bound = document;
+        let mut written = Vec::new();
         for subscript in subscripts {
             let index = match subscript {
                 ast::Subscript::Index(index) => index,
@@ -579,7 +465,15 @@ impl Binder<'_> {
                     return Err(Error::new("42804", "jsonb subscript does not support slices").at(at));
                 }
             };
-            let (key, _) = self.json_key(index)?;
+            let (key, is_number) = self.json_key(index)?;
+            if self.written.is_some() {
+                // A number is printed as it is looked for, not as the text that it becomes.
+                written.push(Subscript::Index(match key {
+                    Expr::Cast { operand, .. } if is_number => *operand,
+                    key => key,
+                }));
+                continue;
+            }
             let is_name = matches!(&key, Expr::Literal { value: Datum::Text(text), .. }
                 if text.trim().parse::<i64>().is_err());
             bound = match is_name {
@@ -590,7 +484,10 @@ impl Binder<'_> {
                 }
             };
         }
-        Ok(bound)
+        if written.is_empty() {
+            return Ok(bound);
+        }
+        Ok(Expr::Subscript { array: Box::new(bound), subscripts: written, ty: TypeKind::Jsonb.into() })
     }
 
     /// What stands between the brackets behind a document, as text, and whether it is a number. 42804 if it is neither.
@@ -636,4 +533,15 @@ impl Binder<'_> {
             }
         })
     }
+}
+
+/// The type that the items of a list and what is sought there are compared as; `None`: each has to be compared by itself, as
+/// records are, whose fields may be of unlike types.
+pub(super) fn kind_of_list(kinds: &[TypeKind]) -> Option<TypeKind> {
+    resolve::common_type("IN", kinds).ok().filter(|kind| *kind != TypeKind::Record)
+}
+
+/// How what is between two others is compared with them, or what is not.
+pub(super) fn bounds(negated: bool) -> (&'static str, &'static str) {
+    if negated { ("<", ">") } else { (">=", "<=") }
 }

@@ -129,7 +129,8 @@ impl Binder<'_> {
                 continue;
             };
             let written = DefaultDefinition { expr: parse::parse_expression(&text)?, text };
-            let made = self.of_kept(|binder| binder.new_generation(name, columns, (ty, &own), &written));
+            let (row, own): (&[Column], _) = (columns, (ty, own.as_str()));
+            let made = self.of_kept(|binder| binder.kept_generation(name, (row, row), own, &written));
             let made = made.map_err(unplaced)?;
             if let Some(column) = columns.get_mut(place) {
                 column.generated = Some(made);

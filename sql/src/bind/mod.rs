@@ -71,6 +71,7 @@ mod range_call;
 mod record;
 mod recursive;
 mod rewound;
+mod row_comparison;
 mod row_expression;
 mod row_security;
 mod sample;

@@ -45,19 +45,35 @@ impl Binder<'_> {
 
     /// `ROW(…)`
     pub(super) fn row_value(&mut self, items: &[ast::Expr], at: usize) -> Result<Expr> {
+        let fields = self.row_fields(items)?;
+        self.row_of(fields, at)
+    }
+
+    /// The fields of `ROW(…)`, and where they stand. Their types may still be open.
+    pub(super) fn row_fields(&mut self, items: &[ast::Expr]) -> Result<Vec<(Expr, usize)>> {
         let mut fields = Vec::with_capacity(items.len());
         for item in items {
-            let spread = match self.spread(item)? {
-                Some(spread) => spread,
-                None => vec![self.settled_expression(item)?],
-            };
-            for field in spread {
-                fields.push((format!("f{}", fields.len().saturating_add(1)), field));
+            match self.spread(item)? {
+                Some(spread) => fields.extend(spread.into_iter().map(|field| (field, item.at))),
+                None => fields.push((self.expression(item)?, item.at)),
             }
         }
+        Ok(fields)
+    }
+
+    /// The row of such fields. A literal stays one of an unknown type, which has no equality.
+    pub(super) fn row_of(&mut self, fields: Vec<(Expr, usize)>, at: usize) -> Result<Expr> {
         check_columns(fields.len())
             .map_err(|_| Error::new("54011", "ROW expressions can have at most 1664 entries").at(at))?;
-        Ok(self.record(fields))
+        let mut named = Vec::with_capacity(fields.len());
+        for (number, (field, at)) in (1_usize..).zip(fields) {
+            let field = match field {
+                Expr::Literal { .. } => field,
+                field => self.settle(field, at)?,
+            };
+            named.push((format!("f{number}"), field));
+        }
+        Ok(self.record(named))
     }
 
     /// The fields of `t.*` or `(x).*` within a row.
@@ -148,16 +164,11 @@ impl Binder<'_> {
     pub(super) fn as_composite(&self, record: Expr, to: Type, context: CastContext) -> expr::Result<Expr> {
         let attributes = self.catalog.objects().attributes(to.kind).unwrap_or_default();
         let Expr::Row { fields, .. } = record else { return Err(no_composite(to.kind)) };
-        // An untyped NULL has become text where nobody knew what the row is for.
-        let is_null = |field: &Expr| matches!(field, Expr::Literal { value: Datum::Null, .. });
-        let kind = |field: &Expr| if is_null(field) { TypeKind::Unknown } else { field.ty().kind };
-        let kinds: Vec<TypeKind> = fields.iter().map(kind).collect();
+        let kinds: Vec<TypeKind> = fields.iter().map(|field| field.ty().kind).collect();
         if let Some(misfit) = misfit(&kinds, &attributes, context) {
             return Err(no_composite(to.kind).with_detail(misfit));
         }
         let fields = fields.into_iter().zip(attributes.types());
-        let fields = fields
-            .map(|(field, ty)| (if is_null(&field) { Expr::null(TypeKind::Unknown) } else { field }, ty));
         let fields = fields.map(|(field, ty)| self.convert(field, *ty, context));
         let fields = fields.collect::<expr::Result<Vec<_>>>()?;
         Ok(self.row_as(fields, attributes, to, context))
@@ -177,6 +188,7 @@ impl Binder<'_> {
         }
         let place = self.shape_of(ty).and_then(|shape| shape.place(&name.value));
         match place {
+            Some(place) if self.is_printed_row(operand) => Ok(printed_field(bound, place)),
             Some(place) => self.field_at(bound, place),
             None => {
                 let message = match &operand.kind {
@@ -209,15 +221,26 @@ impl Binder<'_> {
         let shape = self.shape_of(record.ty());
         let ty = shape.and_then(|shape| shape.types().get(place).copied());
         match ty {
-            Some(ty) => Ok(Expr::Field { record: Box::new(record), place, ty }),
+            Some(ty) => Ok(Expr::Field { record: Box::new(record), place, ty: known(ty) }),
             None => Err(Error::internal("a field that is not there")),
         }
+    }
+
+    /// Whether it is a row of which a field is printed together with all of it, as PostgreSQL keeps both.
+    fn is_printed_row(&self, operand: &ast::Expr) -> bool {
+        self.written.is_some() && matches!(operand.kind, ExprKind::Row(_))
     }
 
     /// `(x).*`: names and values.
     pub(super) fn all_fields(&mut self, operand: &ast::Expr) -> Result<Vec<(String, Expr)>> {
         let bound = self.expression(operand)?;
-        self.fields_of(&bound, operand.at)
+        let mut fields = self.fields_of(&bound, operand.at)?;
+        if self.is_printed_row(operand) {
+            for (place, (_, field)) in fields.iter_mut().enumerate() {
+                *field = printed_field(bound.clone(), place);
+            }
+        }
+        Ok(fields)
     }
 
     /// The names and values of the fields of a record.
@@ -342,6 +365,21 @@ impl Binder<'_> {
         let fields = columns.map(|(name, ty)| ((*name).to_owned(), Type::plain(kind(*ty))));
         Some(Arc::new(Shape::new(fields)))
     }
+}
+
+/// A field of a row that is to be printed.
+fn printed_field(row: Expr, place: usize) -> Expr {
+    let ty = match &row {
+        Expr::Row { fields, .. } => fields.get(place).map(Expr::ty),
+        _ => None,
+    };
+    let ty = known(ty.unwrap_or(Type::plain(TypeKind::Unknown)));
+    Expr::Field { record: Box::new(row), place, ty }
+}
+
+/// The type of what was a literal in a row, and is one no more.
+fn known(ty: Type) -> Type {
+    if ty.kind == TypeKind::Unknown { TypeKind::Text.into() } else { ty }
 }
 
 /// That a record is no value of a composite type.

@@ -147,8 +147,8 @@ impl Binder<'_> {
         Ok((bound, level.references))
     }
 
-    /// What is kept of an expression over a row that has been found to be right, once its columns are called as in
-    /// `renamed`; `bind` makes sense of it over a row of columns. 0A000, naming `what`, if it cannot be said then.
+    /// What is kept of an expression over a row, once its columns are called as in `renamed`; `bind` makes sense of it over a
+    /// row of columns, or says why there is none. 0A000, naming `what`, if it cannot be said then.
     pub(super) fn kept_over_row(
         &mut self,
         columns: &[Column],
@@ -161,7 +161,7 @@ impl Binder<'_> {
         let mut named = named_columns(&plain, &std::mem::take(&mut self.columns_given), columns);
         let (bound, text) = self
             .as_written(Style::Full, quoted_names(renamed), |binder| bind(binder, columns, &written.expr))?;
-        if has_named_fields(&bound) {
+        if has_named_fields(&plain) || has_named_fields(&bound) {
             return Err(Error::unsupported(format!("a row as a whole in {what}")));
         }
         // What the answer does not hang on is named as well: a field of a row leaves the others out of what is computed.
@@ -220,19 +220,8 @@ impl Binder<'_> {
         Ok(value)
     }
 
-    /// What a new column is made of, as it is kept; `columns` tells which others are generated.
-    pub(super) fn new_generation(
-        &mut self,
-        table: &str,
-        columns: &[Column],
-        (ty, name): (Type, &str),
-        written: &ast::DefaultDefinition,
-    ) -> Result<RowExpression> {
-        self.generation(table, columns, (ty, name), &written.expr)?;
-        self.kept_generation(table, (columns, columns), (ty, name), written)
-    }
-
-    /// What is kept of a generated column's expression, once the columns are called as in the second list.
+    /// What is kept of a generated column's expression, once the columns are called as in the second list; they tell which
+    /// others are generated.
     pub(super) fn kept_generation(
         &mut self,
         table: &str,

@@ -134,14 +134,10 @@ impl Binder<'_> {
         if self.is_shown() {
             return self.quantified_in_words(left, operator, query, all);
         }
-        let lefts: Vec<&ast::Expr> = match &left.kind {
-            ast::ExprKind::Row(items) => items.iter().collect(),
-            _ => vec![left],
+        let operands = match &left.kind {
+            ast::ExprKind::Row(items) => self.row_fields(items)?,
+            _ => vec![(self.expression(left)?, left.at)],
         };
-        let mut operands = Vec::with_capacity(lefts.len());
-        for left in &lefts {
-            operands.push((self.expression(left)?, left.at));
-        }
         let (mut bound, bindings) = self.inner_query(query)?;
         match bound.columns.len().cmp(&operands.len()) {
             std::cmp::Ordering::Equal => {}
@@ -153,21 +149,14 @@ impl Binder<'_> {
             }
         }
         // x op ALL (q) is NOT (x negated-op ANY (q)).
-        let name = if all { negated(&operator.name, operator.at)? } else { operator.name.as_ref() };
-        if operands.len() > 1 && name != "=" {
-            return Err(Error::unsupported("a row compared otherwise than by =").at(operator.at));
-        }
-        let mut tests = Vec::with_capacity(operands.len());
-        for (column, (operand, at)) in operands.into_iter().enumerate() {
+        let name = if all { negated(&operator.name, operator.at)?.into() } else { operator.name.clone() };
+        let mut columns = Vec::with_capacity(operands.len());
+        for (column, (operand, _)) in operands.iter().enumerate() {
             let ty = self.settled_output(&mut bound, column, operand.ty())?;
-            let row = Expr::Column { index: SUBQUERY_ROW.saturating_add(column), ty };
-            tests.push(self.operator(name, Some((operand, at)), (row, operator.at), operator.at)?);
+            let index = SUBQUERY_ROW.saturating_add(column);
+            columns.push((Expr::Column { index, ty }, operator.at));
         }
-        let test = Expr::all(tests);
-        if test.ty().kind != TypeKind::Bool {
-            let message = "row comparison operator must yield type boolean";
-            return Err(Error::new("42804", message).at(operator.at));
-        }
+        let test = self.row_comparison(&ast::Operator { name, at: operator.at }, operands, columns)?;
         let aside = aside(bound.node, bindings, ApplyKind::Any { test });
         let any = self.put_aside(aside, TypeKind::Bool.into())?;
         Ok(if all { Expr::Not(Box::new(any)) } else { any })

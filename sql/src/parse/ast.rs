@@ -581,6 +581,8 @@ pub enum ExprKind {
     },
     /// `x IS DISTINCT FROM y`
     IsDistinct {
+        /// Where IS stands.
+        operator_at: usize,
         /// x
         left: Box<Expr>,
         /// y
@@ -625,6 +627,8 @@ pub enum ExprKind {
     },
     /// `x BETWEEN a AND b`
     Between {
+        /// Where BETWEEN stands, or NOT.
+        operator_at: usize,
         /// x
         operand: Box<Expr>,
         /// a

@@ -1,12 +1,12 @@
 //! What belongs to a query in an expression that is printed: each becomes a word, a column that stands for its text.
 
 use expr::functions::quote::identifier;
-use expr::print::Style;
 use expr::{Expr, SessionContext, Type, TypeKind};
 
 use super::layout::Place;
 use super::names::Called;
 use crate::bind::Binder;
+use crate::bind::expression::kind_of_list;
 use crate::bind::placeholder::SUBQUERY_ROW;
 use crate::bind::written::{Form, Written};
 use crate::error::{Error, Result};
@@ -120,13 +120,11 @@ impl Binder<'_> {
     pub(in crate::bind) fn row_order_in_words(
         &mut self,
         operator: &ast::Operator,
-        lefts: &[ast::Expr],
-        rights: &[ast::Expr],
+        lefts: Vec<(Expr, usize)>,
+        rights: Vec<(Expr, usize)>,
     ) -> Result<Expr> {
         let (mut left_texts, mut right_texts) = (Vec::new(), Vec::new());
-        for (left, right) in lefts.iter().zip(rights) {
-            let one = (self.expression(left)?, left.at);
-            let other = (self.expression(right)?, right.at);
+        for (one, other) in lefts.into_iter().zip(rights) {
             let Expr::Call { args, .. } = self.operator(&operator.name, Some(one), other, operator.at)?
             else {
                 return Err(Error::internal("an operator is no call"));
@@ -141,21 +139,6 @@ impl Binder<'_> {
         Ok(self.word(text, Form::Loose, TypeKind::Bool.into()))
     }
 
-    /// `ROW(a, b) IS NULL`
-    pub(in crate::bind) fn row_test_in_words(&mut self, items: &[ast::Expr], negated: bool) -> Result<Expr> {
-        let session = self.catalog.plain_session();
-        let mut texts = Vec::with_capacity(items.len());
-        for item in items {
-            let bound = self.settled_expression(item)?;
-            texts.push(self.shown()?.argument(&bound, &session)?);
-        }
-        let negation = if negated { "NOT " } else { "" };
-        let text = format!("ROW({}) IS {negation}NULL", texts.join(", "));
-        let (_, style) = self.shown()?.layout();
-        let text = if style == Style::Sparing { text } else { format!("({text})") };
-        Ok(self.word(text, Form::Loose, TypeKind::Bool.into()))
-    }
-
     /// `x IN (a, b)`, x first, as PostgreSQL keeps it: what names no column is one list, of everything else each is compared by
     /// itself.
     pub(in crate::bind) fn list_in_words(
@@ -166,7 +149,8 @@ impl Binder<'_> {
         let mut items = items.into_iter();
         let Some(operand) = items.next() else { return Err(Error::internal("IN without an operand")) };
         let (plain, named): (Vec<_>, Vec<_>) = items.clone().partition(|(item, _)| item.columns().is_empty());
-        let is_list = plain.len() > 1;
+        let kinds = std::iter::once(&operand).chain(&plain).map(|(item, _)| item.ty().kind);
+        let is_list = plain.len() > 1 && kind_of_list(&kinds.collect::<Vec<_>>()).is_some();
         let mut whole = match is_list {
             true => {
                 let list = std::iter::once(operand.clone()).chain(plain).collect();

@@ -2,6 +2,7 @@
 
 use expr::{Expr, TypeKind};
 
+use super::unlike::{order_of, sorted};
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
 use crate::logical::walk::{self, columns_read};
@@ -16,8 +17,14 @@ impl Placement<'_> {
             let expressions = call.arguments.iter().chain(&call.filter);
             expressions.chain(call.order_by.iter().map(|key| &key.expression)).any(|part| !may_move(part))
         };
-        let calls: Vec<(ColumnId, AggregateCall)> =
+        let mut calls: Vec<(ColumnId, AggregateCall)> =
             calls.into_iter().filter(|(column, call)| self.is_wanted(*column) || has_effects(call)).collect();
+        for (_, call) in calls.iter_mut().filter(|(_, call)| call.distinct && call.order_by.is_empty()) {
+            if self.may_be_unlike(call.arguments.iter().map(Expr::ty), &input) {
+                call.order_by = order_of(&call.arguments);
+            }
+        }
+        let is_unlike = self.may_be_unlike(keys.iter().map(|(_, key)| key.ty()), &input);
         let aggregate =
             Node::Aggregate(Box::new(Aggregate { input: Node::one_row(), keys, sets, marks, calls }));
         let read = columns_read(walk::expressions(&aggregate));
@@ -42,7 +49,15 @@ impl Placement<'_> {
             });
         }
         let sets = aggregate.sets;
-        let node = plan::Node::Aggregate(plan::Aggregate { input: Box::new(input.node), keys, sets, calls });
+        let mut input = input.node;
+        if is_unlike && sets.is_empty() {
+            input = sorted(input, &keys);
+        }
+        for set in sets.iter().filter(|_| is_unlike) {
+            let values: Vec<Expr> = set.keys.iter().filter_map(|place| keys.get(*place).cloned()).collect();
+            input = sorted(input, &values);
+        }
+        let node = plan::Node::Aggregate(plan::Aggregate { input: Box::new(input), keys, sets, calls });
         Ok(Placed { node, row })
     }
 

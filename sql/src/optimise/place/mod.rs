@@ -14,6 +14,7 @@ mod row;
 mod set;
 mod source;
 mod subquery;
+mod unlike;
 
 use expr::Expr;
 

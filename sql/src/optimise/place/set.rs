@@ -1,5 +1,8 @@
 //! Rows as sets: without duplicates, of several inputs.
 
+use expr::Expr;
+
+use super::unlike::sorted;
 use super::{Placed, Placement};
 use crate::error::{Error, Result};
 use crate::logical::{
@@ -13,8 +16,15 @@ impl Placement<'_> {
             DistinctKind::All(mut columns) => {
                 let mut seen = ColumnSet::default();
                 columns.retain(|column| seen.insert(*column));
-                let input = Box::new(self.output(Output { node: distinct.input, columns: columns.clone() })?);
-                let node = plan::Node::Distinct(plan::Distinct { input, on: None });
+                let types = columns.iter().map(|column| self.columns.ty(*column));
+                let is_unlike = self.may_be_unlike(types.clone(), &distinct.input);
+                let values: Vec<Expr> =
+                    types.enumerate().map(|(index, ty)| Expr::Column { index, ty }).collect();
+                let mut input = self.output(Output { node: distinct.input, columns: columns.clone() })?;
+                if is_unlike {
+                    input = sorted(input, &values);
+                }
+                let node = plan::Node::Distinct(plan::Distinct { input: Box::new(input), on: None });
                 Ok(Placed { node, row: columns })
             }
             DistinctKind::On(columns) => {

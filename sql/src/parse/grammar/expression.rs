@@ -303,6 +303,7 @@ fn quantified(cursor: &mut Cursor<'_>, left: Expr, operator: Operator) -> Result
 /// What begins with IS.
 fn is(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind, bool)> {
     let operand_of = Box::new(left);
+    let operator_at = cursor.at();
     let word = cursor.advance().keyword;
     if word != "is" {
         return Ok((ExprKind::IsNull { operand: operand_of, negated: word == "notnull" }, false));
@@ -317,7 +318,7 @@ fn is(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind, bool
             cursor.advance();
             cursor.expect("from")?;
             let right = Box::new(operand(cursor, Level::Is, form)?);
-            return Ok((ExprKind::IsDistinct { left: operand_of, right, negated }, true));
+            return Ok((ExprKind::IsDistinct { operator_at, left: operand_of, right, negated }, true));
         }
         "document" => return Err(cursor.unsupported("IS DOCUMENT")),
         "normalized" | "nfc" | "nfd" | "nfkc" | "nfkd" => {
@@ -349,7 +350,7 @@ fn pattern(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind,
             let low = Box::new(restricted(cursor)?);
             cursor.expect("and")?;
             let high = Box::new(operand(cursor, Level::Pattern, form)?);
-            Ok((ExprKind::Between { operand: left, low, high, symmetric, negated }, true))
+            Ok((ExprKind::Between { operator_at, operand: left, low, high, symmetric, negated }, true))
         }
         "in" => {
             if !cursor.is_symbol("(") {
