@@ -74,14 +74,12 @@ impl Binder<'_> {
             ExprKind::QuantifiedArray { left, operator, right, all } => {
                 self.quantified_array(left, operator, right, *all)
             }
-            ExprKind::Between { operator_at, operand, low, high, symmetric, negated } => {
-                match operand.kind {
-                    ExprKind::Row(_) => {
-                        self.row_between(operand, (low, high), (*symmetric, *negated), *operator_at)
-                    }
-                    _ => self.between(operand, low, high, (*symmetric, *negated), *operator_at),
+            ExprKind::Between { operator_at, operand, low, high, symmetric, negated } => match operand.kind {
+                ExprKind::Row(_) => {
+                    self.row_between(operand, (low, high), (*symmetric, *negated), *operator_at)
                 }
-            }
+                _ => self.between(operand, low, high, (*symmetric, *negated), *operator_at),
+            },
             ExprKind::Like { operator_at, operand, pattern, escape, form, negated } => {
                 let left = (self.expression(operand)?, operand.at);
                 let right = self.pattern(pattern, escape.as_deref(), *form, *operator_at)?;
