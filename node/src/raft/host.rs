@@ -10,6 +10,7 @@ use bytes::Bytes;
 use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
 use lsm::{Db, WriteBatch};
+use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, Raft, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
 use proto::Network;
