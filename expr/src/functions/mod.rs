@@ -11,6 +11,7 @@ mod digest;
 mod enumerated;
 mod extent;
 mod float;
+mod hash;
 mod identifier;
 mod integer;
 mod json_make;

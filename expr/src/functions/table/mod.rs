@@ -8,6 +8,7 @@ mod comparison;
 mod enumerated;
 mod extension;
 mod extent;
+mod hash;
 mod json;
 mod lsn;
 mod money;
@@ -38,6 +39,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     enumerated::FUNCTIONS,
     extension::FUNCTIONS,
     extent::FUNCTIONS,
+    hash::FUNCTIONS,
     json::FUNCTIONS,
     lsn::FUNCTIONS,
     money::FUNCTIONS,
