@@ -251,7 +251,7 @@ pub(crate) mod arbitrary {
     use crate::bits::Bits;
     use crate::calendar::zoned_time::ZonedTime;
     use crate::citext;
-    use crate::extent::{Edge, Extent};
+    use crate::extent::{Edge, Extent, Spans};
     use crate::lsn;
     use crate::mac;
     use crate::network::Network;
@@ -305,6 +305,12 @@ pub(crate) mod arbitrary {
         TypeKind::Tsrange,
         TypeKind::Tstzrange,
         TypeKind::Numrange,
+        TypeKind::Int4Multirange,
+        TypeKind::Int8Multirange,
+        TypeKind::Datemultirange,
+        TypeKind::Tsmultirange,
+        TypeKind::Tstzmultirange,
+        TypeKind::Nummultirange,
         TypeKind::Vector,
         TypeKind::Citext,
     ];
@@ -386,6 +392,15 @@ pub(crate) mod arbitrary {
             TypeKind::Tsrange => range_between(TypeKind::Timestamp),
             TypeKind::Tstzrange => range_between(TypeKind::Timestamptz),
             TypeKind::Numrange => range_between(TypeKind::Numeric),
+            kind if kind.ranges().is_some() => {
+                let range = kind.ranges().unwrap();
+                let subtype = range.subtype().unwrap();
+                prop::collection::vec(datum_of(range), 0..4)
+                    .prop_map(move |ranges| {
+                        Spans::new(subtype, ranges.iter().map(|range| Extent::of(range).unwrap())).to_datum()
+                    })
+                    .boxed()
+            }
             TypeKind::Citext => "[aAbB]{0,4}".prop_map(|text| citext::of_text(&text)).boxed(),
             TypeKind::Vector => {
                 let real = prop_oneof![Just(0.0_f32), Just(-0.0), -2.0_f32..2.0, Just(f32::MAX)];

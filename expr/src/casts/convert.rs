@@ -7,6 +7,7 @@ use crate::citext;
 use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
+use crate::extent::Spans;
 use crate::mac;
 use crate::money;
 use crate::network::Network;
@@ -177,6 +178,11 @@ pub(super) fn network_to_text(value: &Datum, _: &SessionContext) -> Result<Datum
     let mut out = String::new();
     Network::of(value)?.write_cidr(&mut out);
     Ok(Datum::from(out))
+}
+
+/// The multirange of a range alone.
+pub(super) fn to_multirange(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Spans::of_range(value).map(|spans| spans.to_datum())
 }
 
 /// The network of an address.

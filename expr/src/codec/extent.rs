@@ -33,22 +33,22 @@ fn bounded(kind: TypeKind, session: &SessionContext) -> Result<(TypeKind, Subtyp
     }
 }
 
-fn is_blank(c: char) -> bool {
+pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }
 
-fn after_blanks(text: &str) -> &str {
+pub(super) fn after_blanks(text: &str) -> &str {
     text.trim_start_matches(is_blank)
 }
 
 /// The rest behind `empty`, whatever its case.
-fn after_empty(text: &str) -> Option<&str> {
+pub(super) fn after_empty(text: &str) -> Option<&str> {
     let (word, rest) = text.split_at_checked("empty".len())?;
     word.eq_ignore_ascii_case("empty").then_some(rest)
 }
 
 /// What of a literal cannot be read.
-type Flaw = &'static str;
+pub(super) type Flaw = &'static str;
 
 /// A literal: None if it is empty, else the texts of its bounds, and whether they are inclusive.
 type Written = Option<((Option<String>, bool), (Option<String>, bool))>;

@@ -19,7 +19,7 @@ use crate::text;
 use crate::types::TypeKind;
 use crate::vector::{self, Vector};
 
-use super::{enumerated, extent, record, reg};
+use super::{enumerated, extent, multirange, record, reg};
 
 /// Reads text. Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 type ReadText = fn(&str, TypeKind, &SessionContext) -> Result<Datum>;
@@ -250,6 +250,12 @@ const CODECS: &[Codec] = &[
     range(TypeKind::Tstzrange).input_depends().output_depends(),
     range(TypeKind::Daterange).input_depends().output_depends(),
     range(TypeKind::Int8Range),
+    many(TypeKind::Int4Multirange),
+    many(TypeKind::Nummultirange),
+    many(TypeKind::Tsmultirange).input_depends().output_depends(),
+    many(TypeKind::Tstzmultirange).input_depends().output_depends(),
+    many(TypeKind::Datemultirange).input_depends().output_depends(),
+    many(TypeKind::Int8Multirange),
     row(TypeKind::PgLsn, |text, _, _| lsn::parse(text).map(lsn::datum))
         .written(|value, _, _, out| lsn::write(lsn::of(value).unwrap_or_default(), out))
         .binary(
@@ -297,6 +303,11 @@ const fn bit_string(kind: TypeKind) -> Codec {
 /// A type of ranges.
 const fn range(kind: TypeKind) -> Codec {
     row(kind, extent::parse).written(extent::write).binary(extent::receive, extent::send)
+}
+
+/// A type of multiranges.
+const fn many(kind: TypeKind) -> Codec {
+    row(kind, multirange::parse).written(multirange::write).binary(multirange::receive, multirange::send)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every function that reads text")]

@@ -26,6 +26,7 @@ mod mac;
 mod md5;
 mod missing;
 mod money;
+mod multirange;
 mod network;
 mod number_format;
 mod number_parse;
@@ -320,6 +321,7 @@ mod tests {
             }
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => argument(TypeKind::Int4Array),
             TypeKind::AnyRange => argument(TypeKind::Int4Range),
+            TypeKind::AnyMultirange => argument(TypeKind::Int4Multirange),
             TypeKind::Record => argument(TypeKind::Int4)
                 .prop_map(|value| {
                     let shape = Shape::new([("a".to_owned(), Type::plain(TypeKind::Int4))]);

@@ -5,6 +5,7 @@ mod citext;
 mod extent;
 mod lsn;
 mod money;
+mod multirange;
 mod network;
 mod vector;
 
@@ -23,6 +24,7 @@ pub(super) const TABLES: &[&[Row]] = &[
     extent::OPERATORS,
     lsn::OPERATORS,
     money::OPERATORS,
+    multirange::OPERATORS,
     network::OPERATORS,
     vector::OPERATORS,
 ];

@@ -25,6 +25,7 @@ pub(super) const UNDEFINED: TypeRow = TypeRow {
     array: None,
     element: None,
     subtype: None,
+    ranges: None,
     extension: None,
 };
 
@@ -61,6 +62,7 @@ const fn row(
         array: None,
         element: None,
         subtype: None,
+        ranges: None,
         extension: None,
     }
 }
@@ -116,6 +118,13 @@ impl TypeRow {
     const fn bounded(mut self, subtype: TypeKind) -> Self {
         self.subtype = Some(subtype);
         self.class = "range_ops";
+        self
+    }
+
+    /// It is a multirange of these.
+    const fn gathering(mut self, ranges: TypeKind) -> Self {
+        self.ranges = Some(ranges);
+        self.class = "multirange_ops";
         self
     }
 
@@ -308,6 +317,26 @@ types! {
     Regnamespace [RegnamespaceArray] = 4089 [4090], "regnamespace", "regnamespace", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// regrole: the OID of a role, printed as its name
     Regrole [RegroleArray] = 4096 [4097], "regrole", "regrole", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
+    /// int4multirange: see [`crate::extent`]
+    Int4Multirange [Int4MultirangeArray] = 4451 [6150], "int4multirange", "int4multirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Int4Range);
+    /// nummultirange
+    Nummultirange [NummultirangeArray] = 4532 [6151], "nummultirange", "nummultirange", Range, of(Form::Keyed),
+        gathering(TypeKind::Numrange);
+    /// tsmultirange
+    Tsmultirange [TsmultirangeArray] = 4533 [6152], "tsmultirange", "tsmultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Tsrange), aligned(Double);
+    /// tstzmultirange
+    Tstzmultirange [TstzmultirangeArray] = 4534 [6153], "tstzmultirange", "tstzmultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Tstzrange), aligned(Double);
+    /// datemultirange
+    Datemultirange [DatemultirangeArray] = 4535 [6155], "datemultirange", "datemultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Daterange);
+    /// int8multirange
+    Int8Multirange [Int8MultirangeArray] = 4536 [6157], "int8multirange", "int8multirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Int8Range), aligned(Double);
+    /// anymultirange
+    AnyMultirange = 4537, "anymultirange", "anymultirange", Pseudo, aligned(Double);
     /// anyrange
     AnyRange = 3831, "anyrange", "anyrange", Pseudo, aligned(Double);
     /// anyenum

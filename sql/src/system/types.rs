@@ -76,6 +76,7 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
         let letter = match kind.category() {
             Category::Pseudo => "p",
+            Category::Range if kind.ranges().is_some() => "m",
             Category::Range => "r",
             _ => "b",
         };
@@ -112,7 +113,8 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     }
 }
 
-/// Without multiranges, which there are none of, and without the functions of built-in ranges, which are not told.
+/// Without the multiranges of ranges that were made, which there are none of, and without the functions of built-in ranges,
+/// which are not told.
 pub(super) fn pg_range(world: &World<'_>, records: &mut Records<'_>) {
     let objects = world.catalog.objects();
     let made = objects.types().filter_map(|(object, _)| object.kind());
@@ -129,6 +131,7 @@ pub(super) fn pg_range(world: &World<'_>, records: &mut Records<'_>) {
         records.push(&[
             ("rngtypid", kind.oid().into()),
             ("rngsubtype", subtype.oid().into()),
+            ("rngmultitypid", kind.multirange().map_or(0, TypeKind::oid).into()),
             ("rngcollation", collation.into()),
             ("rngsubopc", operator_classes::btree_oid(class).into()),
             ("rngsubdiff", own.map_or(0, |own| own.diff).into()),

@@ -12,6 +12,7 @@ mod hash;
 mod json;
 mod lsn;
 mod money;
+mod multirange;
 mod network;
 mod number;
 mod ordered_set;
@@ -43,6 +44,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     json::FUNCTIONS,
     lsn::FUNCTIONS,
     money::FUNCTIONS,
+    multirange::FUNCTIONS,
     network::FUNCTIONS,
     number::FUNCTIONS,
     ordered_set::FUNCTIONS,
