@@ -35,7 +35,9 @@ impl Spans {
         let mut ranges: Vec<Extent> = Vec::new();
         for range in given {
             match ranges.last_mut() {
-                Some(last) if last.overlaps(&range) || last.is_adjacent(&range) => *last = last.around(&range),
+                Some(last) if last.overlaps(&range) || last.is_adjacent(&range) => {
+                    *last = last.around(&range);
+                }
                 _ => ranges.push(range),
             }
         }
@@ -238,10 +240,14 @@ mod tests {
         }
 
         #[test]
-        fn what_is_held_is_read_back(value in datum_of(TypeKind::Nummultirange), other in datum_of(TypeKind::Nummultirange)) {
+        fn what_is_held_is_read_back(
+            value in datum_of(TypeKind::Nummultirange),
+            other in datum_of(TypeKind::Nummultirange),
+        ) {
             let (own, others) = (Spans::of(&value).unwrap(), Spans::of(&other).unwrap());
             prop_assert!(compare(&own.to_datum(), &value).is_eq());
-            let order = own.ranges().iter().map(Extent::places).cmp(others.ranges().iter().map(Extent::places));
+            let (own, others) = (own.ranges().iter(), others.ranges().iter());
+            let order = own.map(Extent::places).cmp(others.map(Extent::places));
             prop_assert_eq!(compare(&value, &other), order);
         }
     }

@@ -82,7 +82,6 @@ const NAMES: &[&str] = &[
     "pg_mcv_list_items",
     "pg_nextoid",
     "pg_options_to_table",
-    "pg_partition_tree",
     "pg_prepared_statement",
     "pg_prepared_xact",
     "pg_promote",
