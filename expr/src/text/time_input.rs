@@ -396,6 +396,7 @@ impl Fields {
         if self.has_date()
             && self.time.is_none()
             && let Some((time, west)) = text.split_once('-')
+            && west.bytes().all(|byte| byte.is_ascii_digit())
         {
             self.number(time, order)?;
             return self.offset(&format!("-{west}"), order);
