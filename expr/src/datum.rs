@@ -299,6 +299,7 @@ pub(crate) mod arbitrary {
         TypeKind::Macaddr8,
         TypeKind::Money,
         TypeKind::PgLsn,
+        TypeKind::Xid8,
         TypeKind::Int4Range,
         TypeKind::Int8Range,
         TypeKind::Daterange,
@@ -406,7 +407,11 @@ pub(crate) mod arbitrary {
                 let real = prop_oneof![Just(0.0_f32), Just(-0.0), -2.0_f32..2.0, Just(f32::MAX)];
                 prop::collection::vec(real, 1..4).prop_map(|reals| vector::of_reals(reals).unwrap()).boxed()
             }
-            TypeKind::PgLsn => any::<u64>().prop_map(lsn::datum).boxed(),
+            TypeKind::Xid => any::<u32>().prop_map(Datum::Oid).boxed(),
+            TypeKind::TxidSnapshot | TypeKind::PgSnapshot => (1u32..50, 1u32..9)
+                .prop_map(|(xmin, more)| Datum::from(format!("{xmin}:{}:{xmin}", xmin + more)))
+                .boxed(),
+            TypeKind::PgLsn | TypeKind::Xid8 => any::<u64>().prop_map(lsn::datum).boxed(),
             TypeKind::Money => prop_oneof![any::<i64>(), -3i64..4].prop_map(Datum::Int8).boxed(),
             TypeKind::Time => (0i64..=86_400_000_000).prop_map(Datum::Int8).boxed(),
             TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)

@@ -8,6 +8,7 @@ use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
 use crate::extent::Spans;
+use crate::lsn;
 use crate::mac;
 use crate::money;
 use crate::network::Network;
@@ -178,6 +179,11 @@ pub(super) fn network_to_text(value: &Datum, _: &SessionContext) -> Result<Datum
     let mut out = String::new();
     Network::of(value)?.write_cidr(&mut out);
     Ok(Datum::from(out))
+}
+
+/// The lower half.
+pub(super) fn to_xid(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Oid(lsn::of(value)? as u32))
 }
 
 /// The multirange of a range alone.

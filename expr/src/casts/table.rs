@@ -9,7 +9,7 @@ use super::convert::{
     json_to_int4, json_to_int8, json_to_numeric, money_to_numeric, network_to_citext, network_to_text,
     numeric_to_money, oid_bits, padded_to_citext, text_to_citext, time_to_interval, to_bool, to_cidr,
     to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_multirange,
-    to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, to_timetz, truth_word, vector_to_array,
+    to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, to_timetz, to_xid, truth_word, vector_to_array,
     without_blanks,
 };
 use crate::types::TypeKind;
@@ -18,7 +18,8 @@ use crate::types::kinds::{
     Float8Array, Inet, Int2, Int4, Int4Array, Int4Multirange, Int4Range, Int8, Int8Multirange, Int8Range,
     Interval, Json, Jsonb, Macaddr, Macaddr8, Money, Name, Numeric, NumericArray, Nummultirange, Numrange,
     Oid, QuotedChar, Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp,
-    Timestamptz, Timetz, Tsmultirange, Tsrange, Tstzmultirange, Tstzrange, Varbit, Varchar, Vector,
+    Timestamptz, Timetz, Tsmultirange, Tsrange, Tstzmultirange, Tstzrange, Varbit, Varchar, Vector, Xid,
+    Xid8,
 };
 use crate::volatility::Volatility;
 
@@ -102,6 +103,7 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10033, Int8, Money, 3812, Assignment, By(integer_to_money)).stable(),
     row(10034, Int4, Bool, 2557, Explicit, By(to_bool)),
     row(10035, Bool, Int4, 2558, Explicit, By(to_int4)),
+    row(10036, Xid8, Xid, 5071, Explicit, By(to_xid)),
     row(10037, Int8, Oid, 1287, Implicit, By(to_oid)),
     row(10038, Int2, Oid, 313, Implicit, By(to_oid)),
     row(10039, Int4, Oid, 0, Implicit, Bits(to_oid)),

@@ -18,6 +18,7 @@ use crate::session::SessionContext;
 use crate::text;
 use crate::types::TypeKind;
 use crate::vector::{self, Vector};
+use crate::xid::{self, Snapshot};
 
 use super::{enumerated, extent, multirange, record, reg};
 
@@ -262,6 +263,15 @@ const CODECS: &[Codec] = &[
             |input, _, _| input.array().map(u64::from_be_bytes).map(lsn::datum),
             |value, _, _, out| out.extend_from_slice(&lsn::of(value).unwrap_or_default().to_be_bytes()),
         ),
+    row(TypeKind::Xid, |text, _, _| Ok(Datum::Oid(xid::number(text) as u32))),
+    row(TypeKind::Xid8, |text, _, _| Ok(lsn::datum(xid::number(text))))
+        .written(|value, _, _, out| out.push_str(&lsn::of(value).unwrap_or_default().to_string()))
+        .binary(
+            |input, _, _| input.array().map(u64::from_be_bytes).map(lsn::datum),
+            |value, _, _, out| out.extend_from_slice(&lsn::of(value).unwrap_or_default().to_be_bytes()),
+        ),
+    snapshot(TypeKind::TxidSnapshot),
+    snapshot(TypeKind::PgSnapshot),
     row(TypeKind::Record, record::parse)
         .binary(record::receive, |_, _, _, _| {})
         .input_depends()
@@ -298,6 +308,18 @@ const fn bit_string(kind: TypeKind) -> Codec {
             |input, _, _| Bits::receive(input)?.into_datum(),
             |value, _, _, out| Bits::of(value).unwrap_or_default().send(out),
         )
+}
+
+/// A type of snapshots.
+const fn snapshot(kind: TypeKind) -> Codec {
+    row(kind, |text, _, _| Ok(Snapshot::parse(text)?.to_datum())).binary(
+        |input, _, _| Ok(Snapshot::receive(input)?.to_datum()),
+        |value, _, _, out| {
+            if let Ok(snapshot) = Snapshot::of(value) {
+                snapshot.send(out);
+            }
+        },
+    )
 }
 
 /// A type of ranges.

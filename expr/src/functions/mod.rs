@@ -58,6 +58,7 @@ mod unicode;
 mod uuid_made;
 mod vector;
 mod window;
+mod xid;
 mod zoned_time;
 
 use std::collections::HashMap;

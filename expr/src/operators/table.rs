@@ -8,6 +8,7 @@ mod money;
 mod multirange;
 mod network;
 mod vector;
+mod xid;
 
 use super::{Row, row};
 use crate::types::kinds::{
@@ -27,6 +28,7 @@ pub(super) const TABLES: &[&[Row]] = &[
     multirange::OPERATORS,
     network::OPERATORS,
     vector::OPERATORS,
+    xid::OPERATORS,
 ];
 
 const OPERATORS: &[Row] = &[

@@ -346,7 +346,7 @@ impl TypeKind {
 
     /// regclass, regtype and their like: an OID that prints as a name.
     pub fn is_reg(self) -> bool {
-        self.form() == Form::Oid && self != TypeKind::Oid
+        self.form() == Form::Oid && !matches!(self, TypeKind::Oid | TypeKind::Xid)
     }
 
     /// anyelement and its like, whose real type a call decides.

@@ -220,6 +220,8 @@ types! {
     Text [TextArray] = 25 [1009], "text", "text", String, of(Form::Text), preferred();
     /// oid, of system catalogs
     Oid [OidArray] = 26 [1028], "oid", "oid", Numeric, of(Form::Oid), fixed(4, Int), preferred();
+    /// xid: see [`crate::xid`]
+    Xid [XidArray] = 28 [1011], "xid", "xid", User, of(Form::Oid), ordered(Order::None), fixed(4, Int);
     /// oidvector, of system catalogs: an array that counts from 0
     OidVector = 30, "oidvector", "oidvector", Array, of(Form::Array), holding(TypeKind::Oid);
     /// json: text that is a document
@@ -292,6 +294,14 @@ types! {
     AnyNonArray = 2776, "anynonarray", "anynonarray", Pseudo, fixed(4, Int);
     /// uuid
     Uuid [UuidArray] = 2950 [2951], "uuid", "uuid", User, of(Form::Uuid), fixed(16, Char);
+    /// txid_snapshot: what pg_snapshot was called before
+    TxidSnapshot [TxidSnapshotArray] = 2970 [2949], "txid_snapshot", "txid_snapshot", User, of(Form::Text),
+        ordered(Order::None), aligned(Double);
+    /// pg_snapshot: see [`crate::xid`]
+    PgSnapshot [PgSnapshotArray] = 5038 [5039], "pg_snapshot", "pg_snapshot", User, of(Form::Text), ordered(Order::None),
+        aligned(Double);
+    /// xid8: see [`crate::xid`]
+    Xid8 [Xid8Array] = 5069 [271], "xid8", "xid8", User, of(Form::Int8), fixed(8, Double);
     /// pg_lsn: see [`crate::lsn`]
     PgLsn [PgLsnArray] = 3220 [3221], "pg_lsn", "pg_lsn", User, of(Form::Int8), fixed(8, Double);
     /// jsonb: a document

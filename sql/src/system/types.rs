@@ -22,6 +22,15 @@ pub(super) fn alignment(kind: TypeKind) -> String {
     bounds.map_or(own, |subtype| subtype.row().alignment).letter().to_string()
 }
 
+/// `typbyval`: as long as it is aligned.
+fn is_by_value(kind: TypeKind) -> bool {
+    let alignment = kind.row().alignment;
+    matches!(
+        (kind.length(), alignment),
+        (1, Alignment::Char) | (2, Alignment::Short) | (4, Alignment::Int) | (8, Alignment::Double)
+    )
+}
+
 /// `typstorage`
 pub(super) fn storage(kind: TypeKind) -> &'static str {
     match kind {
@@ -174,7 +183,7 @@ fn push_type(records: &mut Records<'_>, kind: TypeKind, place: &Place<'_>, lette
         ("typsubscript", formats.subscript.into()),
         ("typanalyze", formats.analyze.into()),
         ("typlen", i32::from(length).into()),
-        ("typbyval", matches!(length, 1 | 2 | 4 | 8).into()),
+        ("typbyval", is_by_value(kind).into()),
         ("typtype", letter.into()),
         ("typcategory", kind.category().letter().to_string().into()),
         ("typispreferred", kind.is_preferred().into()),

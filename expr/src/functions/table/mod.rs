@@ -25,6 +25,7 @@ mod time;
 mod time_of_day;
 mod vector;
 mod window;
+mod xid;
 mod zoned_time;
 
 use super::{Body, Function, FunctionKind, Volatility};
@@ -57,6 +58,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     time_of_day::FUNCTIONS,
     vector::FUNCTIONS,
     window::FUNCTIONS,
+    xid::FUNCTIONS,
     zoned_time::FUNCTIONS,
 ];
 

@@ -9,7 +9,7 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 15] = [
+const UNSUPPORTED: [&str; 13] = [
     "box",
     "circle",
     "cstring",
@@ -17,12 +17,10 @@ const UNSUPPORTED: [&str; 15] = [
     "line",
     "lseg",
     "path",
-    "pg_snapshot",
     "point",
     "polygon",
     "tsquery",
     "tsvector",
-    "txid_snapshot",
     "void",
     "xml",
 ];
