@@ -32,6 +32,15 @@ pub use point::can_bound;
 pub(crate) use point::{OF_MADE, Subtype};
 pub(crate) use spans::{OF_MANY, Spans};
 
+/// What the binary format says of a range's bounds, and PostgreSQL keeps with them.
+pub(crate) mod flag {
+    pub(crate) const EMPTY: u8 = 1;
+    pub(crate) const LOWER_INCLUSIVE: u8 = 2;
+    pub(crate) const UPPER_INCLUSIVE: u8 = 4;
+    pub(crate) const LOWER_MISSING: u8 = 8;
+    pub(crate) const UPPER_MISSING: u8 = 16;
+}
+
 /// What a numrange begins with: the place of its bounds' type.
 pub(crate) const OF_NUMBERS: u8 = 5;
 
@@ -259,6 +268,16 @@ impl Extent {
     /// Whether a bound belongs to it.
     pub(crate) fn holds(edge: Option<&Edge>) -> bool {
         edge.is_some_and(|edge| edge.is_inclusive)
+    }
+
+    /// What [`flag`] says of it.
+    pub(crate) fn flags(&self) -> u8 {
+        let Some((lower, upper)) = &self.bounds else { return flag::EMPTY };
+        let said = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
+        said(Self::holds(lower.as_ref()), flag::LOWER_INCLUSIVE)
+            | said(Self::holds(upper.as_ref()), flag::UPPER_INCLUSIVE)
+            | said(lower.is_none(), flag::LOWER_MISSING)
+            | said(upper.is_none(), flag::UPPER_MISSING)
     }
 
     /// The value of a bound; NULL if there is none.

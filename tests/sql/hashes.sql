@@ -9,3 +9,13 @@ select hashmacaddr('08:00:2b:01:02:04'), hashmacaddr8('08:00:2b:01:02:04:36:49')
 select time_hash('11:09:59.5'), timetz_hash('11:09:59+04'), timetz_hash_extended('11:09:59-01:30', 4), interval_hash('1 month 2 days -1 hour'), timestamp_hash('2024-02-29 12:00'), pg_lsn_hash('16/B374D84');
 select interval_hash('24 hours') = interval_hash('1 day'), hashtext(null), hashtextextended('a', null);
 select hashtext(1);
+-- Of what is made of others.
+select hash_array(a), hash_array_extended(a, 0), hash_array_extended(a, 5) from (values ('{}'::int4[]), ('{0}'), ('{1,2,3}'), ('{{1,2},{null,4}}')) v(a);
+select hash_array('{a,b}'::text[]), hash_array('{t,f}'::bool[]), hash_array('{2024-02-29}'::date[]), hash_array('{\\x01}'::bytea[]), hash_array('{a}'::varchar[]), hash_array('{1}'::xid[]);
+select hash_range(r), hash_range_extended(r, 0), hash_range_extended(r, 7) from (values ('empty'::int4range), ('[1,5)'), ('(,3)'), ('[3,)'), ('(,)')) v(r);
+select hash_range('[1.50,2]'::numrange), hash_range('[2024-01-01,2024-01-02)'::daterange), hash_range('[2024-01-01 10:00,)'::tsrange);
+select hash_multirange(m), hash_multirange_extended(m, 0), hash_multirange_extended(m, 7) from (values ('{}'::int4multirange), ('{[1,5)}'), ('{(,3),[7,9)}')) v(m);
+select hash_record(row(1, 'a'::text)), hash_record_extended(row(1, 'a'::text), 0), hash_record_extended(row(1, null::int, array[2]), 9), hash_record(row());
+select hash_array('{1}'::money[]);
+select hash_array_extended('{}'::money[], 1);
+select hash_record(row(1, 2::money));

@@ -177,7 +177,11 @@ impl Spans {
         let (mut own, mut others) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
         while let (Some(left), Some(right)) = (own.peek().copied(), others.peek().copied()) {
             shared.push(left.intersection(right));
-            let _ = if left.ends_within(right) { own.next() } else { others.next() };
+            if left.ends_within(right) {
+                own.next();
+            } else {
+                others.next();
+            }
         }
         Self::new(self.subtype, shared)
     }

@@ -1,14 +1,16 @@
 //! Hashes of values as PostgreSQL has them (Bob Jenkins' `lookup3`), for those who take one for the key of an advisory lock or
 //! divide rows by it. Nothing here is hashed by them.
 
-use super::arguments::{float, integer, interval, micros, mismatch, numeric, text as text_of};
+use super::arguments::{
+    boolean, date, float, integer, interval, micros, mismatch, numeric, text as text_of,
+};
 use crate::calendar::zoned_time::ZonedTime;
 use crate::datum::{Datum, Numeric};
 use crate::error::Result;
 use crate::network::Network;
 
 /// A hash of 64 bits by a seed. Its lower half by the seed 0 is the hash of 32 bits.
-type Hash = fn(&Datum, u64) -> Result<u64>;
+pub(super) type Hash = fn(&Datum, u64) -> Result<u64>;
 
 /// What a state begins with, before the length is added.
 const START: u32 = 0x9e37_79b9 + 3_923_095;
@@ -102,7 +104,8 @@ fn bytes(bytes: &[u8], seed: u64) -> u64 {
     state.finish()
 }
 
-fn number(number: u32, seed: u64) -> u64 {
+/// `hash_bytes_uint32`: of four bytes.
+pub(super) fn number(number: u32, seed: u64) -> u64 {
     let mut state = State::new(size_of::<u32>(), seed);
     state.add([number, 0, 0]);
     state.finish()
@@ -118,6 +121,16 @@ fn long(long: i64, seed: u64) -> u64 {
 /// `smallint`, `integer`, `oid`
 pub(super) fn int(value: &Datum, seed: u64) -> Result<u64> {
     Ok(number(integer(value)? as u32, seed))
+}
+
+/// `boolean`
+pub(super) fn truth(value: &Datum, seed: u64) -> Result<u64> {
+    Ok(number(boolean(value)?.into(), seed))
+}
+
+/// `date`
+pub(super) fn day(value: &Datum, seed: u64) -> Result<u64> {
+    Ok(number(date(value)? as u32, seed))
 }
 
 /// `bigint`, `time`
@@ -204,7 +217,7 @@ pub(super) fn quoted_char(value: &Datum, seed: u64) -> Result<u64> {
     Ok(number(i32::from(byte as i8) as u32, seed))
 }
 
-/// `macaddr`, `macaddr8`
+/// `bytea`, `macaddr`, `macaddr8`
 pub(super) fn octets(value: &Datum, seed: u64) -> Result<u64> {
     super::arguments::bytes(value).map(|octets| bytes(octets, seed))
 }

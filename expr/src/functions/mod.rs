@@ -12,6 +12,7 @@ mod enumerated;
 mod extent;
 mod float;
 mod hash;
+mod hash_composed;
 mod identifier;
 mod integer;
 mod json_make;

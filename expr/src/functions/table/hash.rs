@@ -1,12 +1,13 @@
 //! Hashes. Rows of PostgreSQL 15's `pg_proc`, by its OIDs.
 
 use super::super::hash::{self, plain, seeded};
+use super::super::hash_composed::composed;
 use super::function;
-use crate::functions::Body::{One, Two};
+use crate::functions::Body::{One, Two, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
-    Bpchar, Float4, Float8, Inet, Int2, Int4, Int8, Interval, Macaddr, Macaddr8, Name, Numeric, Oid, PgLsn,
-    QuotedChar, Text, Time, Timestamp, Timetz, Uuid,
+    AnyArray, AnyMultirange, AnyRange, Bpchar, Float4, Float8, Inet, Int2, Int4, Int8, Interval, Macaddr,
+    Macaddr8, Name, Numeric, Oid, PgLsn, QuotedChar, Record, Text, Time, Timestamp, Timetz, Uuid,
 };
 
 /// The hash of 32 bits, and the one of 64 bits by a seed.
@@ -47,3 +48,15 @@ pub(super) const FUNCTIONS: &[Function] = hashes! {
     2963 "uuid_hash", 3412 "uuid_hash_extended": Uuid by uuid;
     3252 "pg_lsn_hash", 3413 "pg_lsn_hash_extended": PgLsn by lsn;
 };
+
+/// Those of values that are made of others.
+pub(super) const COMPOSED: &[Function] = &[
+    function(626, "hash_array", &[AnyArray], Int4, Typed(composed)),
+    function(782, "hash_array_extended", &[AnyArray, Int8], Int8, Typed(composed)),
+    function(3417, "hash_range_extended", &[AnyRange, Int8], Int8, Typed(composed)),
+    function(3902, "hash_range", &[AnyRange], Int4, Typed(composed)),
+    function(4278, "hash_multirange", &[AnyMultirange], Int4, Typed(composed)),
+    function(4279, "hash_multirange_extended", &[AnyMultirange, Int8], Int8, Typed(composed)),
+    function(6192, "hash_record", &[Record], Int4, Typed(composed)),
+    function(6193, "hash_record_extended", &[Record, Int8], Int8, Typed(composed)),
+];

@@ -42,6 +42,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     extension::FUNCTIONS,
     extent::FUNCTIONS,
     hash::FUNCTIONS,
+    hash::COMPOSED,
     json::FUNCTIONS,
     lsn::FUNCTIONS,
     money::FUNCTIONS,
