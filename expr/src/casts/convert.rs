@@ -168,7 +168,11 @@ pub(super) fn to_timestamp(value: &Datum, session: &SessionContext) -> Result<Da
 
 pub(super) fn to_timestamptz(value: &Datum, session: &SessionContext) -> Result<Datum> {
     Ok(Datum::Timestamptz(match value {
-        Datum::Date(days) => zone::to_instant(calendar::date_to_timestamp(*days)?, &session.time_zone)?,
+        Datum::Date(days) => {
+            let midnight = calendar::date_to_timestamp(*days)?;
+            let beyond = |_| Error::new("22008", "date out of range for timestamp");
+            zone::to_instant(midnight, &session.time_zone).map_err(beyond)?
+        }
         Datum::Timestamp(micros) => zone::to_instant(*micros, &session.time_zone)?,
         _ => return Err(mismatch()),
     }))

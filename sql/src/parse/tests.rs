@@ -188,6 +188,7 @@ fn what_is_refused_is_shown_with_its_place() {
     assert_eq!(error("select 1 < 2 < 3"), "42601 syntax error at or near \"<\" @14");
     assert_eq!(error("explain explain select 1"), "42601 syntax error at or near \"explain\" @9");
     assert_eq!(error("select 1a"), "42601 trailing junk after numeric literal at or near \"1a\" @8");
+    assert_eq!(error("select 1.5e+a"), "42601 trailing junk after numeric literal at or near \"1.5e+\" @8");
 }
 
 #[test]
