@@ -159,8 +159,7 @@ impl SessionCatalog {
             None => (text.trim(), false),
         };
         let objects = self.catalog.objects();
-        let parts = named::parts(name);
-        let found = match parts.as_slice() {
+        let found = match named::parts(name).as_slice() {
             [own] => TypeKind::from_name(name).filter(|_| !name.contains('"')).or_else(|| {
                 self.path.lookup(objects).find_map(|schema| match schema {
                     schema::PG_CATALOG => TypeKind::from_name(own),
@@ -169,7 +168,7 @@ impl SessionCatalog {
             }),
             [schema, own] if schema == schema::PG_CATALOG => TypeKind::from_name(own),
             [schema, own] => {
-                self.check_schema(&parts)?;
+                named::check_schema(&self.catalog, name)?;
                 objects.type_named(schema, own)
             }
             _ => None,
@@ -282,16 +281,6 @@ impl SessionCatalog {
             .and_then(|table| table.columns.iter().find(|column| column.default.as_deref() == Some(kept)));
         let ty = column.map(|column| column.ty);
         bind::sparing(kept, ty, &self.catalog, &self.path).unwrap_or_else(|| kept.to_owned())
-    }
-
-    /// That the schema of a name that has one is there. 3F000 if it is not.
-    fn check_schema(&self, parts: &[String]) -> expr::Result<()> {
-        match parts {
-            [schema, _] if self.catalog.objects().schema_oid(schema).is_none() => {
-                Err(expr::Error::new("3F000", format!("schema \"{schema}\" does not exist")))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The relation that a text names. A schema that is named must be one that the acting role may use: 42501.
@@ -602,11 +591,11 @@ impl CatalogFunctions for SessionCatalog {
     }
 
     fn reg_oid(&self, kind: TypeKind, name: &str) -> expr::Result<u32> {
+        if matches!(kind, TypeKind::Regclass | TypeKind::Regproc | TypeKind::Regprocedure) {
+            named::check_schema(&self.catalog, name)?;
+        }
         let (found, sqlstate, what) = match kind {
-            TypeKind::Regclass => {
-                self.check_schema(&named::parts(name))?;
-                (self.relation_named(name)?, "42P01", "relation")
-            }
+            TypeKind::Regclass => (self.relation_named(name)?, "42P01", "relation"),
             TypeKind::Regtype => (self.type_called(name)?.map(TypeKind::oid), "42704", "type"),
             TypeKind::Regnamespace => {
                 let found = match named::parts(name).as_slice() {
@@ -623,12 +612,10 @@ impl CatalogFunctions for SessionCatalog {
                 (found, "42704", "role")
             }
             TypeKind::Regproc => {
-                self.check_schema(&named::parts(name))?;
                 let found = made::of_name(&self.catalog, &self.path, &named::parts(name));
                 return regproc::oid(name, &found);
             }
             TypeKind::Regprocedure => {
-                self.check_schema(&named::parts(name.split_once('(').map_or(name, |(name, _)| name)))?;
                 let made = |name: &str, types: &[TypeKind]| {
                     made::of_signature(&self.catalog, &self.path, name, types)
                 };
