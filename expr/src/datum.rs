@@ -251,7 +251,7 @@ pub(crate) mod arbitrary {
     use crate::bits::Bits;
     use crate::calendar::zoned_time::ZonedTime;
     use crate::citext;
-    use crate::extent::{Edge, Extent};
+    use crate::extent::{Edge, Extent, Spans};
     use crate::lsn;
     use crate::mac;
     use crate::network::Network;
@@ -299,12 +299,19 @@ pub(crate) mod arbitrary {
         TypeKind::Macaddr8,
         TypeKind::Money,
         TypeKind::PgLsn,
+        TypeKind::Xid8,
         TypeKind::Int4Range,
         TypeKind::Int8Range,
         TypeKind::Daterange,
         TypeKind::Tsrange,
         TypeKind::Tstzrange,
         TypeKind::Numrange,
+        TypeKind::Int4Multirange,
+        TypeKind::Int8Multirange,
+        TypeKind::Datemultirange,
+        TypeKind::Tsmultirange,
+        TypeKind::Tstzmultirange,
+        TypeKind::Nummultirange,
         TypeKind::Vector,
         TypeKind::Citext,
     ];
@@ -386,12 +393,25 @@ pub(crate) mod arbitrary {
             TypeKind::Tsrange => range_between(TypeKind::Timestamp),
             TypeKind::Tstzrange => range_between(TypeKind::Timestamptz),
             TypeKind::Numrange => range_between(TypeKind::Numeric),
+            kind if kind.ranges().is_some() => {
+                let range = kind.ranges().unwrap();
+                let subtype = range.subtype().unwrap();
+                prop::collection::vec(datum_of(range), 0..4)
+                    .prop_map(move |ranges| {
+                        Spans::new(subtype, ranges.iter().map(|range| Extent::of(range).unwrap())).to_datum()
+                    })
+                    .boxed()
+            }
             TypeKind::Citext => "[aAbB]{0,4}".prop_map(|text| citext::of_text(&text)).boxed(),
             TypeKind::Vector => {
                 let real = prop_oneof![Just(0.0_f32), Just(-0.0), -2.0_f32..2.0, Just(f32::MAX)];
                 prop::collection::vec(real, 1..4).prop_map(|reals| vector::of_reals(reals).unwrap()).boxed()
             }
-            TypeKind::PgLsn => any::<u64>().prop_map(lsn::datum).boxed(),
+            TypeKind::Xid => any::<u32>().prop_map(Datum::Oid).boxed(),
+            TypeKind::TxidSnapshot | TypeKind::PgSnapshot => (1u32..50, 1u32..9)
+                .prop_map(|(xmin, more)| Datum::from(format!("{xmin}:{}:{xmin}", xmin + more)))
+                .boxed(),
+            TypeKind::PgLsn | TypeKind::Xid8 => any::<u64>().prop_map(lsn::datum).boxed(),
             TypeKind::Money => prop_oneof![any::<i64>(), -3i64..4].prop_map(Datum::Int8).boxed(),
             TypeKind::Time => (0i64..=86_400_000_000).prop_map(Datum::Int8).boxed(),
             TypeKind::Jsonb => (any::<bool>(), "[a-c]{0,3}", -3i64..4)

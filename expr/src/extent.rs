@@ -15,8 +15,8 @@
 //! were made. What it looks like is the key, and behind it of each bound that there is what the key does not say.
 
 mod point;
+mod spans;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +30,16 @@ use crate::types::TypeKind;
 use point::Point;
 pub use point::can_bound;
 pub(crate) use point::{OF_MADE, Subtype};
+pub(crate) use spans::{OF_MANY, Spans};
+
+/// What the binary format says of a range's bounds, and PostgreSQL keeps with them.
+pub(crate) mod flag {
+    pub(crate) const EMPTY: u8 = 1;
+    pub(crate) const LOWER_INCLUSIVE: u8 = 2;
+    pub(crate) const UPPER_INCLUSIVE: u8 = 4;
+    pub(crate) const LOWER_MISSING: u8 = 8;
+    pub(crate) const UPPER_MISSING: u8 = 16;
+}
 
 /// What a numrange begins with: the place of its bounds' type.
 pub(crate) const OF_NUMBERS: u8 = 5;
@@ -151,29 +161,42 @@ impl Extent {
     fn read(held: &[u8]) -> Result<(Self, usize)> {
         let mut rest = held;
         let subtype = Subtype::take(&mut rest)?;
-        let form = subtype.like().form();
-        if take_byte(&mut rest)? == 0 {
-            return Ok((Self::empty(subtype), held.len().saturating_sub(rest.len())));
+        let mut range = Self::take(&mut rest, subtype)?;
+        let key = held.len().saturating_sub(rest.len());
+        range.take_looks(&mut rest)?;
+        Ok((range, key))
+    }
+
+    /// Reads what [`Self::put`] wrote.
+    fn take(input: &mut &[u8], subtype: Subtype) -> Result<Self> {
+        if take_byte(input)? == 0 {
+            return Ok(Self::empty(subtype));
         }
-        let mut lower = match take_byte(&mut rest)? {
+        let form = subtype.like().form();
+        let lower = match take_byte(input)? {
             0 => None,
             _ => {
-                let at = Point::take(&mut rest, form)?;
-                Some(Edge { at, is_inclusive: take_byte(&mut rest)? == 0 })
+                let at = Point::take(input, form)?;
+                Some(Edge { at, is_inclusive: take_byte(input)? == 0 })
             }
         };
-        let mut upper = match take_byte(&mut rest)? {
+        let upper = match take_byte(input)? {
             2 => None,
             _ => {
-                let at = Point::take(&mut rest, form)?;
-                Some(Edge { at, is_inclusive: take_byte(&mut rest)? == 1 })
+                let at = Point::take(input, form)?;
+                Some(Edge { at, is_inclusive: take_byte(input)? == 1 })
             }
         };
-        let key = held.len().saturating_sub(rest.len());
-        for edge in [&mut lower, &mut upper].into_iter().flatten() {
-            edge.at.take_look(&mut rest)?;
+        Ok(Self { subtype, bounds: Some((lower, upper)) })
+    }
+
+    /// Its bounds look as is said next, if anything is.
+    fn take_looks(&mut self, input: &mut &[u8]) -> Result<()> {
+        let Some((lower, upper)) = &mut self.bounds else { return Ok(()) };
+        for edge in [lower, upper].into_iter().flatten() {
+            edge.at.take_look(input)?;
         }
-        Ok((Self { subtype, bounds: Some((lower, upper)) }, key))
+        Ok(())
     }
 
     /// The range of this image, or of this key, which then looks as plain as may be. None if it is of none that has a key beside
@@ -183,20 +206,8 @@ impl Extent {
         if !range.subtype.is_keyed() {
             return None;
         }
-        let has_looks = held.len() > length || range.edges().next().is_none();
-        match has_looks {
-            true => {
-                let key = held.slice(..length);
-                Some(Datum::Keyed(Arc::new(Keyed::new(held, key, range.text_bytes()))))
-            }
-            false => match range.to_datum() {
-                Datum::Keyed(plain) => {
-                    let image = plain.image().clone();
-                    Some(Datum::Keyed(Arc::new(Keyed::new(image, held, range.text_bytes()))))
-                }
-                _ => None,
-            },
-        }
+        let is_image = held.len() > length || range.edges().next().is_none();
+        value_of_held(held, length, is_image, range.text_bytes(), || range.to_datum())
     }
 
     /// The value that holds it.
@@ -204,14 +215,7 @@ impl Extent {
         let mut held = Vec::new();
         self.subtype.put(&mut held);
         self.put(&mut held);
-        if !self.subtype.is_keyed() {
-            return Datum::Bytea(held.into());
-        }
-        let length = held.len();
-        self.edges().for_each(|edge| edge.at.put_look(&mut held));
-        let image = Bytes::from(held);
-        let key = image.slice(..length);
-        Datum::Keyed(Arc::new(Keyed::new(image, key, self.text_bytes())))
+        value_of_key(self.subtype, held, self.edges(), self.text_bytes())
     }
 
     /// Appends what it is made of.
@@ -264,6 +268,16 @@ impl Extent {
     /// Whether a bound belongs to it.
     pub(crate) fn holds(edge: Option<&Edge>) -> bool {
         edge.is_some_and(|edge| edge.is_inclusive)
+    }
+
+    /// What [`flag`] says of it.
+    pub(crate) fn flags(&self) -> u8 {
+        let Some((lower, upper)) = &self.bounds else { return flag::EMPTY };
+        let said = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
+        said(Self::holds(lower.as_ref()), flag::LOWER_INCLUSIVE)
+            | said(Self::holds(upper.as_ref()), flag::UPPER_INCLUSIVE)
+            | said(lower.is_none(), flag::LOWER_MISSING)
+            | said(upper.is_none(), flag::UPPER_MISSING)
     }
 
     /// The value of a bound; NULL if there is none.
@@ -371,24 +385,64 @@ impl Extent {
 
     /// What of it is not in another. 22000 if that is no range.
     pub(crate) fn difference(&self, other: &Self) -> Result<Self> {
-        let (Some((from, to)), Some((others_from, others_to))) = (&self.bounds, &other.bounds) else {
-            return Ok(self.clone());
-        };
         if !self.overlaps(other) {
             return Ok(self.clone());
         }
-        let begins = lower_place(from.as_ref()).cmp(&lower_place(others_from.as_ref()));
-        let ends = upper_place(to.as_ref()).cmp(&upper_place(others_to.as_ref()));
-        let turned = |edge: &Option<Edge>| edge.as_ref().map(Edge::turned);
-        match (begins, ends) {
-            (Ordering::Less, Ordering::Greater) => {
-                Err(Error::new("22000", "result of range difference would not be contiguous"))
-            }
-            (Ordering::Less, _) => Ok(Self::between(self.subtype, from.clone(), turned(others_from))),
-            (_, Ordering::Greater) => Ok(Self::between(self.subtype, turned(others_to), to.clone())),
-            _ => Ok(Self::empty(self.subtype)),
+        match self.without(other) {
+            (before, behind) if behind.is_empty() => Ok(before),
+            (before, behind) if before.is_empty() => Ok(behind),
+            _ => Err(Error::new("22000", "result of range difference would not be contiguous")),
         }
     }
+
+    /// What of it is before another that overlaps it, and what is behind.
+    fn without(&self, other: &Self) -> (Self, Self) {
+        let (Some((from, to)), Some((others_from, others_to))) = (&self.bounds, &other.bounds) else {
+            return (self.clone(), Self::empty(self.subtype));
+        };
+        let begins_first = lower_place(from.as_ref()) < lower_place(others_from.as_ref());
+        let ends_last = upper_place(to.as_ref()) > upper_place(others_to.as_ref());
+        let turned = |edge: &Option<Edge>| edge.as_ref().map(Edge::turned);
+        let before = begins_first.then(|| Self::between(self.subtype, from.clone(), turned(others_from)));
+        let behind = ends_last.then(|| Self::between(self.subtype, turned(others_to), to.clone()));
+        let nothing = || Self::empty(self.subtype);
+        (before.unwrap_or_else(nothing), behind.unwrap_or_else(nothing))
+    }
+}
+
+/// The value that has this key, and of which the bounds say what it looks like.
+fn value_of_key<'a>(
+    subtype: Subtype,
+    mut held: Vec<u8>,
+    edges: impl Iterator<Item = &'a Edge>,
+    text_bytes: usize,
+) -> Datum {
+    if !subtype.is_keyed() {
+        return Datum::Bytea(held.into());
+    }
+    let length = held.len();
+    edges.for_each(|edge| edge.at.put_look(&mut held));
+    let image = Bytes::from(held);
+    let key = image.slice(..length);
+    Datum::Keyed(Arc::new(Keyed::new(image, key, text_bytes)))
+}
+
+/// The value of an image whose key is so long, or of a key, which then looks as the one does that is made anew of it.
+fn value_of_held(
+    held: Bytes,
+    key: usize,
+    is_image: bool,
+    text_bytes: usize,
+    plain: impl FnOnce() -> Datum,
+) -> Option<Datum> {
+    let (image, key) = match is_image {
+        true => (held.clone(), held.slice(..key)),
+        false => match plain() {
+            Datum::Keyed(plain) => (plain.image().clone(), held),
+            _ => return None,
+        },
+    };
+    Some(Datum::Keyed(Arc::new(Keyed::new(image, key, text_bytes))))
 }
 
 fn take_byte(input: &mut &[u8]) -> Result<u8> {
@@ -399,6 +453,8 @@ fn take_byte(input: &mut &[u8]) -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use proptest::prelude::*;
 
     use super::*;

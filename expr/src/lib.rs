@@ -4,7 +4,7 @@
 //! # Map, from the bottom up
 //!
 //! 1. [`types`], [`datum`], [`error`], [`volatility`]: what a value is. [`numeric`], [`calendar`], [`json`], [`bits`],
-//!    [`network`], [`mac`], [`lsn`], [`extent`], [`money`], [`vector`], [`citext`]: what the kinds of value that need some arithmetic, or reading, are given.
+//!    [`network`], [`mac`], [`lsn`], [`extent`], [`money`], [`vector`], [`citext`], [`xid`]: what the kinds of value that need some arithmetic, or reading, are given.
 //! 2. [`session`]: what of a session a value's meaning may depend on (time zone, the transaction's `now`, names).
 //! 3. [`mod@compare`]: order, equality, hash; [`dissimilar`]: records that have none among each other. [`length`]: what a type's modifier does to values. [`text`], [`binary`]:
 //!    the formats of PostgreSQL's clients; [`codec`]: which of them a type takes.
@@ -54,6 +54,7 @@ pub mod types;
 mod vector;
 pub mod volatility;
 pub mod work;
+mod xid;
 
 pub use compare::{compare, group_eq, group_hash};
 pub use datum::array::Array;

@@ -28,3 +28,10 @@ select '(1).type()'::jsonpath, '1.2.e'::jsonpath, '((($ + 1)).a + ((2)).b)'::jso
 select jsonb_path_query('null', '(123).type()'), jsonb_path_query('null', '(-1.5).abs()');
 select jsonb_path_query_array(jsonb_build_array(E'a\bc', 'a\bc', 'abc'), '$[*] ? (@ like_regex "a\\bc")');
 select E'a\bc' ~ 'a\bc', 'a b' ~ 'a\b', 'ab' ~ '[\b]';
+select round(5.5e131071, -131073), round(4.4e131071, -131072), round(-7e131071, -1000000);
+select round(5.5e131071, -131072);
+select date_bin('1 hour', timestamp '294276-12-30', timestamp '4000-12-20 BC');
+select 1.5e+a;
+set timezone = 'Asia/Tokyo';
+select '4714-11-24 BC'::date::timestamptz;
+reset timezone;

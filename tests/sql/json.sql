@@ -79,3 +79,17 @@ create index on j (t);
 select count(distinct d) from j;
 select a.id, b.id from j a join j b on a.d = b.d and a.id < b.id;
 drop table j;
+-- What is no array where one is wanted.
+create type holds_arrays as (a int[], t text[]);
+select * from json_populate_record(null::holds_arrays, '{"a": 5}');
+select * from jsonb_populate_record(null::holds_arrays, '{"a": {"b": 1}}');
+select * from json_populate_record(null::holds_arrays, '{"t": true}');
+select * from json_populate_record(null::holds_arrays, '{"a": [[1], 2]}');
+select * from jsonb_populate_record(null::holds_arrays, '{"a": [[[1], [2]], [[3], 4]]}');
+select * from jsonb_populate_record(null::holds_arrays, '{"a": "{1,2}", "t": null}');
+select * from json_to_record('{"a": 7}') as x(a int[]);
+drop type holds_arrays;
+-- Definitions beside rows whose fields are known.
+select * from json_populate_recordset(row(0::int), '[{"a": 1}]') q(a text, b text);
+select * from jsonb_populate_recordset(row(0::int, 'x'::text), '[{"f1": 1, "f2": "y"}]') q(a text, b text);
+select * from jsonb_populate_recordset(row(0::int, 'x'::text), '[{"f1": 1, "f2": "y"}, {}]') q(a int, b text);

@@ -93,3 +93,10 @@ select id, q from docs, lateral jsonb_path_query(d, '$.keyvalue()') q where id <
 create index on docs (p);
 select pg_typeof(p), p::text, format_type(atttypid, -1) from docs, pg_attribute where id = 1 and attrelid = 'docs'::regclass and attname = 'p';
 select p = p from docs;
+-- Escapes that are none.
+select '"\u12"'::jsonpath;
+select '$."\u12x4"'::jsonpath;
+select '"\u{12"'::jsonpath;
+select '"\u{1234567}"'::jsonpath;
+select '"\x1"'::jsonpath;
+select '"\xg"'::jsonpath;

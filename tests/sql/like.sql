@@ -34,3 +34,6 @@ create unlogged table un (a int);
 create table if not exists un (like base);
 drop view v;
 drop table lv, un, l0, l1, l2, l3, l4, l5, l6, l7, l12, base;
+-- Bytes with another escape.
+select 'a_c'::bytea like 'a$_c'::bytea escape '$'::bytea, 'abc'::bytea like 'a$_c'::bytea escape '$'::bytea, 'a\\c'::bytea like 'a\\%'::bytea escape ''::bytea, 'a_c'::bytea not like 'a\\_c'::bytea escape '\\'::bytea;
+select 'a'::bytea like 'a'::bytea escape 'xy'::bytea;

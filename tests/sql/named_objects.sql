@@ -37,3 +37,8 @@ select castsource::regtype, casttarget::regtype, castcontext, castmethod from pg
 create view named as select '{t,pg_class}'::regclass[] as tables;
 alter table t rename to u;
 select * from named;
+-- Names in schemas that are not there.
+select 'nowhere.now'::regproc;
+select 'nowhere.abs(integer)'::regprocedure;
+select 'nowhere.t'::regclass;
+select to_regproc('nowhere.now'), to_regprocedure('nowhere.abs(integer)'), to_regclass('nowhere.t'), 'pg_catalog.now'::regproc, 'pg_catalog.abs(integer)'::regprocedure;

@@ -28,3 +28,5 @@ select to_char(1, '9EEEEEEEE');
 select to_char(1, 'FM9EEEE');
 select to_char(1, 'SG9EEEE');
 drop table n;
+-- What does not fit, of floats.
+select to_char(98765432109.5::float8, 'FM999D99900000000000'), to_char(8.1e9::float4, '99.99'), to_char(812345::float4, '99.999'), to_char('inf'::float4, '9.99'), to_char('inf'::float8, '9.99'), to_char('nan'::float4, '9.99'), to_char('inf'::numeric, '9.99'), to_char(123.5, '9.99');

@@ -46,3 +46,8 @@ insert into c4 values ('a'), ('b'), ('b'); insert into c6 values ('a'), ('b'), (
 select c4.k || '|', c6.k || '|' from c4 join c6 on c4.k = c6.k order by 1;
 select k || '|' from c4 where k in (select k from c6) order by 1;
 select k, count(*) from (select k from c4 union all select k from c6) u group by k order by 1;
+-- What USING merges of columns of two types.
+select c, a.c, b.c from (values (1)) a(c) join (values (1.00)) b(c) using (c);
+select c from (values (1.00)) a(c) join (values (1)) b(c) using (c);
+select c from (values (1)) a(c) left join (values (1.00)) b(c) using (c);
+select c, pg_typeof(c) from (values (1)) a(c) full join (values (1.00)) b(c) using (c);

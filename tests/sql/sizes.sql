@@ -20,3 +20,10 @@ create table n (a int primary key);
 select pg_table_size('n') < 20000;
 rollback;
 drop table s, e;
+select n, pg_size_pretty(n), pg_size_pretty(-n), pg_size_pretty(n::numeric), pg_size_pretty(n + 0.5) from (values (0::bigint), (10239), (10240), (1000000), (10485247), (10485248), (15728640), (10736893952), (1000000000000), (9223372036854775807)) v(n);
+select pg_size_pretty(12345678901234567890123::numeric), pg_size_pretty('NaN'::numeric), pg_size_pretty(sum(n)) from (values (1::bigint), (20480)) v(n);
+select pg_size_pretty(1000);
+-- No table is partitioned.
+select * from pg_partition_ancestors('pg_class');
+select * from pg_partition_tree('pg_class');
+select pg_partition_root('pg_class'), pg_partition_root(null), pg_trigger_depth();

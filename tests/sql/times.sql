@@ -21,3 +21,8 @@ select column_name, data_type, datetime_precision from information_schema.column
 select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 't'::regclass and attnum > 0 order by attnum;
 select to_json(time '04:05'), array_agg(t order by t) from t;
 drop table t;
+-- Times without separators, and their zones.
+select '20240229 040506-08'::timestamptz = '2024-02-29 04:05:06-08', '20240229T040506-08'::timestamptz = '2024-02-29 04:05:06-08', '20240229T0405-0330'::timestamptz = '2024-02-29 04:05-03:30';
+select 'J2452271-08'::timestamptz = '2001-12-27 00:00-08', 'J2452271T040506-08'::timestamptz = '2001-12-27 04:05:06-08', '20240229T040506-08'::timestamp;
+select '20240229 04:05 040506-08'::timestamptz;
+select '040506-08'::timetz, '1999-01-08 04:05'::time, '1999-01-08 040506'::time;

@@ -33,3 +33,14 @@ create view f29 as select * from regexp_matches('a1b2', '[a-z]', 'g') m;
 create view f30 as select t.a from t inner join u on (true);
 select relname, pg_get_viewdef(oid) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;
 select relname, pg_get_viewdef(oid, true) from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace order by length(relname), relname;
+-- Columns of two types that are merged.
+create table merged_a (k int, n int);
+create table merged_b (k int8, n numeric);
+create view merged as select * from merged_a join merged_b using (k, n);
+select pg_get_viewdef('merged', true);
+create or replace view merged as select * from merged_b join merged_a using (k, n);
+select pg_get_viewdef('merged', true);
+drop view merged;
+create view merged as select * from merged_a left join merged_b using (k, n);
+select pg_get_viewdef('merged', true);
+drop table merged_a, merged_b cascade;

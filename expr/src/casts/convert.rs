@@ -7,6 +7,8 @@ use crate::citext;
 use crate::datum::json::Json;
 use crate::datum::{Datum, Interval, Numeric};
 use crate::error::{Error, Result};
+use crate::extent::Spans;
+use crate::lsn;
 use crate::mac;
 use crate::money;
 use crate::network::Network;
@@ -166,7 +168,11 @@ pub(super) fn to_timestamp(value: &Datum, session: &SessionContext) -> Result<Da
 
 pub(super) fn to_timestamptz(value: &Datum, session: &SessionContext) -> Result<Datum> {
     Ok(Datum::Timestamptz(match value {
-        Datum::Date(days) => zone::to_instant(calendar::date_to_timestamp(*days)?, &session.time_zone)?,
+        Datum::Date(days) => {
+            let midnight = calendar::date_to_timestamp(*days)?;
+            let beyond = |_| Error::new("22008", "date out of range for timestamp");
+            zone::to_instant(midnight, &session.time_zone).map_err(beyond)?
+        }
         Datum::Timestamp(micros) => zone::to_instant(*micros, &session.time_zone)?,
         _ => return Err(mismatch()),
     }))
@@ -177,6 +183,16 @@ pub(super) fn network_to_text(value: &Datum, _: &SessionContext) -> Result<Datum
     let mut out = String::new();
     Network::of(value)?.write_cidr(&mut out);
     Ok(Datum::from(out))
+}
+
+/// The lower half.
+pub(super) fn to_xid(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Ok(Datum::Oid(lsn::of(value)? as u32))
+}
+
+/// The multirange of a range alone.
+pub(super) fn to_multirange(value: &Datum, _: &SessionContext) -> Result<Datum> {
+    Spans::of_range(value).map(|spans| spans.to_datum())
 }
 
 /// The network of an address.

@@ -8,15 +8,18 @@ use super::convert::{
     citext_to_text, integer_to_money, json_to_bool, json_to_float4, json_to_float8, json_to_int2,
     json_to_int4, json_to_int8, json_to_numeric, money_to_numeric, network_to_citext, network_to_text,
     numeric_to_money, oid_bits, padded_to_citext, text_to_citext, time_to_interval, to_bool, to_cidr,
-    to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_numeric, to_oid,
-    to_time, to_timestamp, to_timestamptz, to_timetz, truth_word, vector_to_array, without_blanks,
+    to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_multirange,
+    to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, to_timetz, to_xid, truth_word, vector_to_array,
+    without_blanks,
 };
 use crate::types::TypeKind;
 use crate::types::kinds::{
-    Bit, Bool, Bpchar, Cidr, Citext, Date, Float4, Float4Array, Float8, Float8Array, Inet, Int2, Int4,
-    Int4Array, Int8, Interval, Json, Jsonb, Macaddr, Macaddr8, Money, Name, Numeric, NumericArray, Oid,
-    QuotedChar, Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp,
-    Timestamptz, Timetz, Varbit, Varchar, Vector,
+    Bit, Bool, Bpchar, Cidr, Citext, Date, Datemultirange, Daterange, Float4, Float4Array, Float8,
+    Float8Array, Inet, Int2, Int4, Int4Array, Int4Multirange, Int4Range, Int8, Int8Multirange, Int8Range,
+    Interval, Json, Jsonb, Macaddr, Macaddr8, Money, Name, Numeric, NumericArray, Nummultirange, Numrange,
+    Oid, QuotedChar, Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp,
+    Timestamptz, Timetz, Tsmultirange, Tsrange, Tstzmultirange, Tstzrange, Varbit, Varchar, Vector, Xid,
+    Xid8,
 };
 use crate::volatility::Volatility;
 
@@ -100,6 +103,7 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10033, Int8, Money, 3812, Assignment, By(integer_to_money)).stable(),
     row(10034, Int4, Bool, 2557, Explicit, By(to_bool)),
     row(10035, Bool, Int4, 2558, Explicit, By(to_int4)),
+    row(10036, Xid8, Xid, 5071, Explicit, By(to_xid)),
     row(10037, Int8, Oid, 1287, Implicit, By(to_oid)),
     row(10038, Int2, Oid, 313, Implicit, By(to_oid)),
     row(10039, Int4, Oid, 0, Implicit, Bits(to_oid)),
@@ -222,6 +226,12 @@ pub(super) const CASTS: &[CastRow] = &[
     row(10220, Jsonb, Int8, 3452, Explicit, By(json_to_int8)),
     row(10221, Jsonb, Float4, 3453, Explicit, By(json_to_float4)),
     row(10222, Jsonb, Float8, 2580, Explicit, By(json_to_float8)),
+    row(10223, Int4Range, Int4Multirange, 4281, Explicit, By(to_multirange)),
+    row(10224, Int8Range, Int8Multirange, 4296, Explicit, By(to_multirange)),
+    row(10225, Numrange, Nummultirange, 4284, Explicit, By(to_multirange)),
+    row(10226, Daterange, Datemultirange, 4293, Explicit, By(to_multirange)),
+    row(10227, Tsrange, Tsmultirange, 4287, Explicit, By(to_multirange)),
+    row(10228, Tstzrange, Tstzmultirange, 4290, Explicit, By(to_multirange)),
     // By OIDs of our own: of extensions.
     row(9801, Vector, Vector, 9824, Implicit, Same),
     row(9802, Vector, Float4Array, 9829, Implicit, By(vector_to_array)),

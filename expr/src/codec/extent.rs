@@ -9,15 +9,10 @@
 use crate::binary::Input;
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::extent::flag::{EMPTY, LOWER_INCLUSIVE, LOWER_MISSING, UPPER_INCLUSIVE, UPPER_MISSING};
 use crate::extent::{Edge, Extent, Subtype};
 use crate::session::SessionContext;
 use crate::types::TypeKind;
-
-const EMPTY: u8 = 1;
-const LOWER_INCLUSIVE: u8 = 2;
-const UPPER_INCLUSIVE: u8 = 4;
-const LOWER_MISSING: u8 = 8;
-const UPPER_MISSING: u8 = 16;
 
 /// The type of a range's bounds. That of one which was made is asked for if only its OID is known.
 fn subtype_of(kind: TypeKind, session: &SessionContext) -> Option<TypeKind> {
@@ -33,22 +28,22 @@ fn bounded(kind: TypeKind, session: &SessionContext) -> Result<(TypeKind, Subtyp
     }
 }
 
-fn is_blank(c: char) -> bool {
+pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }
 
-fn after_blanks(text: &str) -> &str {
+pub(super) fn after_blanks(text: &str) -> &str {
     text.trim_start_matches(is_blank)
 }
 
 /// The rest behind `empty`, whatever its case.
-fn after_empty(text: &str) -> Option<&str> {
+pub(super) fn after_empty(text: &str) -> Option<&str> {
     let (word, rest) = text.split_at_checked("empty".len())?;
     word.eq_ignore_ascii_case("empty").then_some(rest)
 }
 
 /// What of a literal cannot be read.
-type Flaw = &'static str;
+pub(super) type Flaw = &'static str;
 
 /// A literal: None if it is empty, else the texts of its bounds, and whether they are inclusive.
 type Written = Option<((Option<String>, bool), (Option<String>, bool))>;
@@ -167,19 +162,9 @@ pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionCo
 
 pub(super) fn send(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut Vec<u8>) {
     let Ok(range) = Extent::of(value) else { return };
-    if range.is_empty() {
-        return out.push(EMPTY);
-    }
     let subtype = subtype_of(kind, session).unwrap_or(range.subtype().like());
-    let (lower, upper) = (range.lower(), range.upper());
-    let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
-    out.push(
-        flag(Extent::holds(lower), LOWER_INCLUSIVE)
-            | flag(Extent::holds(upper), UPPER_INCLUSIVE)
-            | flag(lower.is_none(), LOWER_MISSING)
-            | flag(upper.is_none(), UPPER_MISSING),
-    );
-    for edge in [lower, upper].into_iter().flatten() {
+    out.push(range.flags());
+    for edge in [range.lower(), range.upper()].into_iter().flatten() {
         let mut bytes = Vec::new();
         super::send_one(&range.value_of(Some(edge)), subtype, session, &mut bytes);
         out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());

@@ -7,6 +7,7 @@ mod array;
 mod array_binary;
 mod enumerated;
 mod extent;
+mod multirange;
 mod record;
 mod reg;
 mod table;

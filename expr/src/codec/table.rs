@@ -18,8 +18,9 @@ use crate::session::SessionContext;
 use crate::text;
 use crate::types::TypeKind;
 use crate::vector::{self, Vector};
+use crate::xid::{self, Snapshot};
 
-use super::{enumerated, extent, record, reg};
+use super::{enumerated, extent, multirange, record, reg};
 
 /// Reads text. Errors: 22P02, 22003, 22007, 22008 in PostgreSQL's words.
 type ReadText = fn(&str, TypeKind, &SessionContext) -> Result<Datum>;
@@ -250,12 +251,27 @@ const CODECS: &[Codec] = &[
     range(TypeKind::Tstzrange).input_depends().output_depends(),
     range(TypeKind::Daterange).input_depends().output_depends(),
     range(TypeKind::Int8Range),
+    many(TypeKind::Int4Multirange),
+    many(TypeKind::Nummultirange),
+    many(TypeKind::Tsmultirange).input_depends().output_depends(),
+    many(TypeKind::Tstzmultirange).input_depends().output_depends(),
+    many(TypeKind::Datemultirange).input_depends().output_depends(),
+    many(TypeKind::Int8Multirange),
     row(TypeKind::PgLsn, |text, _, _| lsn::parse(text).map(lsn::datum))
         .written(|value, _, _, out| lsn::write(lsn::of(value).unwrap_or_default(), out))
         .binary(
             |input, _, _| input.array().map(u64::from_be_bytes).map(lsn::datum),
             |value, _, _, out| out.extend_from_slice(&lsn::of(value).unwrap_or_default().to_be_bytes()),
         ),
+    row(TypeKind::Xid, |text, _, _| Ok(Datum::Oid(xid::number(text) as u32))),
+    row(TypeKind::Xid8, |text, _, _| Ok(lsn::datum(xid::number(text))))
+        .written(|value, _, _, out| out.push_str(&lsn::of(value).unwrap_or_default().to_string()))
+        .binary(
+            |input, _, _| input.array().map(u64::from_be_bytes).map(lsn::datum),
+            |value, _, _, out| out.extend_from_slice(&lsn::of(value).unwrap_or_default().to_be_bytes()),
+        ),
+    snapshot(TypeKind::TxidSnapshot),
+    snapshot(TypeKind::PgSnapshot),
     row(TypeKind::Record, record::parse)
         .binary(record::receive, |_, _, _, _| {})
         .input_depends()
@@ -294,9 +310,26 @@ const fn bit_string(kind: TypeKind) -> Codec {
         )
 }
 
+/// A type of snapshots.
+const fn snapshot(kind: TypeKind) -> Codec {
+    row(kind, |text, _, _| Ok(Snapshot::parse(text)?.to_datum())).binary(
+        |input, _, _| Ok(Snapshot::receive(input)?.to_datum()),
+        |value, _, _, out| {
+            if let Ok(snapshot) = Snapshot::of(value) {
+                snapshot.send(out);
+            }
+        },
+    )
+}
+
 /// A type of ranges.
 const fn range(kind: TypeKind) -> Codec {
     row(kind, extent::parse).written(extent::write).binary(extent::receive, extent::send)
+}
+
+/// A type of multiranges.
+const fn many(kind: TypeKind) -> Codec {
+    row(kind, multirange::parse).written(multirange::write).binary(multirange::receive, multirange::send)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every function that reads text")]

@@ -101,26 +101,39 @@ pub(super) fn not_like_bytes(value: &Datum, pattern: &Datum) -> Result<Datum> {
 
 /// A LIKE pattern with another escape character, rewritten for the usual one.
 pub(super) fn like_escape(pattern: &Datum, escape: &Datum) -> Result<Datum> {
-    let (pattern, escape) = (text(pattern)?, escape_character(text(escape)?)?);
-    if escape == Some('\\') {
-        return Ok(Datum::text(pattern));
-    }
-    let mut rewritten = String::new();
-    let mut after_escape = false;
-    for c in pattern.chars() {
-        match c {
-            c if !after_escape && Some(c) == escape => {
-                rewritten.push('\\');
-                after_escape = true;
-            }
-            '\\' if !after_escape => rewritten.push_str("\\\\"),
-            c => {
-                rewritten.push(c);
-                after_escape = false;
-            }
-        }
-    }
+    let escape = escape_character(text(escape)?)?;
+    let rewritten: String = with_backslashes(text(pattern)?.chars(), escape, '\\').into_iter().collect();
     Ok(Datum::from(rewritten))
+}
+
+/// The same of bytes.
+pub(super) fn like_escape_bytes(pattern: &Datum, escape: &Datum) -> Result<Datum> {
+    let escape = match bytes(escape)? {
+        [] => None,
+        [escape] => Some(*escape),
+        _ => return Err(not_an_escape()),
+    };
+    let rewritten = with_backslashes(bytes(pattern)?.iter().copied(), escape, b'\\');
+    Ok(Datum::Bytea(rewritten.into()))
+}
+
+/// A pattern whose escapes are backslashes, and whose backslashes mean themselves.
+fn with_backslashes<C: Copy + PartialEq>(
+    pattern: impl Iterator<Item = C>,
+    escape: Option<C>,
+    backslash: C,
+) -> Vec<C> {
+    let mut rewritten = Vec::new();
+    let mut after_escape = false;
+    for c in pattern {
+        let is_escape = !after_escape && Some(c) == escape;
+        if !after_escape && c == backslash && escape != Some(backslash) {
+            rewritten.push(backslash);
+        }
+        rewritten.push(if is_escape { backslash } else { c });
+        after_escape = is_escape;
+    }
+    rewritten
 }
 
 /// The character of an ESCAPE clause; None if it is empty, which means that there is none.
@@ -128,7 +141,10 @@ pub(super) fn escape_character(escape: &str) -> Result<Option<char>> {
     let mut characters = escape.chars();
     match (characters.next(), characters.next()) {
         (first, None) => Ok(first),
-        _ => Err(Error::new("22025", "invalid escape string")
-            .with_hint("Escape string must be empty or one character.")),
+        _ => Err(not_an_escape()),
     }
+}
+
+fn not_an_escape() -> Error {
+    Error::new("22025", "invalid escape string").with_hint("Escape string must be empty or one character.")
 }

@@ -11,6 +11,8 @@ mod digest;
 mod enumerated;
 mod extent;
 mod float;
+mod hash;
+mod hash_composed;
 mod identifier;
 mod integer;
 mod json_make;
@@ -25,6 +27,7 @@ mod mac;
 mod md5;
 mod missing;
 mod money;
+mod multirange;
 mod network;
 mod number_format;
 mod number_parse;
@@ -56,6 +59,7 @@ mod unicode;
 mod uuid_made;
 mod vector;
 mod window;
+mod xid;
 mod zoned_time;
 
 use std::collections::HashMap;
@@ -319,6 +323,7 @@ mod tests {
             }
             TypeKind::AnyArray | TypeKind::AnyCompatibleArray => argument(TypeKind::Int4Array),
             TypeKind::AnyRange => argument(TypeKind::Int4Range),
+            TypeKind::AnyMultirange => argument(TypeKind::Int4Multirange),
             TypeKind::Record => argument(TypeKind::Int4)
                 .prop_map(|value| {
                     let shape = Shape::new([("a".to_owned(), Type::plain(TypeKind::Int4))]);

@@ -260,7 +260,7 @@ pub(super) fn numeric_to_char(value: &Datum, format: &Datum) -> Result<Datum> {
         }
     };
     let rounded = numeric::round(&shifted, i32::try_from(template.fraction).unwrap_or(i32::MAX))?;
-    shown(&template, &digits_of(&rounded))
+    shown(&template, &digits_of(&rounded), template.fraction)
 }
 
 pub(super) fn integer_to_char(value: &Datum, format: &Datum) -> Result<Datum> {
@@ -283,16 +283,14 @@ pub(super) fn float_to_char(args: &[Datum]) -> Result<Datum> {
         return Ok(scientific(&template, &numeric::from_f64(value)?));
     }
     let shifted = value * 10_f64.powi(i32::try_from(template.shift).unwrap_or(i32::MAX));
-    let text = match shifted {
+    let written = |value: f64, fraction: usize| match value {
         value if value.is_nan() => "NaN".to_owned(),
         value if value.is_infinite() => (if value > 0.0 { "Infinity" } else { "-Infinity" }).to_owned(),
-        value => {
-            let whole = format!("{:.0}", value.abs()).len();
-            let fraction = template.fraction.min(digits.saturating_sub(whole));
-            format!("{value:.fraction$}")
-        }
+        value => format!("{value:.fraction$}"),
     };
-    shown(&template, &text)
+    let whole = written(shifted.abs(), 0).len();
+    let fraction = template.fraction.min(digits.saturating_sub(whole));
+    shown(&template, &written(shifted, fraction), fraction)
 }
 
 /// What RN shows of a number.
@@ -384,8 +382,8 @@ fn digits_of(value: &Numeric) -> String {
     text
 }
 
-/// A number in its template.
-fn shown(template: &Template, number: &str) -> Result<Datum> {
+/// A number in its template, of which so many places behind the point count.
+fn shown(template: &Template, number: &str, fraction: usize) -> Result<Datum> {
     let (is_negative, digits) = match number.strip_prefix('-') {
         // What is rounded to nothing has no sign.
         Some(digits) => (digits.bytes().any(|digit| digit != b'0' && digit != b'.'), digits),
@@ -395,7 +393,7 @@ fn shown(template: &Template, number: &str) -> Result<Datum> {
     let whole = digits.find('.').unwrap_or(digits.len());
     let digits: Vec<char> = if whole > places {
         let filled = std::iter::repeat_n('#', places).chain(['.']);
-        filled.chain(std::iter::repeat_n('#', template.fraction)).collect()
+        filled.chain(std::iter::repeat_n('#', fraction)).collect()
     } else {
         digits.chars().collect()
     };

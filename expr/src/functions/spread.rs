@@ -6,12 +6,16 @@ use super::{Body, Function, FunctionId, FunctionKind};
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::session::SessionContext;
-use crate::types::kinds::{Any, Int4, Json, Jsonb, Text, TextArray};
+use crate::types::kinds::{
+    Any, Datemultirange, DaterangeArray, Int4, Int4Multirange, Int4RangeArray, Int8Multirange, Int8RangeArray,
+    Json, Jsonb, Nummultirange, NumrangeArray, Text, TextArray, Tsmultirange, TsrangeArray, Tstzmultirange,
+    TstzrangeArray,
+};
 use crate::types::{Type, TypeKind};
 use crate::volatility::Volatility::{self, Immutable, Stable};
 use crate::work;
 
-static SPREADERS: [Function; 13] = [
+static SPREADERS: [Function; 19] = [
     spreader::<438>(9010, "num_nulls", &[Any], Int4, Immutable),
     spreader::<440>(9011, "num_nonnulls", &[Any], Int4, Immutable),
     spreader::<3058>(9012, "concat", &[Any], Text, Stable),
@@ -25,6 +29,12 @@ static SPREADERS: [Function; 13] = [
     spreader::<3953>(9020, "json_extract_path_text", &[Json, TextArray], Text, Immutable),
     spreader::<3217>(9021, "jsonb_extract_path", &[Jsonb, TextArray], Jsonb, Immutable),
     spreader::<3940>(9022, "jsonb_extract_path_text", &[Jsonb, TextArray], Text, Immutable),
+    spreader::<4282>(9023, "int4multirange", &[Int4RangeArray], Int4Multirange, Immutable),
+    spreader::<4285>(9024, "nummultirange", &[NumrangeArray], Nummultirange, Immutable),
+    spreader::<4288>(9025, "tsmultirange", &[TsrangeArray], Tsmultirange, Immutable),
+    spreader::<4291>(9026, "tstzmultirange", &[TstzrangeArray], Tstzmultirange, Immutable),
+    spreader::<4294>(9027, "datemultirange", &[DaterangeArray], Datemultirange, Immutable),
+    spreader::<4297>(9028, "int8multirange", &[Int8RangeArray], Int8Multirange, Immutable),
 ];
 
 const fn spreader<const OID: u32>(

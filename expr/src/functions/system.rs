@@ -6,10 +6,11 @@ use crate::bits::Bits;
 use crate::calendar;
 use crate::casts;
 use crate::codec;
-use crate::datum::Datum;
+use crate::datum::{Datum, Numeric};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::numeric;
 use crate::session::{SessionContext, now_micros};
 use crate::types::{Type, TypeKind};
 
@@ -124,21 +125,38 @@ pub(super) fn column_size(args: &[Datum], types: &[Type], session: &SessionConte
     }))
 }
 
+/// `pg_size_pretty`: in the least unit in which it is below about 10240, whole but for bytes.
 pub(super) fn size_pretty(value: &Datum) -> Result<Datum> {
-    let mut size = integer(value)?;
-    if size.unsigned_abs() < 10 * 1024 {
-        return Ok(Datum::from(format!("{size} bytes")));
+    let number = |number: i64| Numeric::finite(number, 0);
+    let is_below = |size: &Numeric, limit: i64| numeric::cmp(&numeric::abs(size), &number(limit)).is_lt();
+    let shown = |size: &Numeric, unit: &str| {
+        let mut text = String::new();
+        numeric::write(size, &mut text);
+        Datum::from(format!("{text} {unit}"))
+    };
+    let mut size = match value {
+        Datum::Numeric(size) => size.clone(),
+        value => number(integer(value)?),
+    };
+    if is_below(&size, 10 * 1024) {
+        return Ok(shown(&size, "bytes"));
     }
     // Each unit keeps one more bit, by which it rounds half away from zero.
-    size >>= 9;
-    for unit in ["kB", "MB", "GB", "TB", "PB"] {
-        let rounded = if size > 0 { (size + 1) / 2 } else { (size - 1) / 2 };
-        if rounded.unsigned_abs() < 20 * 1024 || unit == "PB" {
-            return Ok(Datum::from(format!("{rounded} {unit}")));
+    size = numeric::divide_truncated(&size, &number(512))?;
+    for unit in ["kB", "MB", "GB", "TB"] {
+        if is_below(&size, 20 * 1024 - 1) {
+            return Ok(shown(&halved(&size)?, unit));
         }
-        size >>= 10;
+        size = numeric::divide_truncated(&size, &number(1024))?;
     }
-    Ok(Datum::Null)
+    Ok(shown(&halved(&size)?, "PB"))
+}
+
+/// Half of a number, rounded away from zero.
+fn halved(number: &Numeric) -> Result<Numeric> {
+    let away = if number.signum() < 0 { -1 } else { 1 };
+    let further = numeric::add(number, &Numeric::finite(away, 0))?;
+    numeric::divide_truncated(&further, &Numeric::finite(2, 0))
 }
 
 /// `1.5 GB` in bytes.
@@ -203,7 +221,7 @@ pub(super) fn to_regprocedure(args: &[Datum], session: &SessionContext) -> Resul
     let [signature] = exactly(args)?;
     match session.catalog.reg_oid(TypeKind::Regprocedure, text(signature)?) {
         Ok(oid) => Ok(Datum::Oid(oid)),
-        Err(error) if error.sqlstate == "42883" => Ok(Datum::Null),
+        Err(error) if matches!(error.sqlstate, "42883" | "3F000") => Ok(Datum::Null),
         Err(error) => Err(error),
     }
 }

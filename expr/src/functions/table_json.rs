@@ -183,7 +183,7 @@ fn fields(
     let values = shape.fields().enumerate().map(|(place, (name, ty))| {
         let before = before.get(place).unwrap_or(&Datum::Null);
         match parts.get(name) {
-            Some(part) => value(part, ty, before, session),
+            Some(part) => value(part, ty, Some(name), before, session),
             None if is_there => Ok(before.clone()),
             None => codec::judged(Datum::Null, ty.kind, session),
         }
@@ -198,10 +198,17 @@ fn table(rows: impl Iterator<Item = Result<Row>>) -> Result<Vec<Row>> {
     work::rows(rows, size_bytes)
 }
 
-/// A part of a document as a value of a type; of one of a composite type the fields that it lacks are as they were before.
-fn value(part: &str, ty: Type, before: &Datum, session: &SessionContext) -> Result<Datum> {
+/// A part of a document as a value of a type; of one of a composite type the fields that it lacks are as they were before. `key`
+/// is the one that it is found by.
+fn value(
+    part: &str,
+    ty: Type,
+    key: Option<&str>,
+    before: &Datum,
+    session: &SessionContext,
+) -> Result<Datum> {
     if let Some(over) = codec::over(ty.kind, session) {
-        return codec::judged(value(part, over, before, session)?, ty.kind, session);
+        return codec::judged(value(part, over, key, before, session)?, ty.kind, session);
     }
     if part == "null" {
         return Ok(Datum::Null);
@@ -210,10 +217,11 @@ fn value(part: &str, ty: Type, before: &Datum, session: &SessionContext) -> Resu
         return codec::input(part, ty, session);
     }
     if ty.kind.form() == Form::Array && part.starts_with('[') {
-        return array(part, ty, session);
+        return array(part, ty, key, &[], session);
     }
     match parse::string(part)? {
         Some(text) => codec::input(&text, ty, session),
+        None if ty.kind.form() == Form::Array => Err(not_an_array(key, &[])),
         None if ty.kind.is_composite() => {
             let attributes = codec::attributes(ty.kind, session)?;
             let fields = object(part, &attributes, fields_of(before), session)?;
@@ -223,17 +231,36 @@ fn value(part: &str, ty: Type, before: &Datum, session: &SessionContext) -> Resu
     }
 }
 
-/// An array of a document as one of a type: its elements, or arrays of them.
-fn array(part: &str, ty: Type, session: &SessionContext) -> Result<Datum> {
+/// What is no array where one is wanted: the value of a key, or, where there are such, the element at these places.
+fn not_an_array(key: Option<&str>, places: &[usize]) -> Error {
+    let error = Error::new("22P02", "expected JSON array");
+    let places: String = places.iter().map(|place| format!("[{place}]")).collect();
+    match (key, places.as_str()) {
+        (None, "") => error,
+        (None, places) => error.with_hint(format!("See the array element {places}.")),
+        (Some(key), "") => error.with_hint(format!("See the value of key \"{key}\".")),
+        (Some(key), places) => error.with_hint(format!("See the array element {places} of key \"{key}\".")),
+    }
+}
+
+/// An array of a document as one of a type: its elements, or arrays of them. It is what stands at `outer` of the key's value.
+fn array(
+    part: &str,
+    ty: Type,
+    key: Option<&str>,
+    outer: &[usize],
+    session: &SessionContext,
+) -> Result<Datum> {
     let element = ty.element().ok_or_else(|| Error::internal("an array without elements"))?;
     let Parts::Array(items) = parts(part)? else { return Err(refused("expected JSON array")) };
     let nested = items.first().is_some_and(|(_, item)| item.starts_with('['));
     let mut values = Vec::with_capacity(items.len());
-    for (_, item) in items {
+    for (place, (_, item)) in items.into_iter().enumerate() {
+        let inner = || [outer, [place].as_slice()].concat();
         values.push(match nested {
-            true if item.starts_with('[') => array(item, ty, session)?,
-            true => return Err(Error::new("22P02", "expected JSON array")),
-            false => value(item, element, &Datum::Null, session)?,
+            true if item.starts_with('[') => array(item, ty, key, &inner(), session)?,
+            true => return Err(not_an_array(key, &inner())),
+            false => value(item, element, None, &Datum::Null, session)?,
         });
     }
     if nested {

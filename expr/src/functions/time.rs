@@ -327,7 +327,7 @@ pub(super) fn date_bin(args: &[Datum]) -> Result<Datum> {
     if stride <= 0 {
         return Err(Error::new("22008", "stride must be greater than zero"));
     }
-    let distance = at.checked_sub(origin).ok_or_else(|| Error::new("22008", "timestamp out of range"))?;
+    let distance = at.checked_sub(origin).ok_or_else(|| Error::new("22008", "interval out of range"))?;
     let start = origin.checked_add(distance.div_euclid(stride) * stride);
     let start = calendar::checked_timestamp(start)?;
     Ok(match source {

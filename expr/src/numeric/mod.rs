@@ -428,7 +428,8 @@ fn map_finite(value: &Numeric, map: impl FnOnce(Parts) -> Parts) -> Result<Numer
 
 /// Rounded half away from zero to so many digits behind the point; negative counts digits before it.
 pub fn round(value: &Numeric, scale: i32) -> Result<Numeric> {
-    let scale = i64::from(scale).clamp(-DIGITS_INTEGRAL_MAX, SCALE_MAX);
+    // To one digit more than there may be nothing is left.
+    let scale = i64::from(scale).clamp(-DIGITS_INTEGRAL_MAX - 1, SCALE_MAX);
     map_finite(value, |parts| {
         let rounded = parts.rescaled(scale);
         if scale < 0 { rounded.rescaled(0) } else { rounded }

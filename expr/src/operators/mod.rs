@@ -114,6 +114,7 @@ pub fn equality(kind: TypeKind) -> Option<FunctionId> {
     let kind = kind.base();
     let kind = match kind {
         kind if kind.is_made_range() || kind.subtype().is_some() => TypeKind::AnyRange,
+        kind if kind.ranges().is_some() => TypeKind::AnyMultirange,
         kind if kind.is_enum() => TypeKind::AnyEnum,
         kind if kind.is_composite() => TypeKind::Record,
         kind => kind,

@@ -5,8 +5,10 @@ mod citext;
 mod extent;
 mod lsn;
 mod money;
+mod multirange;
 mod network;
 mod vector;
+mod xid;
 
 use super::{Row, row};
 use crate::types::kinds::{
@@ -23,8 +25,10 @@ pub(super) const TABLES: &[&[Row]] = &[
     extent::OPERATORS,
     lsn::OPERATORS,
     money::OPERATORS,
+    multirange::OPERATORS,
     network::OPERATORS,
     vector::OPERATORS,
+    xid::OPERATORS,
 ];
 
 const OPERATORS: &[Row] = &[

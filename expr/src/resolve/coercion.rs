@@ -26,6 +26,7 @@ pub fn can_coerce(from: TypeKind, to: TypeKind, context: CastContext) -> bool {
             TypeKind::AnyNonArray => from.element().is_none(),
             TypeKind::AnyEnum => from.is_enum(),
             TypeKind::AnyRange => from.subtype().is_some(),
+            TypeKind::AnyMultirange => from.ranges().is_some(),
             _ => to.is_polymorphic(),
         }
         || casts::find(from, to).is_some_and(|cast| cast.context <= context)

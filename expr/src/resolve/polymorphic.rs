@@ -8,11 +8,11 @@ use crate::types::TypeKind;
 /// What the polymorphic parameters of a call stand for.
 #[derive(Default)]
 struct Bindings {
-    /// anyelement, the element of anyarray, and what the bounds of anyrange are.
+    /// anyelement, the element of anyarray, and what the bounds of anyrange and anymultirange are.
     element: Option<TypeKind>,
     /// anyarray, where it was given: a vector is not the array of its elements.
     array: Option<TypeKind>,
-    /// anyrange
+    /// anyrange, and what anymultirange is made of.
     range: Option<TypeKind>,
     /// anycompatible, and the element of anycompatiblearray.
     compatible: Option<TypeKind>,
@@ -47,6 +47,13 @@ fn bind(declared: &[TypeKind], actual: &[TypeKind]) -> Option<Bindings> {
                 let actual = actual.base();
                 *bindings.range.get_or_insert(actual) == actual && actual.subtype().is_some_and(&mut agree)
             }
+            TypeKind::AnyMultirange if unknown => true,
+            TypeKind::AnyMultirange => match actual.ranges() {
+                Some(range) => {
+                    *bindings.range.get_or_insert(range) == range && range.subtype().is_some_and(&mut agree)
+                }
+                None => false,
+            },
             TypeKind::AnyCompatible => {
                 compatible.push(*actual);
                 true
@@ -88,6 +95,14 @@ pub(super) fn settle(
         }
         TypeKind::AnyArray => bindings.array.map_or_else(|| array_of(bindings.element), Ok),
         TypeKind::AnyRange => bindings.range.ok_or_else(undetermined),
+        TypeKind::AnyMultirange => {
+            let refused =
+                |range: TypeKind| Error::unsupported(format!("the multirange of {}", range.display_name()));
+            bindings
+                .range
+                .ok_or_else(undetermined)
+                .and_then(|range| range.multirange().ok_or_else(|| refused(range)))
+        }
         TypeKind::AnyCompatible => Ok(bindings.compatible.unwrap_or(TypeKind::Text)),
         TypeKind::AnyCompatibleArray => array_of(bindings.compatible.or(Some(TypeKind::Text))),
         other => Ok(other),

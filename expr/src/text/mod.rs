@@ -10,6 +10,7 @@ mod interval_sums;
 mod interval_token;
 mod number;
 mod time;
+mod time_failure;
 mod time_input;
 mod time_token;
 

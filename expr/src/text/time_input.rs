@@ -11,40 +11,8 @@ use crate::calendar::{
 use crate::error::{Error, Result};
 use crate::session::{DateOrder, SessionContext};
 
+use super::time_failure::Failure;
 use super::time_token::{Token, is_weekday, month, tokenize};
-
-/// Why text is no time.
-#[derive(Debug, Clone)]
-enum Failure {
-    Syntax,
-    /// A field beyond its range.
-    Field,
-    /// A month or day beyond its range, which another DateStyle might read.
-    MonthOrDay,
-    /// A zone's offset beyond its range.
-    Offset,
-    /// No zone has this name.
-    Zone(String),
-}
-
-impl Failure {
-    fn into_error(self, text: &str, type_name: &str) -> Error {
-        match self {
-            Failure::Syntax => {
-                Error::new("22007", format!("invalid input syntax for type {type_name}: \"{text}\""))
-            }
-            Failure::Field => Error::new("22008", format!("date/time field value out of range: \"{text}\"")),
-            Failure::MonthOrDay => {
-                Error::new("22008", format!("date/time field value out of range: \"{text}\""))
-                    .with_hint("Perhaps you need a different \"datestyle\" setting.")
-            }
-            Failure::Offset => {
-                Error::new("22009", format!("time zone displacement out of range: \"{text}\""))
-            }
-            Failure::Zone(name) => Error::new("22023", format!("time zone \"{name}\" not recognized")),
-        }
-    }
-}
 
 /// Reads a date.
 pub fn parse_date(text: &str, session: &SessionContext) -> Result<i32> {
@@ -247,6 +215,12 @@ fn parse_after(fields: Fields, text: &str, session: &SessionContext) -> Result<(
                 fields.set_time(number.parse().map_err(|_| Failure::Syntax)?, 0, 0, 0)?;
             }
             Token::Number(number) => fields.number(number, session.date_order)?,
+            Token::Date(date) if julian => {
+                julian = false;
+                let (days, west) = date.split_once('-').ok_or(Failure::Syntax)?;
+                fields.set_julian(days)?;
+                fields.offset(&format!("-{west}"), session.date_order)?;
+            }
             Token::Date(date) => fields.date(date, session.date_order)?,
             Token::Time(time) => fields.time(time)?,
             Token::Offset(offset) => fields.offset(offset, session.date_order)?,
@@ -263,7 +237,9 @@ fn parse_after(fields: Fields, text: &str, session: &SessionContext) -> Result<(
                     fields.zone = Some(Zone::Offset(0));
                 }
                 "t" if fields.has_date() => iso_time = true,
-                "j" | "jd" | "julian" if matches!(tokens.get(place + 1), Some(Token::Number(_))) => {
+                "j" | "jd" | "julian"
+                    if matches!(tokens.get(place + 1), Some(Token::Number(_) | Token::Date(_))) =>
+                {
                     julian = true
                 }
                 word => fields.word(word, session)?,
@@ -416,6 +392,15 @@ impl Fields {
 
     /// `1999-01-08`, `1/8/1999`, `08-jan-1999`, `jan-08-1999`
     fn date(&mut self, text: &str, order: DateOrder) -> Result<(), Failure> {
+        // Behind a date: `040506-08`.
+        if self.has_date()
+            && self.time.is_none()
+            && let Some((time, west)) = text.split_once('-')
+            && west.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            self.number(time, order)?;
+            return self.offset(&format!("-{west}"), order);
+        }
         // A time may stand before a date only if that is written without separators.
         if self.has_date() || self.time.is_some() {
             return Err(Failure::Syntax);

@@ -321,10 +321,22 @@ impl TypeKind {
         if self.is_over_made { self.base().subtype() } else { self.name.base() }
     }
 
+    /// The type of a multirange's ranges; None if this is no multirange.
+    #[inline]
+    pub fn ranges(self) -> Option<Self> {
+        self.row().ranges
+    }
+
+    /// The type of multiranges of a range; None of one that was made, and if this is no range.
+    pub fn multirange(self) -> Option<Self> {
+        table::ROWS.iter().find(|row| row.ranges == Some(self)).map(|row| row.id)
+    }
+
     /// What the texts within a literal of it are read as: the elements of an array, the bounds of a range, or the whole.
     pub fn innermost(self) -> Self {
         let element = self.element().unwrap_or(self);
-        element.subtype().unwrap_or(element)
+        let range = element.ranges().unwrap_or(element);
+        range.subtype().unwrap_or(range)
     }
 
     /// int2vector and oidvector of the catalogs: arrays of one dimension that count from 0 and are written as a list.
@@ -334,7 +346,7 @@ impl TypeKind {
 
     /// regclass, regtype and their like: an OID that prints as a name.
     pub fn is_reg(self) -> bool {
-        self.form() == Form::Oid && self != TypeKind::Oid
+        self.form() == Form::Oid && !matches!(self, TypeKind::Oid | TypeKind::Xid)
     }
 
     /// anyelement and its like, whose real type a call decides.
@@ -346,6 +358,7 @@ impl TypeKind {
                 | TypeKind::AnyEnum
                 | TypeKind::AnyNonArray
                 | TypeKind::AnyRange
+                | TypeKind::AnyMultirange
                 | TypeKind::AnyCompatible
                 | TypeKind::AnyCompatibleArray
         )

@@ -35,6 +35,8 @@ pub struct TypeRow {
     pub element: Option<TypeKind>,
     /// `pg_range.rngsubtype`: the type of the bounds of a range.
     pub subtype: Option<TypeKind>,
+    /// `pg_range.rngtypid`: the type of the ranges of a multirange.
+    pub ranges: Option<TypeKind>,
     /// The extension that it comes with, if it is not always there.
     pub extension: Option<&'static str>,
 }

@@ -25,6 +25,7 @@ pub(super) const UNDEFINED: TypeRow = TypeRow {
     array: None,
     element: None,
     subtype: None,
+    ranges: None,
     extension: None,
 };
 
@@ -61,6 +62,7 @@ const fn row(
         array: None,
         element: None,
         subtype: None,
+        ranges: None,
         extension: None,
     }
 }
@@ -116,6 +118,13 @@ impl TypeRow {
     const fn bounded(mut self, subtype: TypeKind) -> Self {
         self.subtype = Some(subtype);
         self.class = "range_ops";
+        self
+    }
+
+    /// It is a multirange of these.
+    const fn gathering(mut self, ranges: TypeKind) -> Self {
+        self.ranges = Some(ranges);
+        self.class = "multirange_ops";
         self
     }
 
@@ -211,6 +220,8 @@ types! {
     Text [TextArray] = 25 [1009], "text", "text", String, of(Form::Text), preferred();
     /// oid, of system catalogs
     Oid [OidArray] = 26 [1028], "oid", "oid", Numeric, of(Form::Oid), fixed(4, Int), preferred();
+    /// xid: see [`crate::xid`]
+    Xid [XidArray] = 28 [1011], "xid", "xid", User, of(Form::Oid), ordered(Order::None), fixed(4, Int);
     /// oidvector, of system catalogs: an array that counts from 0
     OidVector = 30, "oidvector", "oidvector", Array, of(Form::Array), holding(TypeKind::Oid);
     /// json: text that is a document
@@ -283,6 +294,14 @@ types! {
     AnyNonArray = 2776, "anynonarray", "anynonarray", Pseudo, fixed(4, Int);
     /// uuid
     Uuid [UuidArray] = 2950 [2951], "uuid", "uuid", User, of(Form::Uuid), fixed(16, Char);
+    /// txid_snapshot: what pg_snapshot was called before
+    TxidSnapshot [TxidSnapshotArray] = 2970 [2949], "txid_snapshot", "txid_snapshot", User, of(Form::Text),
+        ordered(Order::None), aligned(Double);
+    /// pg_snapshot: see [`crate::xid`]
+    PgSnapshot [PgSnapshotArray] = 5038 [5039], "pg_snapshot", "pg_snapshot", User, of(Form::Text), ordered(Order::None),
+        aligned(Double);
+    /// xid8: see [`crate::xid`]
+    Xid8 [Xid8Array] = 5069 [271], "xid8", "xid8", User, of(Form::Int8), fixed(8, Double);
     /// pg_lsn: see [`crate::lsn`]
     PgLsn [PgLsnArray] = 3220 [3221], "pg_lsn", "pg_lsn", User, of(Form::Int8), fixed(8, Double);
     /// jsonb: a document
@@ -308,6 +327,26 @@ types! {
     Regnamespace [RegnamespaceArray] = 4089 [4090], "regnamespace", "regnamespace", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
     /// regrole: the OID of a role, printed as its name
     Regrole [RegroleArray] = 4096 [4097], "regrole", "regrole", Numeric, of(Form::Oid), classed("oid_ops"), fixed(4, Int);
+    /// int4multirange: see [`crate::extent`]
+    Int4Multirange [Int4MultirangeArray] = 4451 [6150], "int4multirange", "int4multirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Int4Range);
+    /// nummultirange
+    Nummultirange [NummultirangeArray] = 4532 [6151], "nummultirange", "nummultirange", Range, of(Form::Keyed),
+        gathering(TypeKind::Numrange);
+    /// tsmultirange
+    Tsmultirange [TsmultirangeArray] = 4533 [6152], "tsmultirange", "tsmultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Tsrange), aligned(Double);
+    /// tstzmultirange
+    Tstzmultirange [TstzmultirangeArray] = 4534 [6153], "tstzmultirange", "tstzmultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Tstzrange), aligned(Double);
+    /// datemultirange
+    Datemultirange [DatemultirangeArray] = 4535 [6155], "datemultirange", "datemultirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Daterange);
+    /// int8multirange
+    Int8Multirange [Int8MultirangeArray] = 4536 [6157], "int8multirange", "int8multirange", Range, of(Form::Bytea),
+        gathering(TypeKind::Int8Range), aligned(Double);
+    /// anymultirange
+    AnyMultirange = 4537, "anymultirange", "anymultirange", Pseudo, aligned(Double);
     /// anyrange
     AnyRange = 3831, "anyrange", "anyrange", Pseudo, aligned(Double);
     /// anyenum

@@ -373,6 +373,8 @@ impl Binder<'_> {
                 return Err(Error::internal("a merged column without two sides"));
             };
             let (value, origin) = match kind {
+                // Of two that are equal the one that is as it was.
+                JoinKind::Inner if l.value.ty() != ty && r.value.ty() == ty => (right_value, r.origin),
                 JoinKind::Inner | JoinKind::Left => (left_value, l.origin),
                 JoinKind::Right => (right_value, r.origin),
                 _ => (Expr::Coalesce { args: vec![left_value, right_value], ty }, None),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::functions::FunctionKind;
 use expr::resolve::{Callee, Resolved};
-use expr::{Expr, Shape, Type, TypeKind, resolve};
+use expr::{Datum, Expr, Shape, Type, TypeKind, resolve};
 
 use super::Binder;
 use super::coerce::placed;
@@ -151,17 +151,25 @@ impl Binder<'_> {
         {
             let (arguments, _) = self.at_level(level, |binder| binder.fit(resolved, arguments))?;
             let arguments = self.described(resolved, arguments)?;
+            let mut renamed = None;
             let shape = match (self.shape_of(self.result_type(resolved, &arguments)), definition) {
                 (Some(shape), None) if resolved.result == TypeKind::Record => Some(shape),
-                (Some(_), Some(columns)) if resolved.result == TypeKind::Record => {
-                    return Err(redundant(columns, at));
+                (Some(shape), Some(columns)) if resolved.result == TypeKind::Record => {
+                    // NULL has its fields from a table that was named.
+                    if matches!(arguments.first(), Some(Expr::Literal { value: Datum::Null, .. })) {
+                        return Err(redundant(columns, at));
+                    }
+                    let fields = self.defined_fields(columns)?;
+                    check_fields(&shape, &fields)?;
+                    renamed = Some(Shape::new(fields));
+                    Some(shape)
                 }
                 _ => self.defined_shape(resolved, definition, at)?,
             };
             let result = Type::plain(resolved.result);
             let attributes = self.shape_of(result).filter(|_| shape.is_none());
             let composite = attributes.is_some().then_some(result);
-            let columns = match shape.as_ref().or(attributes.as_ref()) {
+            let columns = match renamed.as_ref().or(shape.as_deref()).or(attributes.as_deref()) {
                 Some(shape) => named_columns(shape),
                 None => vec![(resolved.function.output.map(str::to_owned), result)],
             };
@@ -209,19 +217,43 @@ impl Binder<'_> {
             (None, None) => Ok(None),
             (None, Some(columns)) if resolved.result.is_composite() => Err(redundant(columns, at)),
             (None, Some(columns)) if resolved.result != TypeKind::Record => Err(only_for_records(columns)),
-            (None, Some(columns)) => {
-                let mut fields: Vec<(String, Type)> = Vec::with_capacity(columns.len());
-                for (name, ty) in columns {
-                    if fields.iter().any(|(known, _)| *known == name.value) {
-                        let message = format!("column name \"{}\" specified more than once", name.value);
-                        return Err(Error::new("42701", message).at(name.at));
-                    }
-                    fields.push((name.value.clone(), self.column_type(ty, &name.value)?));
-                }
-                Ok(Some(Arc::new(Shape::new(fields))))
-            }
+            (None, Some(columns)) => Ok(Some(Arc::new(Shape::new(self.defined_fields(columns)?)))),
         }
     }
+
+    /// The fields of a definition.
+    fn defined_fields(&mut self, columns: &[(Name, TypeName)]) -> Result<Vec<(String, Type)>> {
+        let mut fields: Vec<(String, Type)> = Vec::with_capacity(columns.len());
+        for (name, ty) in columns {
+            if fields.iter().any(|(known, _)| *known == name.value) {
+                let message = format!("column name \"{}\" specified more than once", name.value);
+                return Err(Error::new("42701", message).at(name.at));
+            }
+            fields.push((name.value.clone(), self.column_type(ty, &name.value)?));
+        }
+        Ok(fields)
+    }
+}
+
+/// That rows of a shape are of the types that a definition says. 42804 if they are not.
+fn check_fields(shape: &Shape, fields: &[(String, Type)]) -> Result<()> {
+    let refused = |detail: String| {
+        let message = "function return row and query-specified return row do not match";
+        Err(Error::new("42804", message).detail(detail))
+    };
+    let (returned, expected) = (shape.len(), fields.len());
+    if returned != expected {
+        let attributes = if returned == 1 { "attribute" } else { "attributes" };
+        return refused(format!("Returned row contains {returned} {attributes}, but query expects {expected}."));
+    }
+    for (place, ((_, own), (_, wanted))) in (1..).zip(shape.fields().zip(fields)) {
+        if !own.kind.is_same(wanted.kind) {
+            let (own, wanted) = (own.kind.display_name(), wanted.kind.display_name());
+            let returned = format!("Returned type {own} at ordinal position {place}");
+            return refused(format!("{returned}, but query expects {wanted}."));
+        }
+    }
+    Ok(())
 }
 
 /// The columns of rows of a shape.

@@ -55,6 +55,17 @@ pub fn find(catalog: &CatalogSnapshot, path: &SearchPath, text: &str) -> Option<
     }
 }
 
+/// That the schema of a name that has one is there, be it a function's with the types of its arguments. 3F000 if it is not.
+pub fn check_schema(catalog: &CatalogSnapshot, text: &str) -> expr::Result<()> {
+    let name = text.split_once('(').map_or(text, |(name, _)| name);
+    match parts(name).as_slice() {
+        [schema, _] if catalog.objects().schema_oid(schema).is_none() => {
+            Err(expr::Error::new("3F000", format!("schema \"{schema}\" does not exist")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The parts of a name that dots separate; folded unless quoted.
 pub fn parts(text: &str) -> Vec<String> {
     let mut parts = Vec::new();

@@ -607,6 +607,9 @@ fn dollar_string(rest: &str) -> Result<(Kind, usize)> {
     Ok((Kind::String, end.saturating_add(opening.len().saturating_mul(2))))
 }
 
+/// What a number may not end in.
+const JUNK: &str = "trailing junk after numeric literal";
+
 fn number(rest: &str) -> Result<usize> {
     let bytes = rest.as_bytes();
     let digits = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
@@ -622,9 +625,12 @@ fn number(rest: &str) -> Result<usize> {
         let exponent = length.saturating_add(1).saturating_add(sign);
         if digits(exponent) > 0 {
             length = exponent.saturating_add(digits(exponent));
+        } else if sign > 0 {
+            let shown = rest.get(..exponent).unwrap_or(rest);
+            return Err(Error::new("42601", format!("{JUNK} at or near \"{shown}\"")));
         }
     }
-    junk(rest, length, "trailing junk after numeric literal")?;
+    junk(rest, length, JUNK)?;
     Ok(length)
 }
 

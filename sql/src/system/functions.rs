@@ -168,9 +168,7 @@ impl SessionCatalog {
             }),
             [schema, own] if schema == schema::PG_CATALOG => TypeKind::from_name(own),
             [schema, own] => {
-                if objects.schema_oid(schema).is_none() {
-                    return Err(expr::Error::new("3F000", format!("schema \"{schema}\" does not exist")));
-                }
+                named::check_schema(&self.catalog, name)?;
                 objects.type_named(schema, own)
             }
             _ => None,
@@ -593,6 +591,9 @@ impl CatalogFunctions for SessionCatalog {
     }
 
     fn reg_oid(&self, kind: TypeKind, name: &str) -> expr::Result<u32> {
+        if matches!(kind, TypeKind::Regclass | TypeKind::Regproc | TypeKind::Regprocedure) {
+            named::check_schema(&self.catalog, name)?;
+        }
         let (found, sqlstate, what) = match kind {
             TypeKind::Regclass => (self.relation_named(name)?, "42P01", "relation"),
             TypeKind::Regtype => (self.type_called(name)?.map(TypeKind::oid), "42704", "type"),

@@ -22,6 +22,15 @@ pub(super) fn alignment(kind: TypeKind) -> String {
     bounds.map_or(own, |subtype| subtype.row().alignment).letter().to_string()
 }
 
+/// `typbyval`: as long as it is aligned.
+fn is_by_value(kind: TypeKind) -> bool {
+    let alignment = kind.row().alignment;
+    matches!(
+        (kind.length(), alignment),
+        (1, Alignment::Char) | (2, Alignment::Short) | (4, Alignment::Int) | (8, Alignment::Double)
+    )
+}
+
 /// `typstorage`
 pub(super) fn storage(kind: TypeKind) -> &'static str {
     match kind {
@@ -76,6 +85,7 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
         let letter = match kind.category() {
             Category::Pseudo => "p",
+            Category::Range if kind.ranges().is_some() => "m",
             Category::Range => "r",
             _ => "b",
         };
@@ -112,7 +122,8 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     }
 }
 
-/// Without multiranges, which there are none of, and without the functions of built-in ranges, which are not told.
+/// Without the multiranges of ranges that were made, which there are none of, and without the functions of built-in ranges,
+/// which are not told.
 pub(super) fn pg_range(world: &World<'_>, records: &mut Records<'_>) {
     let objects = world.catalog.objects();
     let made = objects.types().filter_map(|(object, _)| object.kind());
@@ -129,6 +140,7 @@ pub(super) fn pg_range(world: &World<'_>, records: &mut Records<'_>) {
         records.push(&[
             ("rngtypid", kind.oid().into()),
             ("rngsubtype", subtype.oid().into()),
+            ("rngmultitypid", kind.multirange().map_or(0, TypeKind::oid).into()),
             ("rngcollation", collation.into()),
             ("rngsubopc", operator_classes::btree_oid(class).into()),
             ("rngsubdiff", own.map_or(0, |own| own.diff).into()),
@@ -171,7 +183,7 @@ fn push_type(records: &mut Records<'_>, kind: TypeKind, place: &Place<'_>, lette
         ("typsubscript", formats.subscript.into()),
         ("typanalyze", formats.analyze.into()),
         ("typlen", i32::from(length).into()),
-        ("typbyval", matches!(length, 1 | 2 | 4 | 8).into()),
+        ("typbyval", is_by_value(kind).into()),
         ("typtype", letter.into()),
         ("typcategory", kind.category().letter().to_string().into()),
         ("typispreferred", kind.is_preferred().into()),

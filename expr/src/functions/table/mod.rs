@@ -8,9 +8,11 @@ mod comparison;
 mod enumerated;
 mod extension;
 mod extent;
+mod hash;
 mod json;
 mod lsn;
 mod money;
+mod multirange;
 mod network;
 mod number;
 mod ordered_set;
@@ -23,6 +25,7 @@ mod time;
 mod time_of_day;
 mod vector;
 mod window;
+mod xid;
 mod zoned_time;
 
 use super::{Body, Function, FunctionKind, Volatility};
@@ -38,9 +41,12 @@ pub(super) const TABLES: &[&[Function]] = &[
     enumerated::FUNCTIONS,
     extension::FUNCTIONS,
     extent::FUNCTIONS,
+    hash::FUNCTIONS,
+    hash::COMPOSED,
     json::FUNCTIONS,
     lsn::FUNCTIONS,
     money::FUNCTIONS,
+    multirange::FUNCTIONS,
     network::FUNCTIONS,
     number::FUNCTIONS,
     ordered_set::FUNCTIONS,
@@ -53,6 +59,7 @@ pub(super) const TABLES: &[&[Function]] = &[
     time_of_day::FUNCTIONS,
     vector::FUNCTIONS,
     window::FUNCTIONS,
+    xid::FUNCTIONS,
     zoned_time::FUNCTIONS,
 ];
 

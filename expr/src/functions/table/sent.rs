@@ -6,9 +6,9 @@ use crate::functions::Body::Typed;
 use crate::functions::Function;
 use crate::types::kinds::{
     Bit, Bool, Bpchar, Bytea, Cidr, Date, Float4, Float8, Inet, Int2, Int4, Int8, Interval, Json, Jsonb,
-    Jsonpath, Macaddr, Macaddr8, Money, Name, Numeric, Oid, PgLsn, QuotedChar, Regclass, Regnamespace,
-    Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp, Timestamptz, Timetz, Uuid, Varbit,
-    Varchar,
+    Jsonpath, Macaddr, Macaddr8, Money, Name, Numeric, Oid, PgLsn, PgSnapshot, QuotedChar, Regclass,
+    Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, Time, Timestamp, Timestamptz, Timetz,
+    TxidSnapshot, Uuid, Varbit, Varchar, Xid, Xid8,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -45,6 +45,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2499, "cidr_send", &[Cidr], Bytea, Typed(bytea::sent)),
     function(2962, "uuid_send", &[Uuid], Bytea, Typed(bytea::sent)),
     function(3239, "pg_lsn_send", &[PgLsn], Bytea, Typed(bytea::sent)),
+    function(2441, "xidsend", &[Xid], Bytea, Typed(bytea::sent)),
+    function(2942, "txid_snapshot_send", &[TxidSnapshot], Bytea, Typed(bytea::sent)),
+    function(5058, "pg_snapshot_send", &[PgSnapshot], Bytea, Typed(bytea::sent)),
+    function(5083, "xid8send", &[Xid8], Bytea, Typed(bytea::sent)),
     function(3447, "macaddr8_send", &[Macaddr8], Bytea, Typed(bytea::sent)),
     function(3803, "jsonb_send", &[Jsonb], Bytea, Typed(bytea::sent)),
     function(4004, "jsonpath_send", &[Jsonpath], Bytea, Typed(bytea::sent)),

@@ -2,7 +2,7 @@
 
 use super::super::{pattern, string};
 use super::function;
-use crate::functions::Body::{Catalog, Rows, Set};
+use crate::functions::Body::{Catalog, Rows, Set, Table};
 use crate::functions::Function;
 use crate::types::kinds::{
     AnyArray, AnyElement, Bool, Int4, Int8, Interval, Numeric, QuotedChar, Record, Regclass, Text, TextArray,
@@ -33,13 +33,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3035, "pg_listening_channels", &[], Text, Catalog).stable().returning(&[]),
     function(3259, "generate_series", &[Numeric, Numeric, Numeric], Numeric, Set),
     function(3260, "generate_series", &[Numeric, Numeric], Numeric, Set),
-    function(3425, "pg_partition_ancestors", &[Regclass], Regclass, Rows(no_ancestors)).volatile(),
+    // No table is partitioned.
+    function(3423, "pg_partition_tree", &[Regclass], Record, Table(|_, _, _| Ok(Vec::new())))
+        .volatile()
+        .returning(&[("relid", Regclass), ("parentrelid", Regclass), ("isleaf", Bool), ("level", Int4)]),
+    function(3425, "pg_partition_ancestors", &[Regclass], Regclass, Rows(|_| Ok(Vec::new())))
+        .volatile()
+        .naming("relid"),
     function(6160, "string_to_table", &[Text, Text], Text, Rows(string::string_to_table)).lenient(),
     function(6161, "string_to_table", &[Text, Text, Text], Text, Rows(string::string_to_table)).lenient(),
     function(13208, "_pg_expandarray", &[AnyArray], Record, Set).returning(&[("x", AnyElement), ("n", Int4)]),
 ];
-
-/// No table is partitioned.
-fn no_ancestors(_: &[crate::Datum]) -> crate::Result<Vec<crate::Datum>> {
-    Ok(Vec::new())
-}

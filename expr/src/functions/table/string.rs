@@ -103,6 +103,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2004, "anytextcat", &[AnyNonArray, Text], Text, Typed(quote::concatenate_any)).stable(),
     function(2005, "bytealike", &[Bytea, Bytea], Bool, Two(like::like_bytes)),
     function(2006, "byteanlike", &[Bytea, Bytea], Bool, Two(like::not_like_bytes)),
+    function(2009, "like_escape", &[Bytea, Bytea], Bytea, Two(like::like_escape_bytes)),
     function(2007, "like", &[Bytea, Bytea], Bool, Two(like::like_bytes)),
     function(2008, "notlike", &[Bytea, Bytea], Bool, Two(like::not_like_bytes)),
     function(2010, "length", &[Bytea], Int4, One(bytea::length)),

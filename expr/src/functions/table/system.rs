@@ -2,11 +2,12 @@
 
 use super::super::{sample, system};
 use super::function;
+use crate::datum::Datum;
 use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
-    Any, Bool, Float4, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Oid, Regclass,
-    Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
+    Any, Bool, Float4, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Numeric, Oid,
+    Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -116,6 +117,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(2286, "pg_total_relation_size", &[Regclass], Int8, Catalog).volatile(),
     function(3334, "pg_size_bytes", &[Text], Int8, One(system::size_bytes)),
     function(2288, "pg_size_pretty", &[Int8], Text, One(system::size_pretty)),
+    function(3166, "pg_size_pretty", &[Numeric], Text, One(system::size_pretty)),
     function(2319, "pg_encoding_max_length", &[Int4], Int4, One(system::encoding_max_length)),
     function(2322, "pg_tablespace_size", &[Oid], Int8, Catalog).volatile(),
     function(2323, "pg_tablespace_size", &[Name], Int8, Catalog).volatile(),
@@ -214,7 +216,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3143, "has_type_privilege", &[Oid, Text], Bool, Catalog).stable(),
     function(3159, "pg_get_viewdef", &[Oid, Int4], Text, Catalog).stable(),
     function(3162, "pg_collation_for", &[Any], Text, Catalog).stable().lenient(),
-    function(3163, "pg_trigger_depth", &[], Int4, Catalog).stable(),
+    // There are no triggers.
+    function(3163, "pg_trigger_depth", &[], Int4, Many(|_| Ok(Datum::Int4(0)))).stable(),
     function(3294, "current_setting", &[Text, Bool], Text, Catalog).stable(),
     function(3296, "pg_notification_queue_usage", &[], Float8, Catalog).volatile(),
     function(3298, "row_security_active", &[Oid], Bool, Catalog).stable(),
@@ -225,7 +228,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(3403, "pg_statistics_obj_is_visible", &[Oid], Bool, Catalog).stable(),
     function(3408, "pg_get_partition_constraintdef", &[Oid], Text, Catalog).stable(),
     function(3415, "pg_get_statisticsobjdef", &[Oid], Text, Catalog).stable(),
-    function(3424, "pg_partition_root", &[Regclass], Regclass, Catalog),
+    // No table is partitioned.
+    function(3424, "pg_partition_root", &[Regclass], Regclass, One(|_| Ok(Datum::Null))),
     function(3432, "gen_random_uuid", &[], Uuid, Many(system::random_uuid)).volatile(),
     function(3448, "pg_collation_actual_version", &[Oid], Text, Catalog).volatile(),
     function(3493, "to_regtype", &[Text], Regtype, Session(system::to_regtype)).stable(),

@@ -179,7 +179,7 @@ impl Lexer<'_> {
 
     /// The character that an escape stands for.
     fn escape(&mut self) -> Result<char> {
-        let wrong = || Error::new("42601", "invalid escape sequence of jsonpath input");
+        let from = self.at;
         self.at += 1;
         let c = self.rest().chars().next().ok_or_else(|| ended("unexpected end after backslash"))?;
         self.at += c.len_utf8();
@@ -191,28 +191,36 @@ impl Lexer<'_> {
             't' => '\t',
             'v' => '\u{b}',
             'x' => {
-                let code = self.hexadecimal(2).ok_or_else(wrong)?;
-                nonzero(char::from_u32(code).ok_or_else(wrong)?)?
+                let code = self.hexadecimal(2);
+                let c = code.and_then(char::from_u32);
+                nonzero(c.ok_or_else(|| self.unreadable(from, "invalid hex character sequence", 1))?)?
             }
             'u' => {
-                let first = self.code_unit().ok_or_else(wrong)?;
+                let first = self.code_unit();
+                let digits = if self.rest().starts_with('{') { 7 } else { 3 };
+                let first = first.ok_or_else(|| self.unreadable(from, "invalid unicode sequence", digits))?;
+                let unpaired = || Error::new("22P02", "invalid input syntax for type jsonpath");
                 let code = match first {
                     0xd800..0xdc00 if self.rest().starts_with("\\u") => {
                         self.at += 2;
-                        let second = self.code_unit().ok_or_else(wrong)?;
-                        let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400);
-                        let low =
-                            low.ok_or_else(|| Error::new("22P02", "invalid input syntax for type jsonpath"))?;
+                        let second = self.code_unit().and_then(|second| second.checked_sub(0xdc00));
+                        let low = second.filter(|low| *low < 0x400).ok_or_else(unpaired)?;
                         0x1_0000 + ((first - 0xd800) << 10) + low
                     }
                     code => code,
                 };
-                let c = char::from_u32(code)
-                    .ok_or_else(|| Error::new("22P02", "invalid input syntax for type jsonpath"))?;
-                nonzero(c)?
+                nonzero(char::from_u32(code).ok_or_else(unpaired)?)?
             }
             other => other,
         })
+    }
+
+    /// The error of an escape that begins there, shown with so many of the digits that follow, a brace among them.
+    fn unreadable(&self, from: usize, what: &str, digits: usize) -> Error {
+        let is_digit = |(place, c): (usize, char)| c.is_ascii_hexdigit() || place == 0 && c == '{';
+        let count = self.rest().chars().take(digits).enumerate().take_while(|next| is_digit(*next)).count();
+        let shown = self.text.get(from..self.at.saturating_add(count)).unwrap_or_default();
+        Error::new("42601", format!("{what} at or near \"{shown}\" of jsonpath input"))
     }
 
     fn code_unit(&mut self) -> Option<u32> {

@@ -9,26 +9,18 @@ use super::super::lexer::Kind;
 use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
-const UNSUPPORTED: [&str; 21] = [
+const UNSUPPORTED: [&str; 13] = [
     "box",
     "circle",
     "cstring",
-    "datemultirange",
     "hstore",
-    "int4multirange",
-    "int8multirange",
     "line",
     "lseg",
-    "nummultirange",
     "path",
-    "pg_snapshot",
     "point",
     "polygon",
-    "tsmultirange",
     "tsquery",
-    "tstzmultirange",
     "tsvector",
-    "txid_snapshot",
     "void",
     "xml",
 ];

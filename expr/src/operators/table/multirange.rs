@@ -1,0 +1,42 @@
+//! Operators of multiranges. Rows of PostgreSQL 15's `pg_operator`, by its OIDs.
+
+use super::{Row, row};
+use crate::types::kinds::{AnyElement, AnyMultirange, AnyRange, Bool};
+
+pub(super) const OPERATORS: &[Row] = &[
+    row(2860, "=", Some(AnyMultirange), AnyMultirange, Bool, 4244),
+    row(2861, "<>", Some(AnyMultirange), AnyMultirange, Bool, 4245),
+    row(2862, "<", Some(AnyMultirange), AnyMultirange, Bool, 4274),
+    row(2863, "<=", Some(AnyMultirange), AnyMultirange, Bool, 4275),
+    row(2864, ">=", Some(AnyMultirange), AnyMultirange, Bool, 4276),
+    row(2865, ">", Some(AnyMultirange), AnyMultirange, Bool, 4277),
+    row(2866, "&&", Some(AnyRange), AnyMultirange, Bool, 4246),
+    row(2867, "&&", Some(AnyMultirange), AnyRange, Bool, 4247),
+    row(2868, "&&", Some(AnyMultirange), AnyMultirange, Bool, 4248),
+    row(2869, "@>", Some(AnyMultirange), AnyElement, Bool, 4249),
+    row(2870, "@>", Some(AnyMultirange), AnyRange, Bool, 4250),
+    row(2871, "@>", Some(AnyMultirange), AnyMultirange, Bool, 4251),
+    row(2872, "<@", Some(AnyElement), AnyMultirange, Bool, 4252),
+    row(2873, "<@", Some(AnyRange), AnyMultirange, Bool, 4253),
+    row(2874, "<@", Some(AnyMultirange), AnyMultirange, Bool, 4254),
+    row(2875, "&<", Some(AnyRange), AnyMultirange, Bool, 4264),
+    row(2876, "&<", Some(AnyMultirange), AnyRange, Bool, 4265),
+    row(2877, "&<", Some(AnyMultirange), AnyMultirange, Bool, 4266),
+    row(3585, "&>", Some(AnyRange), AnyMultirange, Bool, 4267),
+    row(4035, "&>", Some(AnyMultirange), AnyRange, Bool, 4268),
+    row(4142, "&>", Some(AnyMultirange), AnyMultirange, Bool, 4269),
+    row(4179, "-|-", Some(AnyRange), AnyMultirange, Bool, 4255),
+    row(4180, "-|-", Some(AnyMultirange), AnyRange, Bool, 4257),
+    row(4198, "-|-", Some(AnyMultirange), AnyMultirange, Bool, 4256),
+    row(4392, "+", Some(AnyMultirange), AnyMultirange, AnyMultirange, 4270),
+    row(4393, "-", Some(AnyMultirange), AnyMultirange, AnyMultirange, 4271),
+    row(4394, "*", Some(AnyMultirange), AnyMultirange, AnyMultirange, 4272),
+    row(4395, "<<", Some(AnyRange), AnyMultirange, Bool, 4258),
+    row(4396, "<<", Some(AnyMultirange), AnyRange, Bool, 4259),
+    row(4397, "<<", Some(AnyMultirange), AnyMultirange, Bool, 4260),
+    row(4398, ">>", Some(AnyRange), AnyMultirange, Bool, 4261),
+    row(4399, ">>", Some(AnyMultirange), AnyRange, Bool, 4262),
+    row(4400, ">>", Some(AnyMultirange), AnyMultirange, Bool, 4263),
+    row(4539, "@>", Some(AnyRange), AnyMultirange, Bool, 4541),
+    row(4540, "<@", Some(AnyMultirange), AnyRange, Bool, 4542),
+];
