@@ -9,8 +9,8 @@ use super::convert::{
     json_to_int4, json_to_int8, json_to_numeric, money_to_numeric, network_to_citext, network_to_text,
     numeric_to_money, oid_bits, padded_to_citext, text_to_citext, time_to_interval, to_bool, to_cidr,
     to_date, to_float4, to_float8, to_int2, to_int4, to_int8, to_macaddr, to_macaddr8, to_multirange,
-    to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, to_timetz, to_xid, truth_word, vector_to_array,
-    without_blanks,
+    to_numeric, to_oid, to_time, to_timestamp, to_timestamptz, to_timetz, to_xid, truth_word,
+    vector_to_array, without_blanks,
 };
 use crate::types::TypeKind;
 use crate::types::kinds::{

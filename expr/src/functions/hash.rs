@@ -1,9 +1,7 @@
 //! Hashes of values as PostgreSQL has them (Bob Jenkins' `lookup3`), for those who take one for the key of an advisory lock or
 //! divide rows by it. Nothing here is hashed by them.
 
-use super::arguments::{
-    boolean, date, float, integer, interval, micros, mismatch, numeric, text as text_of,
-};
+use super::arguments::{boolean, date, float, integer, interval, micros, mismatch, numeric, text as text_of};
 use crate::calendar::zoned_time::ZonedTime;
 use crate::datum::{Datum, Numeric};
 use crate::error::Result;
@@ -190,9 +188,8 @@ fn digits_of(number: &Numeric, scale: usize) -> (Vec<i16>, i64) {
     decimals.extend(std::iter::repeat_n('0', behind - scale));
     let width = decimals.len().max(behind).next_multiple_of(DECIMALS);
     let decimals = format!("{decimals:0>width$}");
-    let digit = |decimals: &[u8]| {
-        decimals.iter().fold(0, |digit, decimal| digit * 10 + i16::from(decimal - b'0'))
-    };
+    let digit =
+        |decimals: &[u8]| decimals.iter().fold(0, |digit, decimal| digit * 10 + i16::from(decimal - b'0'));
     let digits: Vec<i16> = decimals.as_bytes().chunks(DECIMALS).map(digit).collect();
     let before = (width - behind) / DECIMALS;
     let first = digits.iter().take_while(|digit| **digit == 0).count();

@@ -7,9 +7,9 @@ use crate::datum::Datum;
 use crate::error::Result;
 use crate::session::SessionContext;
 use crate::types::kinds::{
-    Any, Datemultirange, DaterangeArray, Int4, Int4Multirange, Int4RangeArray, Int8Multirange, Int8RangeArray,
-    Json, Jsonb, Nummultirange, NumrangeArray, Text, TextArray, Tsmultirange, TsrangeArray, Tstzmultirange,
-    TstzrangeArray,
+    Any, Datemultirange, DaterangeArray, Int4, Int4Multirange, Int4RangeArray, Int8Multirange,
+    Int8RangeArray, Json, Jsonb, Nummultirange, NumrangeArray, Text, TextArray, Tsmultirange, TsrangeArray,
+    Tstzmultirange, TstzrangeArray,
 };
 use crate::types::{Type, TypeKind};
 use crate::volatility::Volatility::{self, Immutable, Stable};

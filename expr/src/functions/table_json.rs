@@ -200,13 +200,7 @@ fn table(rows: impl Iterator<Item = Result<Row>>) -> Result<Vec<Row>> {
 
 /// A part of a document as a value of a type; of one of a composite type the fields that it lacks are as they were before. `key`
 /// is the one that it is found by.
-fn value(
-    part: &str,
-    ty: Type,
-    key: Option<&str>,
-    before: &Datum,
-    session: &SessionContext,
-) -> Result<Datum> {
+fn value(part: &str, ty: Type, key: Option<&str>, before: &Datum, session: &SessionContext) -> Result<Datum> {
     if let Some(over) = codec::over(ty.kind, session) {
         return codec::judged(value(part, over, key, before, session)?, ty.kind, session);
     }

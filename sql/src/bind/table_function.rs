@@ -244,7 +244,9 @@ fn check_fields(shape: &Shape, fields: &[(String, Type)]) -> Result<()> {
     let (returned, expected) = (shape.len(), fields.len());
     if returned != expected {
         let attributes = if returned == 1 { "attribute" } else { "attributes" };
-        return refused(format!("Returned row contains {returned} {attributes}, but query expects {expected}."));
+        return refused(format!(
+            "Returned row contains {returned} {attributes}, but query expects {expected}."
+        ));
     }
     for (place, ((_, own), (_, wanted))) in (1..).zip(shape.fields().zip(fields)) {
         if !own.kind.is_same(wanted.kind) {

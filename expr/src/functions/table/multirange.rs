@@ -89,9 +89,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Bool,
         Two(multirange::is_within),
     ),
-    function(4255, "range_adjacent_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::is_adjacent(range, &around(spans)?)
-    })),
+    function(
+        4255,
+        "range_adjacent_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::is_adjacent(range, &around(spans)?)),
+    ),
     function(
         4256,
         "multirange_adjacent_multirange",
@@ -99,33 +103,69 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Bool,
         Two(|left, right| by_bounds(left, right, extent::is_adjacent)),
     ),
-    function(4257, "multirange_adjacent_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::is_adjacent(&around(spans)?, range)
-    })),
-    function(4258, "range_before_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::is_before(range, &around(spans)?)
-    })),
-    function(4259, "multirange_before_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::is_before(&around(spans)?, range)
-    })),
-    function(4260, "multirange_before_multirange", &[AnyMultirange, AnyMultirange], Bool, Two(|left, right| {
-        by_bounds(left, right, extent::is_before)
-    })),
-    function(4261, "range_after_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::is_behind(range, &around(spans)?)
-    })),
-    function(4262, "multirange_after_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::is_behind(&around(spans)?, range)
-    })),
-    function(4263, "multirange_after_multirange", &[AnyMultirange, AnyMultirange], Bool, Two(|left, right| {
-        by_bounds(left, right, extent::is_behind)
-    })),
-    function(4264, "range_overleft_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::ends_within(range, &around(spans)?)
-    })),
-    function(4265, "multirange_overleft_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::ends_within(&around(spans)?, range)
-    })),
+    function(
+        4257,
+        "multirange_adjacent_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::is_adjacent(&around(spans)?, range)),
+    ),
+    function(
+        4258,
+        "range_before_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::is_before(range, &around(spans)?)),
+    ),
+    function(
+        4259,
+        "multirange_before_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::is_before(&around(spans)?, range)),
+    ),
+    function(
+        4260,
+        "multirange_before_multirange",
+        &[AnyMultirange, AnyMultirange],
+        Bool,
+        Two(|left, right| by_bounds(left, right, extent::is_before)),
+    ),
+    function(
+        4261,
+        "range_after_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::is_behind(range, &around(spans)?)),
+    ),
+    function(
+        4262,
+        "multirange_after_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::is_behind(&around(spans)?, range)),
+    ),
+    function(
+        4263,
+        "multirange_after_multirange",
+        &[AnyMultirange, AnyMultirange],
+        Bool,
+        Two(|left, right| by_bounds(left, right, extent::is_behind)),
+    ),
+    function(
+        4264,
+        "range_overleft_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::ends_within(range, &around(spans)?)),
+    ),
+    function(
+        4265,
+        "multirange_overleft_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::ends_within(&around(spans)?, range)),
+    ),
     function(
         4266,
         "multirange_overleft_multirange",
@@ -133,12 +173,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Bool,
         Two(|left, right| by_bounds(left, right, extent::ends_within)),
     ),
-    function(4267, "range_overright_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::begins_within(range, &around(spans)?)
-    })),
-    function(4268, "multirange_overright_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::begins_within(&around(spans)?, range)
-    })),
+    function(
+        4267,
+        "range_overright_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::begins_within(range, &around(spans)?)),
+    ),
+    function(
+        4268,
+        "multirange_overright_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::begins_within(&around(spans)?, range)),
+    ),
     function(
         4269,
         "multirange_overright_multirange",
@@ -201,9 +249,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .variadic()
     .lenient(),
-    function(4289, "tstzmultirange", &[], Tstzmultirange, Many(|ranges| {
-        multirange::made(ranges, Timestamptz)
-    })),
+    function(
+        4289,
+        "tstzmultirange",
+        &[],
+        Tstzmultirange,
+        Many(|ranges| multirange::made(ranges, Timestamptz)),
+    ),
     function(
         4291,
         "tstzmultirange",
@@ -242,12 +294,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         AnyMultirange,
         Aggregate(&accumulate::extent::SHARED_BY_MANY),
     ),
-    function(4541, "range_contains_multirange", &[AnyRange, AnyMultirange], Bool, Two(|range, spans| {
-        extent::contains(range, &around(spans)?)
-    })),
-    function(4542, "multirange_contained_by_range", &[AnyMultirange, AnyRange], Bool, Two(|spans, range| {
-        extent::is_within(&around(spans)?, range)
-    })),
+    function(
+        4541,
+        "range_contains_multirange",
+        &[AnyRange, AnyMultirange],
+        Bool,
+        Two(|range, spans| extent::contains(range, &around(spans)?)),
+    ),
+    function(
+        4542,
+        "multirange_contained_by_range",
+        &[AnyMultirange, AnyRange],
+        Bool,
+        Two(|spans, range| extent::is_within(&around(spans)?, range)),
+    ),
     function(
         6227,
         "range_agg",

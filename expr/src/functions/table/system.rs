@@ -7,7 +7,8 @@ use crate::functions::Body::{Catalog, Many, One, Session, Typed};
 use crate::functions::Function;
 use crate::types::kinds::{
     Any, Bool, Float4, Float8, Int2, Int4, Int4Array, Int8, Interval, Name, NameArray, Numeric, Oid,
-    Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid, Void,
+    Regclass, Regnamespace, Regproc, Regprocedure, Regrole, Regtype, Text, TextArray, Timestamptz, Uuid,
+    Void,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -10,19 +10,8 @@ use crate::error::{Error, Result};
 
 /// PostgreSQL's types that are not supported, by the names that are written.
 const UNSUPPORTED: [&str; 13] = [
-    "box",
-    "circle",
-    "cstring",
-    "hstore",
-    "line",
-    "lseg",
-    "path",
-    "point",
-    "polygon",
-    "tsquery",
-    "tsvector",
-    "void",
-    "xml",
+    "box", "circle", "cstring", "hstore", "line", "lseg", "path", "point", "polygon", "tsquery", "tsvector",
+    "void", "xml",
 ];
 
 /// Whether a keyword names a type that its own syntax belongs to.
