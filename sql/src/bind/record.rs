@@ -46,7 +46,7 @@ impl Binder<'_> {
     /// `ROW(…)`
     pub(super) fn row_value(&mut self, items: &[ast::Expr], at: usize) -> Result<Expr> {
         let fields = self.row_fields(items)?;
-        self.row_of(fields, at)
+        self.row_of_fields(fields, at)
     }
 
     /// The fields of `ROW(…)`, and where they stand. Their types may still be open.
@@ -62,7 +62,7 @@ impl Binder<'_> {
     }
 
     /// The row of such fields. A literal stays one of an unknown type, which has no equality.
-    pub(super) fn row_of(&mut self, fields: Vec<(Expr, usize)>, at: usize) -> Result<Expr> {
+    pub(super) fn row_of_fields(&mut self, fields: Vec<(Expr, usize)>, at: usize) -> Result<Expr> {
         check_columns(fields.len())
             .map_err(|_| Error::new("54011", "ROW expressions can have at most 1664 entries").at(at))?;
         let mut named = Vec::with_capacity(fields.len());

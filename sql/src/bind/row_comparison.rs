@@ -173,7 +173,7 @@ impl Binder<'_> {
                     self.row_comparison(&operator, lefts.clone(), rights)?
                 }
                 _ => {
-                    let row = self.row_of(lefts.clone(), row_at)?;
+                    let row = self.row_of_fields(lefts.clone(), row_at)?;
                     let other = (self.expression(item)?, item.at);
                     self.operator(name, Some((row, row_at)), other, at)?
                 }
