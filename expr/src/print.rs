@@ -34,6 +34,8 @@ pub struct Printer<'a> {
     /// Which of the names, by place, are more than one word (a subquery, COLLATE): operands that are such stand in parentheses
     /// where parentheses are saved elsewhere.
     pub loose: &'a [usize],
+    /// Which of those do so as operands of AND, OR and NOT, too, as a comparison of rows does, which has parentheses of its own already.
+    pub apart: &'a [usize],
     /// How many spaces lines that begin within the expression are set in by.
     pub margin: usize,
     /// How values are written.
@@ -237,6 +239,7 @@ impl Writer<'_> {
     /// An operand, in parentheses of its own where they make a difference.
     fn operand(&mut self, operand: &Expr, parent: Parent<'_>, implicit: bool) {
         let is_simple = match operand {
+            Expr::Column { index, .. } if self.printer.apart.contains(index) => false,
             Expr::Column { index, .. } if self.printer.loose.contains(index) => separates(parent),
             _ => is_simple(operand, parent),
         };

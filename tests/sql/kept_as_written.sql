@@ -20,7 +20,7 @@ alter table t add constraint k15 check (cast('1' as int) + coalesce(1, 2) + null
 alter table t add constraint k16 check ((n).p.x > 0 and ((n).p).y > 0 and (n).l[1] > 0 and (ns[1]).p.z > 0);
 alter table t add constraint k17 check (j['a'] is not null and j['b'][0] <> '1' and j[a] is null);
 select conname, pg_get_constraintdef(oid), pg_get_constraintdef(oid, true) from pg_constraint where conrelid = 't'::regclass order by conname;
-create table d (a int default (row(1, 2)).f2, b bool default row(1, null) is null, c bool default (1, 2) < (1, 3), d int default 1 + 1, e text default 'a' || 'b', f int default cast('1' as int), g int[] default array[1, 1 + 1], h int default coalesce(1, 2), i int default nullif(1, 2), k jsonb default ('{"a": 1}'::jsonb)['a']);
+create table d (a int default (row(1, 2)).f2, b bool default (row(1, null) is null), c bool default (1, 2) < (1, 3), d int default 1 + 1, e text default 'a' || 'b', f int default cast('1' as int), g int[] default array[1, 1 + 1], h int default coalesce(1, 2), i int default nullif(1, 2), k jsonb default ('{"a": 1}'::jsonb)['a']);
 select attname, pg_get_expr(adbin, adrelid), pg_get_expr(adbin, adrelid, true) from pg_attrdef join pg_attribute on attrelid = adrelid and attnum = adnum where adrelid = 'd'::regclass order by attnum;
 insert into d default values returning *;
 create table g (a int, b int generated always as ((row(a, 1)).f1 + (1 + 1)) stored, c bool generated always as ((a, 1) < (2, 2)) stored);

@@ -43,9 +43,11 @@ select r, m, r << m, m << r, r >> m, m >> r, r &< m, m &< r, r &> m, m &> r, r -
 from (values (int4range(1, 5)), (int4range(0, 1)), (int4range(20, 25)), (int4range(5, 10)), ('empty'), (int4range(null, 0))) a(r),
      (values ('{}'::int4multirange), ('{[1,5),[10,20)}')) b(m);
 select a, b, a @> b, a <@ b, a && b, a << b, a >> b, a &< b, a &> b, a -|- b
-from (values ('{}'::nummultirange), ('{[1,2),(3,4]}'), ('{(,1)}')) x(a), (values ('{}'::nummultirange), ('{[1.5,1.7]}'), ('{[2,3]}'), ('{(4,)}')) y(b);
+from (values ('{}'::nummultirange), ('{[1,2),(3,4]}'), ('{(,1)}')) x(a), (values ('{}'::nummultirange), ('{[1.5,1.7]}'), ('{[2,3]}'), ('{(4,)}')) y(b)
+order by a, b;
 select a, b, a + b, a - b, a * b
-from (values ('{}'::int4multirange), ('{[1,5),[10,20)}'), ('{(,)}')) x(a), (values ('{}'::int4multirange), ('{[2,3),[4,12)}'), ('{[15,)}'), ('{(,)}')) y(b);
+from (values ('{}'::int4multirange), ('{[1,5),[10,20)}'), ('{(,)}')) x(a), (values ('{}'::int4multirange), ('{[2,3),[4,12)}'), ('{[15,)}'), ('{(,)}')) y(b)
+order by a, b;
 select '{[1,5],[7,9]}'::nummultirange - '{(2,3],[4.0,8)}'::nummultirange, '{(,)}'::nummultirange - '{[1,1],[2.50,2.5]}';
 select '{[1,5)}'::int4multirange && '[2,3)', '{[1,5)}'::int4multirange && '{[2,3)}', int4range(1, 5) && '{[2,3)}'::int4multirange;
 select '{[1,5)}'::int4multirange @> 2::bigint;

@@ -150,13 +150,14 @@ impl Binder<'_> {
             && resolved.function.kind == FunctionKind::Set
         {
             let (arguments, _) = self.at_level(level, |binder| binder.fit(resolved, arguments))?;
+            // NULL has its fields from a table that was named.
+            let is_named = matches!(arguments.first(), Some(Expr::Literal { value: Datum::Null, .. }));
             let arguments = self.described(resolved, arguments)?;
             let mut renamed = None;
             let shape = match (self.shape_of(self.result_type(resolved, &arguments)), definition) {
                 (Some(shape), None) if resolved.result == TypeKind::Record => Some(shape),
                 (Some(shape), Some(columns)) if resolved.result == TypeKind::Record => {
-                    // NULL has its fields from a table that was named.
-                    if matches!(arguments.first(), Some(Expr::Literal { value: Datum::Null, .. })) {
+                    if is_named {
                         return Err(redundant(columns, at));
                     }
                     let fields = self.defined_fields(columns)?;

@@ -28,6 +28,8 @@ pub(super) struct Written {
     words: Vec<String>,
     /// Which of the words are neither a name nor a call.
     loose: Vec<usize>,
+    /// Which of those compare rows.
+    apart: Vec<usize>,
     /// Which of the words are calls.
     calls: Vec<usize>,
     /// It reads what stands before it in FROM.
@@ -43,6 +45,8 @@ pub(super) enum Form {
     Call,
     /// A subquery, COLLATE and the like.
     Loose,
+    /// A comparison of rows.
+    Rows,
 }
 
 impl Written {
@@ -59,6 +63,7 @@ impl Written {
             of_query: false,
             words: names,
             loose: Vec::new(),
+            apart: Vec::new(),
             calls: Vec::new(),
             reads_lateral: false,
         }
@@ -81,7 +86,14 @@ impl Written {
 
     /// The printer of what is bound.
     fn printer<'w>(&'w self, session: &'w SessionContext) -> Printer<'w> {
-        Printer { names: &self.words, loose: &self.loose, margin: self.margin, session, style: self.style }
+        Printer {
+            names: &self.words,
+            loose: &self.loose,
+            apart: &self.apart,
+            margin: self.margin,
+            session,
+            style: self.style,
+        }
     }
 
     /// Adds a word; the column that stands for it.
@@ -92,6 +104,10 @@ impl Written {
             Form::Name => {}
             Form::Call => self.calls.push(index),
             Form::Loose => self.loose.push(index),
+            Form::Rows => {
+                self.loose.push(index);
+                self.apart.push(index);
+            }
         }
         Expr::Column { index, ty }
     }

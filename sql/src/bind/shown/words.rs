@@ -136,7 +136,7 @@ impl Binder<'_> {
         }
         let [left, right] = [left_texts, right_texts].map(|texts| texts.join(", "));
         let text = format!("(ROW({left}) {} ROW({right}))", operator.name);
-        Ok(self.word(text, Form::Loose, TypeKind::Bool.into()))
+        Ok(self.word(text, Form::Rows, TypeKind::Bool.into()))
     }
 
     /// `x IN (a, b)`, x first, as PostgreSQL keeps it: what names no column is one list, of everything else each is compared by

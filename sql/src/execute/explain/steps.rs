@@ -457,7 +457,7 @@ impl<'a> Steps<'a> {
     }
 
     fn printer<'n>(&'n self, names: &'n [String]) -> Printer<'n> {
-        Printer { names, loose: &[], margin: 0, session: self.session, style: Style::Explain }
+        Printer { names, loose: &[], apart: &[], margin: 0, session: self.session, style: Style::Explain }
     }
 
     fn table(&self, table: &TableDescriptor, alias: &str) -> String {
