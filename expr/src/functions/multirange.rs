@@ -2,6 +2,7 @@
 //! around it.
 
 use crate::datum::Datum;
+use crate::datum::array::Array;
 use crate::error::{Error, Result};
 use crate::extent::{Extent, Spans};
 use crate::types::TypeKind;
@@ -12,11 +13,23 @@ pub(super) fn made(ranges: &[Datum], subtype: TypeKind) -> Result<Datum> {
         return Ok(Datum::Null);
     }
     let range = |value: &Datum| match value {
-        Datum::Null => Err(Error::new("22004", "multirange values cannot contain null members")),
+        Datum::Null => Err(of_null()),
         value => Extent::of(value),
     };
     let ranges: Result<Vec<Extent>> = ranges.iter().map(range).collect();
     Ok(Spans::new(subtype, ranges?).to_datum())
+}
+
+fn of_null() -> Error {
+    Error::new("22004", "multirange values cannot contain null members")
+}
+
+/// That an array is a list of ranges. 21000 if it has more dimensions, 22004 if NULL is in it.
+pub(super) fn check_list(ranges: &Array) -> Result<()> {
+    if ranges.dimension_count() > 1 {
+        return Err(Error::new("21000", "multiranges cannot be constructed from multidimensional arrays"));
+    }
+    if ranges.iter().any(Datum::is_null) { Err(of_null()) } else { Ok(()) }
 }
 
 /// `multirange(range)`
