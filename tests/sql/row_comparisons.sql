@@ -62,3 +62,9 @@ select 1 + any (select 1);
 select a from t where (a, b) < all (select a + 1, b from t) order by a;
 create view v as select a from t where (a, b) < any (select a, b from t) and (a, b) <> all (select a + 5, b from t);
 select pg_get_viewdef('v');
+-- What is volatile is computed once in each field that is reached.
+create sequence drawn;
+select (nextval('drawn'), 1) < (1, 2) as equal, (nextval('drawn'), 1) > (1, 2) as behind, (nextval('drawn'), 1) >= (7, 2) as before;
+select (nextval('drawn'), nextval('drawn'), 1) <= (4, 5, 1) as equal, (nextval('drawn'), null::int) < (6, 1) as unknown, (null, nextval('drawn'), 1) < (1, 2, 3) as none;
+select nextval('drawn');
+drop sequence drawn;
