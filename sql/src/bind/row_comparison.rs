@@ -258,7 +258,7 @@ impl Binder<'_> {
         Ok(if negated { Expr::Not(Box::new(any)) } else { any })
     }
 
-    fn values_are_distinct(
+    pub(super) fn values_are_distinct(
         &mut self,
         left: (Expr, usize),
         right: (Expr, usize),
