@@ -6,6 +6,7 @@ use crate::datum::array::Array;
 use crate::error::{Error, Result};
 use crate::extent::{Extent, Spans};
 use crate::types::TypeKind;
+use crate::work;
 
 /// `int4multirange(range, …)`. NULL of NULL alone, 22004 if it is one of several.
 pub(super) fn made(ranges: &[Datum], subtype: TypeKind) -> Result<Datum> {
@@ -54,7 +55,7 @@ pub(super) fn by_bounds(
 /// `unnest`
 pub(super) fn ranges(args: &[Datum]) -> Result<Vec<Datum>> {
     let spans = args.first().map(Spans::of).transpose()?;
-    Ok(spans.iter().flat_map(Spans::ranges).map(Extent::to_datum).collect())
+    work::items(spans.iter().flat_map(Spans::ranges).map(Extent::to_datum))
 }
 
 pub(super) fn contains_value(spans: &Datum, value: &Datum) -> Result<Datum> {
@@ -118,4 +119,32 @@ pub(super) fn intersection(left: &Datum, right: &Datum) -> Result<Datum> {
 
 pub(super) fn difference(left: &Datum, right: &Datum) -> Result<Datum> {
     joined(left, right, Spans::difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::session::SessionContext;
+
+    struct Unwanted;
+
+    impl work::Interrupt for Unwanted {
+        fn check(&self) -> Result<()> {
+            Err(Error::new("57014", "canceling statement due to user request"))
+        }
+    }
+
+    #[test]
+    fn ranges_are_counted_as_they_are_made_rows_of() {
+        let text: Vec<String> = (0..10_000).map(|number| format!("[{0},{0}]", 2 * number)).collect();
+        let text = format!("{{{}}}", text.join(","));
+        let session = SessionContext::default();
+        let many = crate::codec::input(&text, TypeKind::Int4Multirange.into(), &session).unwrap();
+        assert_eq!(ranges(std::slice::from_ref(&many)).unwrap().len(), 10_000);
+        work::under(Arc::new(Unwanted), || {
+            assert_eq!(ranges(std::slice::from_ref(&many)).unwrap_err().sqlstate, "57014");
+        });
+    }
 }
