@@ -62,6 +62,9 @@ select 1 + any (select 1);
 select a from t where (a, b) < all (select a + 1, b from t) order by a;
 create view v as select a from t where (a, b) < any (select a, b from t) and (a, b) <> all (select a + 5, b from t);
 select pg_get_viewdef('v');
+create table u (x int, y int);
+create view w as select x from u where row(u.*) in (select 1, 2) and row(u.*) < any (select 3, 4) and row(u.*) < row(5, 6);
+select pg_get_viewdef('w');
 -- Whether the fields of a row are NULL, not what is in them.
 select row(p) is null as n, row(p) is not null as o, row(p, null) is null as m, p is null as w, row((p).*) is null as f, row(1, row(null)) is not null as r from (values (row(null, null)::pair), (null::pair), (row(1, null)::pair)) v (p);
 -- What is volatile is computed once in each field that is reached.
