@@ -10,19 +10,38 @@ use crate::error::{Error, Result};
 /// The number that a text begins with, in base 10, 8 (behind `0`) or 16 (behind `0x`): 0 if it begins with none, the greatest
 /// if it is too large, of one below zero the one that has its bits.
 pub(crate) fn number(text: &str) -> u64 {
-    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (is_negative, unsigned) = without_sign(text);
     let hexadecimal = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"));
     let (digits, base) = match hexadecimal {
         Some(digits) if digits.starts_with(|c: char| c.is_ascii_hexdigit()) => (digits, 16),
         _ if unsigned.starts_with('0') => (unsigned, 8),
         _ => (unsigned, 10),
     };
-    let (number, _) = leading(digits, base);
-    match (text.starts_with('-'), number) {
-        (_, None) => u64::MAX,
-        (true, Some(number)) => number.wrapping_neg(),
-        (false, Some(number)) => number,
+    signed(is_negative, leading(digits, base).0)
+}
+
+/// The same in base 10 alone, and what is behind it: all of the text if it begins with none.
+fn decimal(text: &str) -> (u64, &str) {
+    let (is_negative, unsigned) = without_sign(text);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+        return (0, text);
+    }
+    let (number, rest) = leading(unsigned, 10);
+    (signed(is_negative, number), rest)
+}
+
+/// Whether a number is below zero, and what is behind the blanks and the sign before it.
+fn without_sign(text: &str) -> (bool, &str) {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    (text.starts_with('-'), text.strip_prefix(['-', '+']).unwrap_or(text))
+}
+
+/// The number with its sign; the greatest if it is too large.
+fn signed(is_negative: bool, number: Option<u64>) -> u64 {
+    match number {
+        None => u64::MAX,
+        Some(number) if is_negative => number.wrapping_neg(),
+        Some(number) => number,
     }
 }
 
@@ -65,20 +84,20 @@ impl Snapshot {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let (xmin, rest) = leading(text, 10);
-        let (xmax, rest) = leading(rest.strip_prefix(':')?, 10);
+        let (xmin, rest) = decimal(text);
+        let (xmax, rest) = decimal(rest.strip_prefix(':')?);
         let mut rest = rest.strip_prefix(':')?;
         let mut running = Vec::new();
         while !rest.is_empty() {
-            let (number, behind) = leading(rest, 10);
-            running.push(number?);
+            let (number, behind) = decimal(rest);
+            running.push(number);
             rest = match behind.strip_prefix(',') {
                 Some(behind) => behind,
                 None if behind.is_empty() => behind,
                 None => return None,
             };
         }
-        Self::new(xmin?, xmax?, running)
+        Self::new(xmin, xmax, running)
     }
 
     /// The snapshot that a value holds. XX000 if it holds none.
@@ -103,7 +122,8 @@ impl Snapshot {
         let count = input.i32()?;
         let (xmin, xmax) = (input.i64()? as u64, input.i64()? as u64);
         let running: Result<Vec<u64>> = (0..count).map(|_| Ok(input.i64()? as u64)).collect();
-        Self::new(xmin, xmax, running?).ok_or_else(|| malformed("invalid external pg_snapshot data"))
+        let snapshot = Self::new(xmin, xmax, running?).filter(|_| count >= 0);
+        snapshot.ok_or_else(|| malformed("invalid external pg_snapshot data"))
     }
 
     /// Appends the binary format.
@@ -145,6 +165,9 @@ mod tests {
             ("12:18:14,16", "12:18:14,16"),
             ("12:18:14,14", "12:18:14"),
             ("1:9223372036854775807:3", "1:9223372036854775807:3"),
+            (" 12:+18: 14,\t16,", "12:18:14,16"),
+            ("1:99999999999999999999:", "1:18446744073709551615:"),
+            ("12:-1:18446744073709551614", "12:18446744073709551615:18446744073709551614"),
         ] {
             let snapshot = Snapshot::parse(text).unwrap();
             assert_eq!(snapshot.to_datum().as_str(), Some(shown));
@@ -163,10 +186,15 @@ mod tests {
             "12:16:14,13",
             "12:16:16",
             "12:16:14;15",
+            "12:16:14,,15",
+            "12 :16:",
+            "12:16: ",
             "1:9223372036854775808:3",
         ] {
             assert_eq!(Snapshot::parse(text).err().unwrap().sqlstate, "22P02", "{text}");
         }
+        let negative = [&(-1_i32).to_be_bytes()[..], &12_u64.to_be_bytes(), &13_u64.to_be_bytes()].concat();
+        assert_eq!(Snapshot::receive(&mut Input::new(&negative)).err().unwrap().sqlstate, "22P03");
         let snapshot = Snapshot::parse("12:18:14,16").unwrap();
         let seen: Vec<u64> = (10..20).filter(|number| snapshot.sees(*number)).collect();
         assert_eq!(seen, [10, 11, 12, 13, 15, 17]);

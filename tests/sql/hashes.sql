@@ -7,6 +7,7 @@ select hash_numeric(n), hash_numeric_extended(n, 8) from (values (0::numeric), (
 select hashname('n'::name), hashbpchar('ab  '::char(9)), hashbpchar('ab'), hashchar('x'), hashcharextended('x', 1), uuid_hash('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11');
 select hashmacaddr('08:00:2b:01:02:04'), hashmacaddr8('08:00:2b:01:02:04:36:49'), hashinet('192.168.1.1/24'), hashinet('::1'), hashinetextended('10.0.0.0/8'::cidr, 2);
 select time_hash('11:09:59.5'), timetz_hash('11:09:59+04'), timetz_hash_extended('11:09:59-01:30', 4), interval_hash('1 month 2 days -1 hour'), timestamp_hash('2024-02-29 12:00'), pg_lsn_hash('16/B374D84');
+select hashchar((-61)::"char"), hashchar(''), hashcharextended((-128)::"char", 5);
 select interval_hash('24 hours') = interval_hash('1 day'), hashtext(null), hashtextextended('a', null);
 select hashtext(1);
 -- Of what is made of others.

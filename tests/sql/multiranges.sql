@@ -17,12 +17,19 @@ select '{[1,2)} x'::int4multirange;
 select '{[1]}'::int4multirange;
 select '{[2,1]}'::int4multirange;
 select '{[a,b]}'::int4multirange;
+-- What is wrong first is said.
+select '{[a,b]'::int4multirange;
+select '{[2,1],}'::int4multirange;
 -- What makes them.
 select int4multirange(), int4multirange(int4range(1, 3)), int4multirange(int4range(5, 7), int4range(1, 3), 'empty');
 select nummultirange(numrange(1.0, 2), numrange(2, 3.50)), datemultirange(daterange('2024-01-01', null));
 select int8multirange(variadic array[int8range(1, 2), int8range(2, 3)]), int4multirange(variadic '{}'::int4range[]);
 select int4multirange(null), multirange(int4range(1, 2)), multirange(numrange(2, 2)), multirange(null::int4range);
 select int4multirange(int4range(1, 2), null);
+select int4multirange(variadic array[null]::int4range[]);
+select int4multirange(variadic array[int4range(1, 2), null]);
+select int4multirange(variadic array[[int4range(1, 2)], [int4range(3, 4)]]);
+select int4multirange(variadic null::int4range[]);
 select int4range(1, 3)::int4multirange, numrange(1, 1)::nummultirange, '{[1,2)}'::int4multirange::text;
 select '{[1,2)}'::int4multirange::int8multirange;
 -- Bounds.

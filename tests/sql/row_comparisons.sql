@@ -62,3 +62,14 @@ select 1 + any (select 1);
 select a from t where (a, b) < all (select a + 1, b from t) order by a;
 create view v as select a from t where (a, b) < any (select a, b from t) and (a, b) <> all (select a + 5, b from t);
 select pg_get_viewdef('v');
+create table u (x int, y int);
+create view w as select x from u where row(u.*) in (select 1, 2) and row(u.*) < any (select 3, 4) and row(u.*) < row(5, 6);
+select pg_get_viewdef('w');
+-- Whether the fields of a row are NULL, not what is in them.
+select row(p) is null as n, row(p) is not null as o, row(p, null) is null as m, p is null as w, row((p).*) is null as f, row(1, row(null)) is not null as r from (values (row(null, null)::pair), (null::pair), (row(1, null)::pair)) v (p);
+-- What is volatile is computed once in each field that is reached.
+create sequence drawn;
+select (nextval('drawn'), 1) < (1, 2) as equal, (nextval('drawn'), 1) > (1, 2) as behind, (nextval('drawn'), 1) >= (7, 2) as before;
+select (nextval('drawn'), nextval('drawn'), 1) <= (4, 5, 1) as equal, (nextval('drawn'), null::int) < (6, 1) as unknown, (null, nextval('drawn'), 1) < (1, 2, 3) as none;
+select nextval('drawn');
+drop sequence drawn;

@@ -14,6 +14,9 @@ select b from xids where a > '8';
 drop table xids;
 -- Snapshots.
 select '12:13:'::pg_snapshot, '12:18:14,16'::pg_snapshot, '12:18:14,14'::pg_snapshot, '12:18:14,'::pg_snapshot, txid_snapshot '12:18:14';
+select ' 12:+18: 14, 16'::pg_snapshot, '1:99999999999999999999:'::pg_snapshot, '12:-1:18446744073709551614'::pg_snapshot;
+select '12 :18:'::pg_snapshot;
+select '12:18:14,,16'::pg_snapshot;
 select '31:12:'::pg_snapshot;
 select '0:1:'::pg_snapshot;
 select '12:13:0'::txid_snapshot;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::extent::{Extent, Spans};
 use crate::session::SessionContext;
 use crate::types::TypeKind;
+use crate::work;
 
 const UNENDED: Flaw = "Unexpected end of input.";
 
@@ -22,41 +23,46 @@ fn parts(kind: TypeKind) -> Result<(TypeKind, TypeKind)> {
     parts.ok_or_else(|| Error::internal("a multirange of no type"))
 }
 
-/// The texts of a literal's ranges; those that say that they are empty are left out.
-fn taken_apart(text: &str) -> Result<Vec<&str>, Flaw> {
-    let mut rest = after_blanks(text).strip_prefix('{').ok_or("Missing left brace.")?;
-    let mut ranges = Vec::new();
-    if let Some(behind) = after_blanks(rest).strip_prefix('}') {
-        return ended(ranges, behind);
-    }
-    loop {
-        rest = after_blanks(rest);
-        if rest.starts_with(['[', '(']) {
-            let (range, behind) = rest.split_at_checked(length(rest)?).ok_or(UNENDED)?;
-            ranges.push(range);
-            rest = behind;
-        } else if let Some(behind) = after_empty(rest) {
-            rest = behind;
-        } else {
-            return Err(if rest.is_empty() { UNENDED } else { "Expected range start." });
-        }
-        rest = after_blanks(rest);
-        if let Some(behind) = rest.strip_prefix('}') {
-            return ended(ranges, behind);
-        }
-        rest = match rest.strip_prefix(',') {
-            Some(behind) => behind,
-            None if rest.is_empty() => return Err(UNENDED),
-            None => return Err("Expected comma or end of multirange."),
-        };
-    }
+/// What of a literal is still to be read.
+struct Rest<'a> {
+    text: &'a str,
+    is_behind_range: bool,
 }
 
-/// The ranges, unless there is something behind their end.
-fn ended<'a>(ranges: Vec<&'a str>, behind: &str) -> Result<Vec<&'a str>, Flaw> {
-    match after_blanks(behind) {
-        "" => Ok(ranges),
-        _ => Err("Junk after closing right brace."),
+impl<'a> Rest<'a> {
+    fn of(literal: &'a str) -> Result<Self, Flaw> {
+        let text = after_blanks(literal).strip_prefix('{').ok_or("Missing left brace.")?;
+        Ok(Self { text, is_behind_range: false })
+    }
+
+    /// The text of the next range, None at the end; those that say that they are empty are left out.
+    fn range(&mut self) -> Result<Option<&'a str>, Flaw> {
+        loop {
+            let text = after_blanks(self.text);
+            if let Some(behind) = text.strip_prefix('}') {
+                return match after_blanks(behind) {
+                    "" => Ok(None),
+                    _ => Err("Junk after closing right brace."),
+                };
+            }
+            let text = match text.strip_prefix(',') {
+                _ if !self.is_behind_range => text,
+                Some(behind) => after_blanks(behind),
+                None if text.is_empty() => return Err(UNENDED),
+                None => return Err("Expected comma or end of multirange."),
+            };
+            self.is_behind_range = true;
+            if text.starts_with(['[', '(']) {
+                let (range, behind) = text.split_at_checked(length(text)?).ok_or(UNENDED)?;
+                self.text = behind;
+                return Ok(Some(range));
+            }
+            match after_empty(text) {
+                Some(behind) => self.text = behind,
+                None if text.is_empty() => return Err(UNENDED),
+                None => return Err("Expected range start."),
+            }
+        }
     }
 }
 
@@ -75,14 +81,20 @@ fn length(text: &str) -> Result<usize, Flaw> {
     Err(UNENDED)
 }
 
+/// What a range takes while others are read.
+fn held_bytes(_: &Extent) -> usize {
+    size_of::<Extent>()
+}
+
 pub(super) fn parse(text: &str, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
     let (ranges, subtype) = parts(kind)?;
     let malformed = |flaw: Flaw| {
         Error::new("22P02", format!("malformed multirange literal: \"{text}\"")).with_detail(flaw)
     };
-    let texts = taken_apart(text).map_err(malformed)?;
-    let read = texts.into_iter().map(|text| Extent::of(&extent::parse(text, ranges, session)?));
-    Ok(Spans::new(subtype, read.collect::<Result<Vec<_>>>()?).to_datum())
+    let mut rest = Rest::of(text).map_err(malformed)?;
+    let texts = std::iter::from_fn(|| rest.range().map_err(malformed).transpose());
+    let read = texts.map(|text| Extent::of(&extent::parse(text?, ranges, session)?));
+    Ok(Spans::new(subtype, work::rows(read, held_bytes)?).to_datum())
 }
 
 pub(super) fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut String) {
@@ -99,12 +111,11 @@ pub(super) fn write(value: &Datum, kind: TypeKind, session: &SessionContext, out
 
 pub(super) fn receive(input: &mut Input<'_>, kind: TypeKind, session: &SessionContext) -> Result<Datum> {
     let (ranges, subtype) = parts(kind)?;
-    let mut received = Vec::new();
-    for _ in 0..input.i32()? {
+    let received = (0..input.i32()?).map(|_| {
         let length = usize::try_from(input.i32()?).unwrap_or(usize::MAX);
-        received.push(Extent::of(&super::receive(input.take(length)?, ranges.into(), session)?)?);
-    }
-    Ok(Spans::new(subtype, received).to_datum())
+        Extent::of(&super::receive(input.take(length)?, ranges.into(), session)?)
+    });
+    Ok(Spans::new(subtype, work::rows(received, held_bytes)?).to_datum())
 }
 
 pub(super) fn send(value: &Datum, kind: TypeKind, session: &SessionContext, out: &mut Vec<u8>) {
@@ -120,6 +131,8 @@ pub(super) fn send(value: &Datum, kind: TypeKind, session: &SessionContext, out:
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn shown(text: &str, kind: TypeKind) -> Result<String> {
@@ -155,7 +168,35 @@ mod tests {
             let refused = shown(text, TypeKind::Int4Multirange).unwrap_err();
             assert_eq!((refused.sqlstate, refused.detail.as_deref()), ("22P02", Some(flaw)), "{text}");
         }
+        // What is wrong first is said.
+        for (text, sqlstate) in [("{[a,1]", "22P02"), ("{[2,1],}", "22000")] {
+            let refused = shown(text, TypeKind::Int4Multirange).unwrap_err();
+            assert_eq!((refused.sqlstate, refused.detail), (sqlstate, None), "{text}");
+        }
         assert_eq!(shown("{[1.50,2.0],(2,3)}", TypeKind::Nummultirange).unwrap(), "{[1.50,3)}");
         assert_eq!(shown("{[2,1]}", TypeKind::Int8Multirange).unwrap_err().sqlstate, "22000");
+    }
+
+    struct Unwanted;
+
+    impl work::Interrupt for Unwanted {
+        fn check(&self) -> Result<()> {
+            Err(Error::new("57014", "canceling statement due to user request"))
+        }
+    }
+
+    #[test]
+    fn ranges_are_counted_as_they_are_read() {
+        let session = SessionContext::default();
+        // None has a bound.
+        let count = 10_000;
+        let literal = format!("{{{}}}", vec!["(,)"; count].join(","));
+        let sent = [&(count as i32).to_be_bytes()[..], &[0_u8, 0, 0, 1, 24].repeat(count)].concat();
+        work::under(Arc::new(Unwanted), || {
+            let read = parse(&literal, TypeKind::Int4Multirange, &session);
+            assert_eq!(read.unwrap_err().sqlstate, "57014");
+            let received = receive(&mut Input::new(&sent), TypeKind::Int4Multirange, &session);
+            assert_eq!(received.unwrap_err().sqlstate, "57014");
+        });
     }
 }

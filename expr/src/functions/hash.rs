@@ -6,6 +6,7 @@ use crate::calendar::zoned_time::ZonedTime;
 use crate::datum::{Datum, Numeric};
 use crate::error::Result;
 use crate::network::Network;
+use crate::text::character_byte;
 
 /// A hash of 64 bits by a seed. Its lower half by the seed 0 is the hash of 32 bits.
 pub(super) type Hash = fn(&Datum, u64) -> Result<u64>;
@@ -210,7 +211,7 @@ pub(super) fn bpchar(value: &Datum, seed: u64) -> Result<u64> {
 
 /// `"char"`: a byte that has a sign.
 pub(super) fn quoted_char(value: &Datum, seed: u64) -> Result<u64> {
-    let byte = text_of(value)?.bytes().next().unwrap_or(0);
+    let byte = character_byte(text_of(value)?);
     Ok(number(i32::from(byte as i8) as u32, seed))
 }
 
@@ -251,6 +252,12 @@ mod tests {
         assert_eq!(plain(text, &Datum::text("PostgreSQL")).unwrap().as_i64(), Some(-1_696_465_276));
         let by_one = seeded(text, &Datum::text("PostgreSQL"), &Datum::Int8(1)).unwrap();
         assert_eq!(by_one.as_i64(), Some(-1_358_846_221_981_485_480));
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_are_hashed_as_what_they_are() {
+        let held = Datum::text("\\303");
+        assert_eq!(quoted_char(&held, 3).unwrap(), number(-61_i32 as u32, 3));
     }
 
     #[test]

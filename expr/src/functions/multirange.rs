@@ -2,9 +2,11 @@
 //! around it.
 
 use crate::datum::Datum;
+use crate::datum::array::Array;
 use crate::error::{Error, Result};
 use crate::extent::{Extent, Spans};
 use crate::types::TypeKind;
+use crate::work;
 
 /// `int4multirange(range, …)`. NULL of NULL alone, 22004 if it is one of several.
 pub(super) fn made(ranges: &[Datum], subtype: TypeKind) -> Result<Datum> {
@@ -12,11 +14,23 @@ pub(super) fn made(ranges: &[Datum], subtype: TypeKind) -> Result<Datum> {
         return Ok(Datum::Null);
     }
     let range = |value: &Datum| match value {
-        Datum::Null => Err(Error::new("22004", "multirange values cannot contain null members")),
+        Datum::Null => Err(of_null()),
         value => Extent::of(value),
     };
     let ranges: Result<Vec<Extent>> = ranges.iter().map(range).collect();
     Ok(Spans::new(subtype, ranges?).to_datum())
+}
+
+fn of_null() -> Error {
+    Error::new("22004", "multirange values cannot contain null members")
+}
+
+/// That an array is a list of ranges. 21000 if it has more dimensions, 22004 if NULL is in it.
+pub(super) fn check_list(ranges: &Array) -> Result<()> {
+    if ranges.dimension_count() > 1 {
+        return Err(Error::new("21000", "multiranges cannot be constructed from multidimensional arrays"));
+    }
+    if ranges.iter().any(Datum::is_null) { Err(of_null()) } else { Ok(()) }
 }
 
 /// `multirange(range)`
@@ -41,7 +55,7 @@ pub(super) fn by_bounds(
 /// `unnest`
 pub(super) fn ranges(args: &[Datum]) -> Result<Vec<Datum>> {
     let spans = args.first().map(Spans::of).transpose()?;
-    Ok(spans.iter().flat_map(Spans::ranges).map(Extent::to_datum).collect())
+    work::items(spans.iter().flat_map(Spans::ranges).map(Extent::to_datum))
 }
 
 pub(super) fn contains_value(spans: &Datum, value: &Datum) -> Result<Datum> {
@@ -105,4 +119,32 @@ pub(super) fn intersection(left: &Datum, right: &Datum) -> Result<Datum> {
 
 pub(super) fn difference(left: &Datum, right: &Datum) -> Result<Datum> {
     joined(left, right, Spans::difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::session::SessionContext;
+
+    struct Unwanted;
+
+    impl work::Interrupt for Unwanted {
+        fn check(&self) -> Result<()> {
+            Err(Error::new("57014", "canceling statement due to user request"))
+        }
+    }
+
+    #[test]
+    fn ranges_are_counted_as_they_are_made_rows_of() {
+        let text: Vec<String> = (0..10_000).map(|number| format!("[{0},{0}]", 2 * number)).collect();
+        let text = format!("{{{}}}", text.join(","));
+        let session = SessionContext::default();
+        let many = crate::codec::input(&text, TypeKind::Int4Multirange.into(), &session).unwrap();
+        assert_eq!(ranges(std::slice::from_ref(&many)).unwrap().len(), 10_000);
+        work::under(Arc::new(Unwanted), || {
+            assert_eq!(ranges(std::slice::from_ref(&many)).unwrap_err().sqlstate, "57014");
+        });
+    }
 }

@@ -2,6 +2,7 @@
 //! the one that it calls, with an OID of our own.
 
 use super::arguments::mismatch;
+use super::multirange::check_list;
 use super::{Body, Function, FunctionId, FunctionKind};
 use crate::datum::Datum;
 use crate::error::Result;
@@ -66,6 +67,9 @@ fn spread<const OID: u32>(args: &[Datum], types: &[Type], session: &SessionConte
     let function = FunctionId::from_oid(OID).ok_or_else(mismatch)?;
     let (last, first) = args.split_last().ok_or_else(mismatch)?;
     let (array, before) = types.split_last().ok_or_else(mismatch)?;
+    if let (Datum::Array(ranges), Some(_)) = (last, function.result.ranges()) {
+        check_list(ranges)?;
+    }
     let items: &[Datum] = match last {
         Datum::Array(items) => items,
         // A format with nothing to be put in.
@@ -93,7 +97,23 @@ pub fn is_spread(function: FunctionId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datum::array::{Array, Dimension};
     use crate::functions;
+
+    #[test]
+    fn multiranges_are_made_of_lists_of_ranges_alone() {
+        let session = SessionContext::default();
+        let range = crate::codec::input("[1,2)", TypeKind::Int4Range.into(), &session).unwrap();
+        let made = |ranges: Array| {
+            let types = [Type::plain(TypeKind::Int4RangeArray)];
+            by_name("int4multirange").unwrap().call(&[Datum::Array(ranges)], &types, &session)
+        };
+        assert!(!made(vec![range.clone()].into()).unwrap().is_null());
+        assert_eq!(made(vec![Datum::Null].into()).unwrap_err().sqlstate, "22004");
+        let shape = [Dimension { length: 1, lower: 1 }, Dimension { length: 1, lower: 1 }];
+        let nested = Array::shaped(vec![range], &shape).unwrap();
+        assert_eq!(made(nested).unwrap_err().sqlstate, "21000");
+    }
 
     #[test]
     fn each_function_of_any_number_has_one() {

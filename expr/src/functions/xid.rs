@@ -5,6 +5,7 @@ use crate::compare::compare;
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::lsn;
+use crate::work;
 use crate::xid::Snapshot;
 
 /// How a number is held: as a `xid8`, or as the bigint that its older functions take and return.
@@ -44,7 +45,7 @@ pub(super) fn xmax(snapshot: &Datum, held: Held) -> Result<Datum> {
 /// Those that run.
 pub(super) fn running(args: &[Datum], held: Held) -> Result<Vec<Datum>> {
     let snapshot = Snapshot::of(args.first().ok_or_else(mismatch)?)?;
-    Ok(snapshot.running.into_iter().map(held).collect())
+    work::items(snapshot.running.into_iter().map(held))
 }
 
 /// `pg_visible_in_snapshot`

@@ -76,7 +76,10 @@ fn receive(context: &SessionContext, bytes: &[u8], ty: Type) -> Result<Datum> {
 /// Whether the binary format of a type's values is text. 0A000 if texts stand within it.
 fn is_text(kind: TypeKind) -> Result<bool> {
     let is_text = |kind: TypeKind| {
-        let form = matches!(kind.form(), Form::Json | Form::Text) && kind != TypeKind::QuotedChar;
+        // Held as texts, but sent as numbers.
+        let is_of_numbers =
+            matches!(kind, TypeKind::QuotedChar | TypeKind::PgSnapshot | TypeKind::TxidSnapshot);
+        let form = matches!(kind.form(), Form::Json | Form::Text) && !is_of_numbers;
         kind.is_string() || kind == TypeKind::Citext || kind.is_enum() || form
     };
     let kind = kind.base();
@@ -295,7 +298,14 @@ mod tests {
     fn texts_within_binary_values_are_not_sent_as_they_are() {
         let refused = |kind| is_text(kind).is_err();
         assert!([TypeKind::TextArray, TypeKind::Record, TypeKind::RecordArray].into_iter().all(refused));
-        for (kind, text) in [(TypeKind::Text, true), (TypeKind::Int4Array, false), (TypeKind::Bytea, false)] {
+        for (kind, text) in [
+            (TypeKind::Text, true),
+            (TypeKind::Int4Array, false),
+            (TypeKind::Bytea, false),
+            (TypeKind::QuotedChar, false),
+            (TypeKind::PgSnapshot, false),
+            (TypeKind::TxidSnapshotArray, false),
+        ] {
             assert_eq!(is_text(kind).unwrap(), text, "{kind:?}");
         }
     }

@@ -216,12 +216,15 @@ impl Binder<'_> {
                 let row = self.row_value(items, operand.at)?;
                 return Ok(Expr::IsNull { operand: Box::new(row), negated });
             }
-            // Of a row: whether all of its fields are (not) NULL. A field that is a row itself is not, whatever is in it.
+            // Of a row: whether all of its fields are (not) NULL. Of a field that is a record nobody asks what is in it.
             let mut parts = Vec::with_capacity(items.len());
-            for item in items {
-                let part = self.is_null(item, negated)?;
-                let is_row = matches!(item.kind, ExprKind::Row(_));
-                parts.push(if is_row { Expr::literal(negated, TypeKind::Bool) } else { part });
+            for (field, at) in self.row_fields(items)? {
+                parts.push(if self.beneath(field.ty()).kind.is_record() {
+                    let null = (Expr::null(TypeKind::Unknown), at);
+                    self.values_are_distinct((field, at), null, !negated, at)?
+                } else {
+                    Expr::IsNull { operand: Box::new(self.settle(field, at)?), negated }
+                });
             }
             return Ok(Expr::all(parts));
         }

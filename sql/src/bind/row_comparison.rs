@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use expr::volatility::Volatility;
 use expr::{Expr, TypeKind};
 
 use super::Binder;
@@ -14,8 +15,11 @@ use crate::parse::ast::{self, ExprKind};
 /// How many fields rows may have of which one is asked to come before the other: each adds a level.
 const ORDERED_FIELDS_MAX: usize = 100;
 
-/// The fields of a row, and where they stand.
-type Fields = Vec<(Expr, usize)>;
+/// A field of a row, and where it stands.
+type Field = (Expr, usize);
+
+/// The fields of a row.
+type Fields = Vec<Field>;
 
 impl Binder<'_> {
     pub(super) fn binary(
@@ -111,23 +115,55 @@ impl Binder<'_> {
         }
         let strict = operator.name.get(..1).unwrap_or_default();
         let last = lefts.len().saturating_sub(1);
+        let mut fields = lefts.iter().chain(&rights);
+        let are_once = fields.any(|(field, _)| field.volatility() == Volatility::Volatile);
         let mut tests = Vec::with_capacity(lefts.len());
         for (place, (left, right)) in lefts.into_iter().zip(rights).enumerate() {
             if place == last {
-                tests.push((self.operator(&operator.name, Some(left), right, operator.at)?, None));
+                tests.push((None, self.operator(&operator.name, Some(left), right, operator.at)?, None));
                 continue;
             }
+            let (pair, left, right) = match are_once {
+                true => self.paired(strict, left, right, operator.at)?,
+                false => (None, left, right),
+            };
             self.take_copy(&left.0)?;
             self.take_copy(&right.0)?;
             let before = self.operator(strict, Some(left.clone()), right.clone(), operator.at)?;
-            tests.push((before, Some(self.operator("=", Some(left), right, operator.at)?)));
+            tests.push((pair, before, Some(self.operator("=", Some(left), right, operator.at)?)));
         }
         let mut tests = tests.into_iter().rev();
-        let Some((mut whole, _)) = tests.next() else { return Err(Error::internal("rows without fields")) };
-        for (before, equal) in tests {
-            whole = Expr::Or(vec![before, Expr::And(equal.into_iter().chain([whole]).collect())]);
+        let Some((_, mut whole, _)) = tests.next() else {
+            return Err(Error::internal("rows without fields"));
+        };
+        for (pair, before, equal) in tests {
+            let equal = equal.ok_or_else(|| Error::internal("a field whose equality nobody asks for"))?;
+            whole = match pair {
+                None => Expr::Or(vec![before, Expr::And(vec![equal, whole])]),
+                Some(pair) => order_of_pair(pair, before, equal, whole),
+            };
         }
         Ok(whole)
+    }
+
+    /// The record of two fields that are computed once and compared more than once, and what they are in the conditions of a
+    /// CASE over it.
+    fn paired(
+        &mut self,
+        name: &str,
+        left: Field,
+        right: Field,
+        at: usize,
+    ) -> Result<(Option<Expr>, Field, Field)> {
+        let (left_at, right_at) = (left.1, right.1);
+        let Expr::Call { args, .. } = self.operator(name, Some(left), right, at)? else {
+            return Err(Error::internal("an operator is no call"));
+        };
+        let fields = (1..).zip(args).map(|(number, side): (usize, Expr)| (format!("f{number}"), side));
+        let pair = self.record(fields.collect());
+        let both = Expr::CaseOperand { ty: pair.ty() };
+        let (one, other) = (self.field_at(both.clone(), 0)?, self.field_at(both, 1)?);
+        Ok((Some(pair), (one, left_at), (other, right_at)))
     }
 
     /// `(a, b) BETWEEN (c, d) AND (e, f)`, or that it is outside: two comparisons, each as if it were written.
@@ -222,7 +258,7 @@ impl Binder<'_> {
         Ok(if negated { Expr::Not(Box::new(any)) } else { any })
     }
 
-    fn values_are_distinct(
+    pub(super) fn values_are_distinct(
         &mut self,
         left: (Expr, usize),
         right: (Expr, usize),
@@ -236,5 +272,20 @@ impl Binder<'_> {
             return Err(Error::internal("= without two operands"));
         };
         Ok(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), equals: function, negated })
+    }
+}
+
+/// Whether the first of a pair comes before the second, or what is left to compare does if they are equal; NULL if either is.
+fn order_of_pair(pair: Expr, before: Expr, equal: Expr, rest: Expr) -> Expr {
+    let unknown = Expr::IsNull { operand: Box::new(before.clone()), negated: false };
+    Expr::Case {
+        operand: Some(Box::new(pair)),
+        branches: vec![
+            (before, Expr::literal(true, TypeKind::Bool)),
+            (equal, rest),
+            (unknown, Expr::null(TypeKind::Bool)),
+        ],
+        otherwise: Some(Box::new(Expr::literal(false, TypeKind::Bool))),
+        ty: TypeKind::Bool.into(),
     }
 }

@@ -85,11 +85,10 @@ impl Binder<'_> {
         query: &ast::Query,
         all: bool,
     ) -> Result<Expr> {
-        let lefts = match &left.kind {
-            ExprKind::Row(items) => items.as_slice(),
-            _ => std::slice::from_ref(left),
+        let operands = match &left.kind {
+            ExprKind::Row(items) => self.row_fields(items)?,
+            _ => vec![(self.expression(left)?, left.at)],
         };
-        let operands = self.arguments(lefts)?;
         let written = self.written.take();
         let bound = self.inner_query(query);
         self.written = written;
