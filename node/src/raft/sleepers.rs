@@ -1,5 +1,5 @@
 //! Which groups of a store sleep, and on whose word. Whoever looks at all groups every now and then touches those that are awake, and
-//! finds out by a glance at the words that nothing can have become of the others: so what a look costs does not grow with them.
+//! finds out by a glance at the words that nothing can have become of the others: one that sleeps costs a look an entry of a map.
 //!
 //! # Invariants
 //!
