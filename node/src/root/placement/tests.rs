@@ -269,7 +269,7 @@ fn leaders_go_by_parts_soon_and_once_though_plans_are_of_what_was() {
     let led = |node: u64| view.ranges.iter().filter(|range| range.leader == node).count();
     let led = [led(1), led(2), led(3)];
     assert!(
-        led.iter().max().unwrap() - led.iter().min().unwrap() < 3 && transfers <= 668,
+        led.iter().max().unwrap() - led.iter().min().unwrap() <= 3 && transfers <= 670,
         "{transfers}: {led:?}"
     );
 }
