@@ -4,7 +4,7 @@ use env::canary::{self, Canary};
 
 use super::*;
 
-const AFTER: Duration = Duration::from_secs(5);
+pub(super) const AFTER: Duration = Duration::from_secs(5);
 
 /// So many groups sleep beside the first one.
 const MANY: u64 = 200;
@@ -16,7 +16,7 @@ async fn sleeping_cluster() -> TestCluster {
     cluster
 }
 
-async fn begin(after: Option<Duration>) -> TestCluster {
+pub(super) async fn begin(after: Option<Duration>) -> TestCluster {
     let network = SimulatedNetwork::new(Faults::none());
     let cluster = TestCluster::start_sleeping(3, network, 64 << 20, after).await;
     cluster.replicate().await;
@@ -46,7 +46,7 @@ fn all_sleep(cluster: &TestCluster) -> bool {
 }
 
 /// Waits until all groups of all stores sleep.
-async fn asleep(cluster: &TestCluster) {
+pub(super) async fn asleep(cluster: &TestCluster) {
     let falling = async {
         while !all_sleep(cluster) {
             env::clock::sleep(Duration::from_millis(50)).await;
@@ -56,7 +56,7 @@ async fn asleep(cluster: &TestCluster) {
 }
 
 /// The store that leads the range, in the newest term that anybody knows of.
-fn leading(cluster: &TestCluster) -> Option<(u64, u64)> {
+pub(super) fn leading(cluster: &TestCluster) -> Option<(u64, u64)> {
     let roles = cluster.stores.values().map(|store| (store.id, store.group().role()));
     let newest = roles.filter(|(_, role)| role.is_leader).max_by_key(|(_, role)| role.term);
     newest.map(|(id, role)| (id, role.term))
