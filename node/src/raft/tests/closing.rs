@@ -1,24 +1,7 @@
 //! Groups whose instance is closed, for they have slept for long: whoever uses one finds it as it was, and nothing is lost by it.
 
-use super::sleeps::{AFTER, asleep, begin, leading};
+use super::sleeps::{AFTER, asleep, begin, closed, is_closed, leading};
 use super::*;
-
-/// Whether a store's instances are all closed.
-fn is_closed(store: &TestStore) -> bool {
-    let groups = store.host.groups();
-    store.host.sleepers.closed() == groups.len()
-        && groups.iter().all(|group| group.is_asleep() && group.instance.if_open().is_none())
-}
-
-/// Waits until those of all stores are.
-async fn closed(cluster: &TestCluster) {
-    let closing = async {
-        while !cluster.stores.values().all(is_closed) {
-            env::clock::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    env::clock::timeout(AFTER * 8, closing).await.expect("all are closed");
-}
 
 /// Three stores with a voter each, asleep and closed.
 async fn closed_cluster() -> TestCluster {

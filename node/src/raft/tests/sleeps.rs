@@ -55,6 +55,23 @@ pub(super) async fn asleep(cluster: &TestCluster) {
     env::clock::timeout(AFTER * 8, falling).await.expect("all groups fall asleep");
 }
 
+/// Whether a store's groups all sleep, and have no instance.
+pub(super) fn is_closed(store: &TestStore) -> bool {
+    let groups = store.host.groups();
+    store.host.sleepers.closed() == groups.len()
+        && groups.iter().all(|group| group.is_asleep() && group.instance.if_open().is_none())
+}
+
+/// Waits until those of all stores are closed.
+pub(super) async fn closed(cluster: &TestCluster) {
+    let closing = async {
+        while !cluster.stores.values().all(is_closed) {
+            env::clock::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    env::clock::timeout(AFTER * 8, closing).await.expect("all are closed");
+}
+
 /// The store that leads the range, in the newest term that anybody knows of.
 pub(super) fn leading(cluster: &TestCluster) -> Option<(u64, u64)> {
     let roles = cluster.stores.values().map(|store| (store.id, store.group().role()));
@@ -73,14 +90,15 @@ async fn messages(cluster: &TestCluster, time: Duration) -> u64 {
 fn what_sleeps_costs_a_message_between_two_stores_however_many_there_are() {
     simulate(1, || async {
         let cluster = begin(Some(AFTER)).await;
-        asleep(&cluster).await;
+        closed(&cluster).await;
         let one = messages(&cluster, Duration::from_secs(30)).await;
         set_busy(&cluster, true);
         begin_many(&cluster).await;
         let up = messages(&cluster, Duration::from_secs(2)).await;
         assert!(up > MANY * 2 * 2, "{up} messages while they are up");
         set_busy(&cluster, false);
-        asleep(&cluster).await;
+        // Streams that end are said to.
+        closed(&cluster).await;
         let (log, written) = (cluster.stores[&1].host.log_syncs(), cluster.stores[&1].host.log_appended());
         let many = messages(&cluster, Duration::from_secs(30)).await;
         assert!(all_sleep(&cluster));
