@@ -252,6 +252,11 @@ impl GroupLog {
         (state.purged, state.last())
     }
 
+    /// The newest vote that was given here.
+    pub(super) fn vote(&self) -> Option<Vote> {
+        self.state.lock().vote
+    }
+
     /// Whether its last entry, and so all before it, and its vote are known to be durable.
     pub(super) fn is_durable(&self) -> bool {
         let state = self.state.lock();

@@ -70,7 +70,7 @@ pub struct RaftHost {
     /// Which replica of each range is here, or was.
     pub(super) claims: Arc<Claims>,
     /// Some who have slept for long are being closed.
-    pub(super) closing: AtomicBool,
+    pub(super) shutting: AtomicBool,
     /// What the stores have told each other of what sleeps.
     pub(super) rounds: Arc<Rounds>,
     /// What snapshots on their way will replace.
@@ -162,7 +162,7 @@ impl RaftHost {
             groups: RwLock::default(),
             sleepers: Arc::default(),
             claims,
-            closing: AtomicBool::new(false),
+            shutting: AtomicBool::new(false),
             rounds: Arc::new(Rounds::new(options.sleep_after, env::random::next_u64())),
             reserved: Arc::default(),
             stopping: AtomicBool::new(false),

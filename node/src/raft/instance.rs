@@ -23,6 +23,7 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use env::watch;
 use futures::FutureExt as _;
@@ -38,6 +39,9 @@ use super::making::{Making, Running};
 use super::runtime::EnvReceiver;
 use super::sleepers::Place;
 use super::types::Types;
+
+/// How long after a failure it is tried once more to open an instance.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why there is no instance.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -290,8 +294,8 @@ impl Instance {
     }
 
     /// Begins to close it if it is open, nobody uses it, and `may` says so, while nobody can begin to. It is closed once that is
-    /// [finished](Closing::finish).
-    pub(super) fn begin_closing(self: &Arc<Self>, may: impl FnOnce() -> bool) -> Option<Closing> {
+    /// [finished](Shutting::finish).
+    pub(super) fn begin_closing(self: &Arc<Self>, may: impl FnOnce() -> bool) -> Option<Shutting> {
         let mut state = self.state.write();
         let Phase::Open(running) = &state.phase else { return None };
         if Arc::strong_count(running) != 1 || !may() {
@@ -303,7 +307,7 @@ impl Instance {
         state.phase = Phase::Closing { wanted: false };
         self.timers.campaigns.store(false, Ordering::SeqCst);
         self.course.send_replace(Course::Closed);
-        Some(Closing { instance: Arc::clone(self), running })
+        Some(Shutting { instance: Arc::clone(self), running })
     }
 
     /// Ends it for good, whatever is done with it now.
@@ -365,7 +369,14 @@ struct Opening {
 impl Opening {
     async fn run(mut self) {
         let Instance { making, timers, .. } = &*self.instance;
-        match making.next().await {
+        let (range_id, replica_id) = (making.log.range_id(), making.log.replica_id());
+        let mut made = making.next().await;
+        if let Err(why) = &made {
+            tracing::error!(range_id, replica_id, %why, "a replica that has slept cannot be opened; it is tried again");
+            env::clock::sleep(AGAIN).await;
+            made = making.next().await;
+        }
+        match made {
             Ok(running) => {
                 if timers.campaigns.swap(false, Ordering::SeqCst) && timers.elect.load(Ordering::SeqCst) {
                     // An error means that it has stopped already, which is noticed.
@@ -374,8 +385,7 @@ impl Opening {
                 self.instance.has_opened(running);
             }
             Err(why) => {
-                let (range_id, replica_id) = (making.log.range_id(), making.log.replica_id());
-                tracing::error!(range_id, replica_id, %why, "a replica that has slept cannot be opened");
+                tracing::error!(range_id, replica_id, %why, "the replica cannot be opened and is given up");
                 metrics::counter!("nunatak_replicas_stopped_total").increment(1);
                 self.instance.has_failed(format!("it cannot be opened again: {why}"));
             }
@@ -393,12 +403,12 @@ impl Drop for Opening {
 }
 
 /// A closing that has begun.
-pub(super) struct Closing {
+pub(super) struct Shutting {
     instance: Arc<Instance>,
     running: Arc<Running>,
 }
 
-impl Closing {
+impl Shutting {
     /// Ends the instance, and has the next one made if somebody waits for it by then.
     pub(super) async fn finish(self) {
         let Self { instance, running } = self;

@@ -102,7 +102,10 @@ impl Making {
             ..self.config()
         };
         let running = self.make(machine, config).await?;
-        running.raft.with_raft_state(|_| ()).await.map_err(|error| error.to_string())?;
+        if let Err(error) = running.raft.with_raft_state(|_| ()).await {
+            running.tenure.end();
+            return Err(error.to_string());
+        }
         if env::simulation::is_active() {
             // So that what comes in between does.
             env::clock::sleep(Duration::from_micros(1 + env::random::below(2000))).await;

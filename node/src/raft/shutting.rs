@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use env::clock::Instant;
+use openraft::async_runtime::WatchReceiver;
 
 use super::group::Group;
 use super::host::RaftHost;
@@ -36,11 +37,13 @@ impl Group {
         asleep.is_some_and(|asleep| self.is_well(asleep) && self.is_at_rest(asleep, now))
     }
 
-    /// Whether it is as it was when it fell asleep, and nothing is wrong with it or on its way.
+    /// Whether it is as it was when it fell asleep, stands by the vote that is in its log, and nothing is wrong with it or on its way.
     fn is_well(&self, asleep: Asleep) -> bool {
-        let role = self.role();
+        let (role, vote) = (self.role(), self.metrics().borrow_watched().vote);
         let as_it_was = role.term == asleep.term && role.is_leader == (asleep.word == Word::Own);
         as_it_was
+            && vote.committed
+            && self.log.vote() == Some(vote)
             && self.failure().is_none()
             && self.damage().is_none()
             && self.sending.is_empty()
@@ -90,7 +93,7 @@ impl RaftHost {
     pub(super) fn close_who_slept(self: &Arc<Self>, now: Instant) {
         let unclosed = self.unclosed().into_iter();
         let due: Vec<Arc<Group>> = unclosed.filter(|group| group.is_due(now)).take(CLOSED_MAX).collect();
-        if due.is_empty() || self.closing.swap(true, Ordering::SeqCst) {
+        if due.is_empty() || self.shutting.swap(true, Ordering::SeqCst) {
             return;
         }
         let host = Arc::clone(self);
@@ -98,7 +101,7 @@ impl RaftHost {
             for group in due {
                 group.close().await;
             }
-            host.closing.store(false, Ordering::SeqCst);
+            host.shutting.store(false, Ordering::SeqCst);
         }));
     }
 }

@@ -73,7 +73,7 @@ async fn wait_asleep(nodes: &[Arc<dyn NodeService>], replicas: usize) {
 fn closed(cluster: &Cluster) -> usize {
     let of = |address: &String| {
         let mut stream = TcpStream::connect(address).expect("the node listens");
-        let request = "GET /metrics HTTP/1.1\r\nHost: nunatak\r\nConnection: close\r\n\r\n";
+        let request = "GET /metrics HTTP/1.0\r\n\r\n";
         stream.write_all(request.as_bytes()).expect("a request");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("an answer");

@@ -301,6 +301,9 @@ fn the_log_of_closed_groups_is_kept_short_and_nothing_goes_that_is_not_flushed()
             closed(&cluster).await;
             let (id, term) = leading(&cluster).unwrap();
             let replaced_before = replaced(&cluster);
+            // What was opened again knows as well what is flushed.
+            cluster.stores[&id].group().rouse().await;
+            closed(&cluster).await;
             // Another range, on all stores, of which each is the only replica.
             for store in cluster.stores.values() {
                 let seed = GroupSeed { range_id: 100 + store.id, replica_id: 1 };
