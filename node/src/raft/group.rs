@@ -464,6 +464,7 @@ impl Group {
             return Err(ChangeError::NotLeader { leader: role.leader });
         }
         self.rouse().await;
+        self.wait_known().await;
         for replica_id in self.successors().await {
             match self.transfer(replica_id, &role).await {
                 Ok(()) => return Ok(replica_id),
@@ -580,6 +581,15 @@ impl Group {
             Ok(matched) => matched,
             Err(_) => Err(ChangeError::Refused(format!("replica {replica_id} is behind"))),
         }
+    }
+
+    /// Waits until it is known of any other replica what it holds: a leader that was opened just now has to find that out. Not for
+    /// long.
+    async fn wait_known(&self) {
+        let mut metrics = self.metrics();
+        let is_unknown = || self.progress().iter().all(|(_, matched)| matched.is_none());
+        let known = async { while is_unknown() && metrics.changed().await.is_ok() {} };
+        let _ = env::clock::timeout(self.timing.heartbeat, known).await;
     }
 
     /// For each other replica the index up to which it is known to hold the log, while this replica leads.
