@@ -299,7 +299,8 @@ fn ranges_that_have_slept_for_long_are_merged() {
         asleep(&cluster).await;
         env::clock::sleep(LONG).await;
         let mut tries = 0;
-        while let Err(error) = cluster.nodes[&1].merge(MergeRequest { key: key("m"), passed_on: false }).await {
+        while let Err(error) = cluster.nodes[&1].merge(MergeRequest { key: key("m"), passed_on: false }).await
+        {
             tries += 1;
             assert!(tries < 20, "{error}");
             env::clock::sleep(Duration::from_secs(1)).await;
