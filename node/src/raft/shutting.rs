@@ -34,7 +34,7 @@ impl Group {
     /// Whether its instance could be closed now, if nobody uses it.
     fn is_due(&self, now: Instant) -> bool {
         let asleep = self.slumber.look(|sleep| sleep.asleep());
-        asleep.is_some_and(|asleep| self.is_well(asleep) && self.is_at_rest(asleep, now))
+        asleep.is_some_and(|asleep| self.is_at_rest(asleep, now) && self.is_well(asleep))
     }
 
     /// Whether it is as it was when it fell asleep, stands by the vote that is in its log, and nothing is wrong with it or on its way.
@@ -91,11 +91,16 @@ impl Group {
 impl RaftHost {
     /// Has those closed that have slept for long.
     pub(super) fn close_who_slept(self: &Arc<Self>, now: Instant) {
-        let unclosed = self.unclosed().into_iter();
-        let due: Vec<Arc<Group>> = unclosed.filter(|group| group.is_due(now)).take(CLOSED_MAX).collect();
-        if due.is_empty() || self.shutting.swap(true, Ordering::SeqCst) {
+        // Of those that were found the last time some may be left.
+        if self.shutting.load(Ordering::SeqCst) {
             return;
         }
+        let unclosed = self.unclosed().into_iter();
+        let due: Vec<Arc<Group>> = unclosed.filter(|group| group.is_due(now)).take(CLOSED_MAX).collect();
+        if due.is_empty() {
+            return;
+        }
+        self.shutting.store(true, Ordering::SeqCst);
         let host = Arc::clone(self);
         drop(self.spawn(async move {
             for group in due {
