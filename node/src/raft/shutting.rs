@@ -68,7 +68,7 @@ impl Group {
     }
 
     /// Closes its instance, unless somebody uses it or it is not due any more.
-    async fn close(&self) {
+    async fn give_instance_back(&self) {
         let answers = async {
             let raft = self.instance.if_open()?;
             // What was handed to it before is done then.
@@ -104,7 +104,7 @@ impl RaftHost {
         let host = Arc::clone(self);
         drop(self.spawn(async move {
             for group in due {
-                group.close().await;
+                group.give_instance_back().await;
             }
             host.shutting.store(false, Ordering::SeqCst);
         }));
