@@ -29,6 +29,7 @@ mod check;
 mod coerce;
 mod column;
 mod compound;
+mod conflict;
 mod copy;
 mod current_of;
 mod ddl;
@@ -165,7 +166,8 @@ fn bind_within(
     settings: &SessionSettings<'_>,
     declared: Option<&[Option<TypeKind>]>,
 ) -> Result<Option<Bound>> {
-    let mut binder = Binder { budget, ..Binder::new(catalog, settings) };
+    let names_writer = system_column::may_name_writer(&statement.text);
+    let mut binder = Binder { budget, names_writer, ..Binder::new(catalog, settings) };
     if let Some(declared) = declared {
         // A type that was made may be called otherwise by now.
         let of_now = |kind: TypeKind| catalog.objects().kind(kind.oid()).unwrap_or(kind);
@@ -219,6 +221,9 @@ struct Binder<'a> {
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
+    /// Whether the statement may ask who has written rows, and how often it has.
+    names_writer: bool,
+    writers_named: usize,
     /// The rights that the statement takes, as far as it is bound.
     needs: Needs,
     /// Who runs what is bound, if not whoever runs the statement: the owner of a materialised view that is refreshed.
@@ -305,6 +310,8 @@ impl<'a> Binder<'a> {
             common_count: 0,
             target: None,
             notices: Vec::new(),
+            names_writer: false,
+            writers_named: 0,
             needs: Needs::default(),
             runs_as: None,
             within_view: None,
