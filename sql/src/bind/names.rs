@@ -67,7 +67,7 @@ impl Binder<'_> {
         let own = self.levels.len().saturating_sub(1);
         let at = names.first().map_or(0, |name| name.at);
         if let Some(level) = self.levels.last() {
-            system_column::check_clause(&level.clause, names)?;
+            system_column::check_own_row(&level.clause, names)?;
         }
         for place in self.visible_levels() {
             let Some(level) = self.levels.get(place) else { continue };
@@ -76,6 +76,9 @@ impl Binder<'_> {
             let found = match system_column::find(&level.scope, names)? {
                 Some(_) if self.is_shown() => return Err(Error::unsupported("to print a system column")),
                 Some(column) => {
+                    if place == own {
+                        system_column::check_named(&level.clause, names)?;
+                    }
                     self.writers_named += usize::from(system_column::is_writer(&column));
                     Some(column)
                 }

@@ -47,13 +47,28 @@ pub(super) fn is_writer(column: &ScopeColumn) -> bool {
     column.origin.is_some_and(|(_, number)| number == WRITER_NUMBER)
 }
 
-/// That a clause may name a column, if it is a system column.
+/// That a clause over rows that have no system columns names none.
 ///
 /// # Errors
-/// 42P10 or 0A000 if it may not.
-pub(super) fn check_clause(clause: &Clause, names: &[Name]) -> Result<()> {
-    let (Some(clause), Some(name)) = (clause.without_system_columns, names.last()) else { return Ok(()) };
-    if !is_postgres(&name.value) || clause != WithoutSystemColumns::Index && name.value == "tableoid" {
+/// 42P10 or 0A000 if it does.
+pub(super) fn check_own_row(clause: &Clause, names: &[Name]) -> Result<()> {
+    match clause.without_system_columns {
+        None | Some(WithoutSystemColumns::MergeWhen) => Ok(()),
+        Some(clause) => refuse(clause, names),
+    }
+}
+
+/// That a clause may name a system column that there is.
+///
+/// # Errors
+/// 42P10 if it may not.
+pub(super) fn check_named(clause: &Clause, names: &[Name]) -> Result<()> {
+    clause.without_system_columns.map_or(Ok(()), |clause| refuse(clause, names))
+}
+
+fn refuse(clause: WithoutSystemColumns, names: &[Name]) -> Result<()> {
+    let Some(name) = names.last().filter(|name| is_postgres(&name.value)) else { return Ok(()) };
+    if clause != WithoutSystemColumns::Index && name.value == "tableoid" {
         return Ok(());
     }
     let column = format!("system column \"{}\"", name.value);
@@ -63,7 +78,7 @@ pub(super) fn check_clause(clause: &Clause, names: &[Name]) -> Result<()> {
         WithoutSystemColumns::Generation => format!("cannot use {column} in column generation expression"),
         WithoutSystemColumns::MergeWhen => format!("cannot use {column} in MERGE WHEN condition"),
     };
-    Err(Error::new("42P10", message).at(name.at))
+    Err(Error::new("42P10", message).at(names.first().map_or(0, |name| name.at)))
 }
 
 /// That a column that is assigned to is no system column.
