@@ -23,7 +23,7 @@ use crate::plan::{Node, Values};
 const WRITER_NUMBER: i16 = -2;
 
 /// PostgreSQL's: `pg_attribute.attname`, `attnum`, and the type.
-pub(super) const COLUMNS: [(&str, i16, &str); 6] = [
+const COLUMNS: [(&str, i16, &str); 6] = [
     ("ctid", -1, "tid"),
     ("xmin", WRITER_NUMBER, "xid"),
     ("cmin", -3, "cid"),
@@ -91,6 +91,17 @@ pub(super) fn check_assigned(name: &Name) -> Result<()> {
         return Err(Error::unsupported_as(message).at(name.at));
     }
     Ok(())
+}
+
+/// That a column that is to be changed, which is none of the table's own, is no system column.
+///
+/// # Errors
+/// 0A000 if it is one.
+pub(super) fn check_altered(name: &Name, verb: &str) -> Result<()> {
+    match is_postgres(&name.value) {
+        true => Err(Error::unsupported_as(format!("cannot {verb} system column \"{}\"", name.value))),
+        false => Ok(()),
+    }
 }
 
 /// That the part of a key is no system column.
