@@ -166,8 +166,8 @@ fn bind_within(
     settings: &SessionSettings<'_>,
     declared: Option<&[Option<TypeKind>]>,
 ) -> Result<Option<Bound>> {
-    let names_writer = system_column::may_name_writer(&statement.text);
-    let mut binder = Binder { budget, names_writer, ..Binder::new(catalog, settings) };
+    let system_columns = system_column::Named::by(&statement.text);
+    let mut binder = Binder { budget, system_columns, ..Binder::new(catalog, settings) };
     if let Some(declared) = declared {
         // A type that was made may be called otherwise by now.
         let of_now = |kind: TypeKind| catalog.objects().kind(kind.oid()).unwrap_or(kind);
@@ -221,8 +221,9 @@ struct Binder<'a> {
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
-    /// Whether the statement may ask who has written rows, and how often it has.
-    names_writer: bool,
+    /// The system columns that the statement may name.
+    system_columns: system_column::Named,
+    /// How often it has asked who has written rows.
     writers_named: usize,
     /// The rights that the statement takes, as far as it is bound.
     needs: Needs,
@@ -310,7 +311,7 @@ impl<'a> Binder<'a> {
             common_count: 0,
             target: None,
             notices: Vec::new(),
-            names_writer: false,
+            system_columns: system_column::Named::default(),
             writers_named: 0,
             needs: Needs::default(),
             runs_as: None,

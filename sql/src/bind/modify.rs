@@ -156,7 +156,9 @@ impl Binder<'_> {
         let table = if self.writers_named == before { unasked(&table) } else { table };
         let mut scope = self.row_scope(&table, insert.alias.as_ref())?;
         let mut row = table.types();
-        if let Some(OnConflict { action: ConflictAction::Update { .. }, .. }) = on_conflict {
+        if self.system_columns.changer
+            && let Some(OnConflict { action: ConflictAction::Update { .. }, .. }) = on_conflict
+        {
             system_column::tell_changer(&mut scope, row.len());
             row.push(TypeKind::Xid.into());
         }
@@ -527,7 +529,9 @@ impl Binder<'_> {
             None => Ok(source.node),
         })?;
         let mut scope = level.scope;
-        system_column::tell_changer(&mut scope, node.width());
+        if self.system_columns.changer {
+            system_column::tell_changer(&mut scope, node.width());
+        }
         let mut returning = self.returning(delete.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
@@ -539,7 +543,7 @@ impl Binder<'_> {
         self.shield_target(&mut node, &table, &commands)?;
         let linked = self.catalog.is_linked(&table);
         let mut row = node.types();
-        row.push(TypeKind::Xid.into());
+        row.extend(self.system_columns.changer.then(|| Type::plain(TypeKind::Xid)));
         let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });
         Ok((self.returned(delete, row, returning), columns))
     }

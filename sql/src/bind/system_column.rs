@@ -124,9 +124,25 @@ fn no_index() -> Error {
     Error::unsupported_as("index creation on system columns is not supported")
 }
 
-/// Whether a statement may ask who has written rows.
-pub(super) fn may_name_writer(text: &str) -> bool {
-    text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"xmin"))
+/// Which of the columns a statement may name of which something has to be made ready.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Named {
+    /// `xmin`
+    writer: bool,
+    /// `xmax`
+    pub(super) changer: bool,
+}
+
+impl Named {
+    /// By the text of the statement.
+    pub(super) fn by(text: &str) -> Self {
+        let mut named = Self::default();
+        for word in text.as_bytes().windows(4) {
+            named.writer |= word.eq_ignore_ascii_case(b"xmin");
+            named.changer |= word.eq_ignore_ascii_case(b"xmax");
+        }
+        named
+    }
 }
 
 /// The column of this name that a table has beside its own; `None`: there is none, or one of a table's own is called so.
@@ -248,7 +264,7 @@ impl Binder<'_> {
     ///
     /// What texts name that stand for others, such as bodies of functions, is not asked; nor is who has written rows of the past.
     pub(super) fn with_writer(&self, table: Arc<TableDescriptor>) -> Arc<TableDescriptor> {
-        let is_asked = self.names_writer
+        let is_asked = self.system_columns.writer
             && table.kind.is_stored()
             && self.past.is_none()
             && self.frames.is_empty()
