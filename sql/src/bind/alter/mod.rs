@@ -353,7 +353,7 @@ impl Binder<'_> {
         }
         for definition in &constraints.checks {
             let (table, columns) = (draft.to.name.clone(), draft.to.columns.clone());
-            let mut check = self.new_check(&table, &columns, definition)?;
+            let mut check = self.new_check(&table, &columns, definition).map_err(unplaced)?;
             if draft.is_constraint(&check.name) {
                 return Err(duplicate_constraint(&table, &check.name));
             }
