@@ -5,17 +5,18 @@ use std::sync::Arc;
 use expr::casts::CastContext;
 use expr::{Datum, Expr, Type, TypeKind};
 
-use super::Binder;
 use super::from::Source;
 use super::level::{Clause, Level, PutAside};
 use super::query::output_column;
 use super::scope::Scope;
 use super::select::first_columns;
+use super::{Binder, system_column};
 use crate::catalog::access::Right;
 use crate::catalog::object::Identity;
-use crate::catalog::{IndexId, PolicyCommand, TableDescriptor, TableKind};
+use crate::catalog::writer::unasked;
+use crate::catalog::{PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody, TargetPart};
+use crate::parse::ast::{self, ExprKind, Name, QualifiedName, QueryBody, TargetPart};
 use crate::plan::{
     Assignment, ConflictAction, Delete, Insert, LockRows, LockStrength, LockWait, Modify, Node, OnConflict,
     OutputColumn, Plan, Project, RowLock, Update,
@@ -101,6 +102,7 @@ impl Binder<'_> {
     }
 
     fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
+        system_column::check_assigned(&target.column)?;
         let place = self.place(table, &target.column)?;
         if let (Some(TargetPart::Field(field)), Some(column)) =
             (target.parts.first(), table.columns.get(place))
@@ -121,7 +123,7 @@ impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&insert.with, true)?;
-        let table = self.writable_table(&insert.table)?;
+        let table = self.writable_table(&insert.table).map(|table| self.with_writer(table))?;
         let whole = self.whole_targets(&table, insert)?;
         let insert: &ast::Insert = &whole;
         let targets = match &insert.columns {
@@ -145,11 +147,21 @@ impl Binder<'_> {
         // What the source reads of the table is another matter.
         let reads_apart = self.needs.put_aside(table.oid, Right::Select);
         let alias = insert.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
+        let before = self.writers_named;
         let mut on_conflict = match &insert.on_conflict {
             None => None,
             Some(conflict) => Some(self.on_conflict(&table, &alias, insert.alias.is_some(), conflict)?),
         };
-        let scope = self.row_scope(&table, insert.alias.as_ref())?;
+        // Of rows that are there nobody else asks who has written them.
+        let table = if self.writers_named == before { unasked(&table) } else { table };
+        let mut scope = self.row_scope(&table, insert.alias.as_ref())?;
+        let mut row = table.types();
+        if self.system_columns.changer
+            && let Some(OnConflict { action: ConflictAction::Update { .. }, .. }) = on_conflict
+        {
+            system_column::tell_changer(&mut scope, row.len());
+            row.push(TypeKind::Xid.into());
+        }
         let mut returning = self.returning(insert.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
@@ -159,7 +171,6 @@ impl Binder<'_> {
         }
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
-        let row = table.types();
         let insert = |returning| {
             Modify::Insert(Insert { table, source, rules, guards, linked, on_conflict, returning })
         };
@@ -368,49 +379,6 @@ impl Binder<'_> {
         Ok(Node::Project(Project { input: Box::new(bound.node), expressions }))
     }
 
-    fn on_conflict(
-        &mut self,
-        table: &Arc<TableDescriptor>,
-        alias: &str,
-        is_aliased: bool,
-        conflict: &ast::OnConflict,
-    ) -> Result<OnConflict> {
-        let arbiters = match &conflict.target {
-            ConflictTarget::Any => None,
-            ConflictTarget::Key { parts, filter } => {
-                Some(self.arbiters_of_key(table, parts, filter.as_ref(), conflict.at)?)
-            }
-            ConflictTarget::Constraint(name) => {
-                if let Some(index) = table.indexes.iter().find(|index| index.name == name.value) {
-                    let places: Vec<usize> = table.key_columns(index).collect();
-                    self.needs.read_places(table, &places);
-                }
-                Some(vec![arbiter_of_constraint(table, name)?])
-            }
-        };
-        let action = match &conflict.update {
-            None => ConflictAction::Nothing,
-            Some(update) => {
-                let scope = conflict_scope(self, table, alias, is_aliased)?;
-                let level = Level::query(scope, Clause::plain("ON CONFLICT"), false);
-                let ((assignments, filter), level) = self.at_level(level, |binder| {
-                    let assignments = binder.assignments(table, &update.assignments, 0)?;
-                    let filter = match &update.filter {
-                        None => None,
-                        Some(filter) => {
-                            let bound = binder.expression(filter)?;
-                            Some(binder.condition(bound, "WHERE", filter.at)?)
-                        }
-                    };
-                    Ok((assignments, filter))
-                })?;
-                self.without_subqueries(&level, "ON CONFLICT")?;
-                ConflictAction::Update { assignments, filter, guards: Vec::new() }
-            }
-        };
-        Ok(OnConflict { arbiters, action })
-    }
-
     /// The values of SET; the table's row begins at column `row_at` of what they are computed from.
     pub(super) fn assignments(
         &mut self,
@@ -461,7 +429,7 @@ impl Binder<'_> {
     }
 
     /// The names of a table's row: all of its columns, in order.
-    fn row_scope(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Scope> {
+    pub(super) fn row_scope(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Scope> {
         let all = (0..table.columns.len()).collect();
         let alias = alias.map(|alias| (&alias.value, None));
         Ok(self.scan(table.clone(), all, alias, None)?.scope)
@@ -498,7 +466,8 @@ impl Binder<'_> {
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&update.with, true)?;
-        let table = self.writable_table(&update.table)?;
+        let table = self.writable_table(&update.table).map(|table| self.with_writer(table))?;
+        let before = self.writers_named;
         self.needs.add(&table, Right::Update);
         let mut source = self.target_rows(&table, update.alias.as_ref())?;
         if let Some(cursor) = &update.current_of {
@@ -522,10 +491,14 @@ impl Binder<'_> {
             node = binder.apply(node, asides, &mut values);
             Ok((node, assignments))
         })?;
+        let mut node = node;
+        // RETURNING asks about the rows as they become.
+        if table.tells_writer() && self.writers_named == before {
+            system_column::ask_no_writer(&mut node)?;
+        }
         let mut returning = self.returning(update.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let mut node = node;
         let guards = self.update_guards(&mut node, &table)?;
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
@@ -540,7 +513,7 @@ impl Binder<'_> {
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&delete.with, true)?;
-        let table = self.writable_table(&delete.table)?;
+        let table = self.writable_table(&delete.table).map(|table| self.with_writer(table))?;
         self.needs.add(&table, Right::Delete);
         let mut source = self.target_rows(&table, delete.alias.as_ref())?;
         if let Some(cursor) = &delete.current_of {
@@ -555,7 +528,11 @@ impl Binder<'_> {
             Some(filter) => binder.affected(source.node, filter),
             None => Ok(source.node),
         })?;
-        let mut returning = self.returning(delete.returning.as_deref(), level.scope)?;
+        let mut scope = level.scope;
+        if self.system_columns.changer {
+            system_column::tell_changer(&mut scope, node.width());
+        }
+        let mut returning = self.returning(delete.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
         let mut node = Node::LockRows(Box::new(LockRows::over(node)));
@@ -565,7 +542,8 @@ impl Binder<'_> {
         }
         self.shield_target(&mut node, &table, &commands)?;
         let linked = self.catalog.is_linked(&table);
-        let row = node.types();
+        let mut row = node.types();
+        row.extend(self.system_columns.changer.then(|| Type::plain(TypeKind::Xid)));
         let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });
         Ok((self.returned(delete, row, returning), columns))
     }
@@ -633,26 +611,4 @@ pub(super) fn check_count(
         }
         None => Ok(()),
     }
-}
-
-/// The existing row under the table's name, then the new one under `excluded`.
-fn conflict_scope(
-    binder: &mut Binder<'_>,
-    table: &Arc<TableDescriptor>,
-    alias: &str,
-    is_aliased: bool,
-) -> Result<Scope> {
-    let named = |name: &str| Name { value: name.to_owned(), at: 0 };
-    let own = if is_aliased { Some(named(alias)) } else { None };
-    let existing = binder.row_scope(table, own.as_ref())?;
-    let excluded = binder.row_scope(table, Some(&named("excluded")))?;
-    existing.join(excluded, table.columns.len())
-}
-
-fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId> {
-    let found = table.indexes.iter().find(|index| index.constraint.is_some() && index.name == name.value);
-    found.map(|index| index.id).ok_or_else(|| {
-        let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.value, table.name);
-        Error::new("42704", message)
-    })
 }

@@ -84,8 +84,11 @@ pub(super) fn pg_operator(world: &World<'_>, records: &mut Records<'_>) {
     for operator in all() {
         let Operator { oid, name, left, right, result, function } = *operator;
         let Some(schema) = world.namespace(function.extension) else { continue };
-        let merges = matches!(name, "=" | "*=")
-            && (right.order() != Order::None || right.category() == Category::Pseudo);
+        let is_pseudo = right.category() == Category::Pseudo;
+        // What has no order and is compared with another type has no hash either.
+        let is_hashed = left == Some(right) && right.order() == Order::Hashed;
+        let is_unordered = left.is_some_and(|left| left.order() == Order::Hashed);
+        let merges = matches!(name, "=" | "*=") && (right.is_ordered() || is_pseudo) && !is_unordered;
         records.push(&[
             ("oid", oid.into()),
             ("oprname", name.into()),
@@ -93,7 +96,7 @@ pub(super) fn pg_operator(world: &World<'_>, records: &mut Records<'_>) {
             ("oprowner", OWNER_OID.into()),
             ("oprkind", if left.is_some() { "b" } else { "l" }.into()),
             ("oprcanmerge", merges.into()),
-            ("oprcanhash", (merges && hashes(operator)).into()),
+            ("oprcanhash", ((merges || is_hashed) && hashes(operator)).into()),
             ("oprleft", left.map_or(0, TypeKind::oid).into()),
             ("oprright", right.oid().into()),
             ("oprresult", result.oid().into()),
