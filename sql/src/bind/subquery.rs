@@ -156,6 +156,10 @@ impl Binder<'_> {
             let index = SUBQUERY_ROW.saturating_add(column);
             columns.push((Expr::Column { index, ty }, operator.at));
         }
+        if all {
+            // What is refused is what was written.
+            self.row_comparison(operator, operands.clone(), columns.clone())?;
+        }
         let test = self.row_comparison(&ast::Operator { name, at: operator.at }, operands, columns)?;
         let aside = aside(bound.node, bindings, ApplyKind::Any { test });
         let any = self.put_aside(aside, TypeKind::Bool.into())?;
