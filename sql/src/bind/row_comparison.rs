@@ -48,6 +48,7 @@ impl Binder<'_> {
         lefts: &[ast::Expr],
         query: &ast::Query,
     ) -> Result<Expr> {
+        self.may_hold_queries(operator.at)?;
         let lefts = self.row_fields(lefts)?;
         let (query, count) = (Arc::new(query.clone()), lefts.len());
         let field = |place| ast::Expr {
