@@ -19,3 +19,9 @@ create table e (m mood, c code, r int4range, j jsonb, n name, q char(2));
 insert into e values ('sad', 'a', '[1,2)', '1', 'a', 'a');
 select m = any ('{sad}') as m, c = any ('{a}') as c, r = any ('{"[1,2)"}') as r, r && any ('{"[1,2)"}') as o, j = any ('{1}') as j, n = any ('{a}') as n, q = any ('{a}') as q from e;
 select m = any ('{angry}') from e;
+-- No index keeps records that are of no type of their own.
+create index on t ((row(a, b)));
+create index on t (((a, b)));
+create index on t ((case when a > 1 then row(a, b) end));
+create index on t (a, (row(a, b)));
+create index on t ((v is null), (row(a, b) is null));
