@@ -429,7 +429,6 @@ select '1999-01-08 1.5'::timetz;
 select '1999-01-08 1.5'::timestamptz;
 select 'J0'::timetz;
 select 'J0'::timestamptz;
-select 'J-1'::timetz;
 select 'J-1'::timestamptz;
 select 'J'::timetz;
 select 'J'::timestamptz;
