@@ -233,6 +233,10 @@ impl Binder<'_> {
             let message = "functions in index expression must be marked IMMUTABLE";
             return Err(Error::new("42P17", message));
         }
+        if bound.ty().kind == TypeKind::Record {
+            let name = expression_name(&written.expr);
+            return Err(Error::new("42P16", format!("column \"{name}\" has pseudo-type record")));
+        }
         let kept = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
         Ok(IndexExpression { kept, ty: bound.ty(), bound: None })
     }
