@@ -396,3 +396,23 @@ fn the_log_of_closed_groups_is_kept_short_and_nothing_goes_that_is_not_flushed()
         });
     }
 }
+
+#[test]
+fn a_leader_whose_log_was_shortened_while_it_was_awake_is_closed_too() {
+    simulate(8, || async {
+        let network = SimulatedNetwork::new(Faults::none());
+        let cluster = TestCluster::start_sleeping(1, network, 256 << 10, Some(AFTER)).await;
+        for n in 0..200 {
+            cluster.put(&format!("key {}", n % 10), &"x".repeat(4000)).await;
+        }
+        let store = &cluster.stores[&1];
+        store.db.flush().unwrap();
+        env::clock::sleep(Duration::from_secs(2)).await;
+        let group = store.group();
+        let (purged, last) = group.log.bounds();
+        assert!(purged.is_some_and(|purged| purged.index() > 20) && purged < last, "{purged:?} {last:?}");
+        closed(&cluster).await;
+        group.propose(Bytes::from_static(b"b=2")).await.unwrap();
+        assert_eq!(store.content().len(), 11);
+    });
+}
