@@ -28,7 +28,7 @@ use super::group_log::GroupLog;
 use super::instance::Instance;
 use super::lease::Lease;
 use super::machine::Machine;
-use super::making::{Ground, Making};
+use super::making::{Ground, Making, OPENED_MAX};
 use super::neighbours::{Confirmations, Neighbours};
 use super::options::{GroupSeed, RaftOptions, RaftTiming};
 use super::progress::Applied;
@@ -142,6 +142,7 @@ impl RaftHost {
             addresses: Arc::clone(&options.addresses),
             timing,
             snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            opening_turns: Semaphore::new(OPENED_MAX),
             runtime: options.runtime.unwrap_or_else(Handle::current),
             scope: Scope::current().unwrap_or_default(),
         };

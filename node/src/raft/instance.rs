@@ -40,8 +40,10 @@ use super::runtime::EnvReceiver;
 use super::sleepers::Place;
 use super::types::Types;
 
-/// How long after a failure it is tried once more to open an instance.
+/// How long after a failure it is tried once more to open an instance, and how often it is tried. A disk that gives nothing for a moment
+/// would else cost the store all replicas that are woken in it.
 const AGAIN: Duration = Duration::from_secs(1);
+const TRIES: u32 = 20;
 
 /// Why there is no instance.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -152,6 +154,8 @@ pub(super) struct Instance {
     state: RwLock<State>,
     timers: Timers,
     course: watch::Sender<Course>,
+    /// It is to end: it is not tried again to open it.
+    ends: AtomicBool,
     /// Why it could not be opened again.
     failure: OnceLock<String>,
     /// Where the store's looks find out whether it is closed.
@@ -179,8 +183,8 @@ impl Instance {
             heartbeat: AtomicBool::new(true),
             campaigns: AtomicBool::new(false),
         };
-        let (failure, changed) = (OnceLock::new(), Notify::new());
-        Ok(Arc::new(Self { making, state, timers, course, failure, place, changed }))
+        let (ends, failure, changed) = (AtomicBool::new(false), OnceLock::new(), Notify::new());
+        Ok(Arc::new(Self { making, state, timers, course, ends, failure, place, changed }))
     }
 
     /// It, opened if it is closed. Waits for that no longer than for an election.
@@ -209,6 +213,11 @@ impl Instance {
             Phase::Open(running) => Some(Using(Arc::clone(running))),
             Phase::Closing { .. } | Phase::Closed | Phase::Opening | Phase::Ended => None,
         }
+    }
+
+    /// Whether it is open, and somebody uses it.
+    pub(super) fn is_used(&self) -> bool {
+        matches!(&self.state.read().phase, Phase::Open(running) if Arc::strong_count(running) != 1)
     }
 
     /// Has it opened, if it is closed, and does not wait for that. What it is; none before it is open or has ended.
@@ -307,11 +316,12 @@ impl Instance {
         state.phase = Phase::Closing { wanted: false };
         self.timers.campaigns.store(false, Ordering::SeqCst);
         self.course.send_replace(Course::Closed);
-        Some(Shutting { instance: Arc::clone(self), running })
+        Some(Shutting { instance: Arc::clone(self), running: Some(running) })
     }
 
     /// Ends it for good, whatever is done with it now.
     pub(super) async fn end(&self) {
+        self.ends.store(true, Ordering::SeqCst);
         let running = loop {
             let changed = self.changed.notified();
             {
@@ -368,10 +378,14 @@ struct Opening {
 
 impl Opening {
     async fn run(mut self) {
-        let Instance { making, timers, .. } = &*self.instance;
+        let Instance { making, timers, ends, .. } = &*self.instance;
         let (range_id, replica_id) = (making.log.range_id(), making.log.replica_id());
         let mut made = making.next().await;
-        if let Err(why) = &made {
+        for _ in 1..TRIES {
+            let Err(why) = &made else { break };
+            if ends.load(Ordering::SeqCst) {
+                break;
+            }
             tracing::error!(range_id, replica_id, %why, "a replica that has slept cannot be opened; it is tried again");
             env::clock::sleep(AGAIN).await;
             made = making.next().await;
@@ -402,21 +416,24 @@ impl Drop for Opening {
     }
 }
 
-/// A closing that has begun.
+/// A closing that has begun. Where that is given up the replica has ended.
 pub(super) struct Shutting {
     instance: Arc<Instance>,
-    running: Arc<Running>,
+    /// None once it has ended.
+    running: Option<Arc<Running>>,
 }
 
 impl Shutting {
     /// Ends the instance, and has the next one made if somebody waits for it by then.
-    pub(super) async fn finish(self) {
-        let Self { instance, running } = self;
-        // An error means that it has stopped already: the next one begins with what is on the disk.
-        let _ = running.raft.shutdown().await;
-        // All is applied, so that nobody is waited for.
-        running.tenure.end();
-        drop(running);
+    pub(super) async fn finish(mut self) {
+        if let Some(running) = &self.running {
+            // An error means that it has stopped already: the next one begins with what is on the disk.
+            let _ = running.raft.shutdown().await;
+            // All is applied, so that nobody is waited for.
+            running.tenure.end();
+        }
+        self.running = None;
+        let instance = &self.instance;
         instance.place.set_closed(true);
         let is_wanted = {
             let mut state = instance.state.write();
@@ -428,5 +445,14 @@ impl Shutting {
             let _ = instance.want();
         }
         instance.changed.notify_waiters();
+    }
+}
+
+impl Drop for Shutting {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.tenure.end();
+            self.instance.has_failed("its closing was given up".to_owned());
+        }
     }
 }

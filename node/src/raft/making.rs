@@ -37,6 +37,9 @@ use super::sending::Sending;
 use super::types::Types;
 use crate::addresses::Addresses;
 
+/// So many instances are made at a time of those that were closed: each reads a few entries of its log on a thread of its own.
+pub(super) const OPENED_MAX: usize = 64;
+
 /// What all replicas of a store stand on.
 pub(super) struct Ground {
     pub(super) db: Db,
@@ -48,6 +51,8 @@ pub(super) struct Ground {
     pub(super) timing: RaftTiming,
     /// So many snapshots are sent at a time.
     pub(super) snapshot_turns: Arc<Semaphore>,
+    /// [`OPENED_MAX`] instances are opened again at a time.
+    pub(super) opening_turns: Semaphore,
     pub(super) runtime: Handle,
     pub(super) scope: Scope,
 }
@@ -92,6 +97,7 @@ impl Making {
     /// One that follows another, which has ended. It does nothing by itself before it is told to, and what it publishes is true when
     /// this returns.
     pub(super) async fn next(&self) -> Result<Running, String> {
+        let _turn = self.ground.opening_turns.acquire().await.map_err(|error| error.to_string())?;
         let Ground { db, apply, claims, .. } = &*self.ground;
         let (log, progress) = (Arc::clone(&self.log), Arc::clone(&self.progress));
         let machine = Machine::resume(db.clone(), Arc::clone(apply), log, Arc::clone(claims), progress);

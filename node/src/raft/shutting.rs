@@ -31,10 +31,13 @@ use super::types::point;
 const CLOSED_MAX: usize = 256;
 
 impl Group {
-    /// Whether its instance could be closed now, if nobody uses it.
-    fn is_due(&self, now: Instant) -> bool {
+    /// Whether its instance could be closed now. One that somebody uses may be used for as long as its leader is not closed: it is not
+    /// asked anything meanwhile, and is in nobody's way.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         let asleep = self.slumber.look(|sleep| sleep.asleep());
-        asleep.is_some_and(|asleep| self.is_at_rest(asleep, now) && self.is_well(asleep))
+        asleep.is_some_and(|asleep| {
+            self.is_at_rest(asleep, now) && !self.instance.is_used() && self.is_well(asleep)
+        })
     }
 
     /// Whether it is as it was when it fell asleep, stands by the vote that is in its log, and nothing is wrong with it or on its way.

@@ -130,12 +130,11 @@ impl RaftHost {
 }
 
 impl Group {
-    /// Has the log purged up to `flushed`, which is. A leader asleep keeps the last entry: without any it could not
-    /// [begin again](super::making) as one.
+    /// Has the log purged up to `flushed`, which is. A leader keeps the last entry, awake or not: without any it could not
+    /// [begin again](super::making) as one, and one that is closed may be waking just now.
     async fn purge(&self, flushed: u64) -> io::Result<()> {
         let last = self.log.bounds().1.map_or(0, |last| last.index());
-        let leads_asleep = self.is_asleep() && self.role().is_leader;
-        let upto = if leads_asleep { flushed.min(last.saturating_sub(1)) } else { flushed };
+        let upto = if self.role().is_leader { flushed.min(last.saturating_sub(1)) } else { flushed };
         if let Some(raft) = self.instance.if_open() {
             // A group that has just stopped is started again first.
             let _ = raft.trigger().snapshot().await;

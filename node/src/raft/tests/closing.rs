@@ -1,5 +1,9 @@
 //! Groups whose instance is closed, for they have slept for long: whoever uses one finds it as it was, and nothing is lost by it.
 
+use std::io;
+
+use env::disk::Fault;
+
 use super::sleeps::{AFTER, asleep, begin, closed, is_closed, leading};
 use super::*;
 
@@ -100,6 +104,59 @@ fn a_lone_replica_is_closed_and_leads_again() {
         closed(&cluster).await;
         assert_eq!(group.read_index().await.unwrap(), term);
         assert_eq!(cluster.stores[&1].content()["a"], "1");
+    });
+}
+
+#[test]
+fn who_is_used_is_not_due() {
+    simulate(5, || async {
+        let network = SimulatedNetwork::new(Faults::none());
+        let cluster = TestCluster::start_sleeping(1, network, 64 << 20, Some(AFTER)).await;
+        asleep(&cluster).await;
+        let group = cluster.stores[&1].group();
+        let using = group.instance.open().await.unwrap();
+        env::clock::sleep(CLOSE_AFTER * 2).await;
+        assert!(group.instance.is_used() && !group.is_due(env::clock::now()));
+        drop(using);
+        assert!(!group.instance.is_used() && group.is_due(env::clock::now()));
+        closed(&cluster).await;
+    });
+}
+
+#[test]
+fn a_closing_that_is_given_up_keeps_nobody_waiting() {
+    simulate(6, || async {
+        let network = SimulatedNetwork::new(Faults::none());
+        let cluster = TestCluster::start_sleeping(1, network, 64 << 20, Some(AFTER)).await;
+        asleep(&cluster).await;
+        let host = &cluster.stores[&1].host;
+        let group = cluster.stores[&1].group();
+        drop(group.instance.begin_closing(|| true).expect("nobody uses it"));
+        assert!(group.instance.has_ended() && group.instance.open().await.is_err());
+        assert_eq!(host.failures().len(), 1);
+        env::clock::timeout(Duration::from_secs(1), host.shutdown()).await.expect("it ends");
+    });
+}
+
+#[test]
+fn what_the_disk_does_not_give_for_a_while_is_opened_once_it_does() {
+    simulate(7, || async {
+        let network = SimulatedNetwork::new(Faults::none());
+        let mut cluster = TestCluster::start_sleeping(1, network, 64 << 20, Some(AFTER)).await;
+        cluster.put("a", "1").await;
+        // What was written before is in no memory.
+        cluster.restart(1).await;
+        cluster.leader().await;
+        closed(&cluster).await;
+        let store = &cluster.stores[&1];
+        let (group, calls) = (store.group(), store.disk.io_calls());
+        (calls..calls + 12).for_each(|call| store.disk.fault_at(call, Fault::Error(io::ErrorKind::TimedOut)));
+        assert!(group.read_index().await.is_err());
+        env::clock::sleep(Duration::from_secs(15)).await;
+        assert!(store.host.failures().is_empty());
+        group.propose(Bytes::from_static(b"b=2")).await.unwrap();
+        assert_eq!(store.content().len(), 2);
+        closed(&cluster).await;
     });
 }
 
@@ -338,4 +395,24 @@ fn the_log_of_closed_groups_is_kept_short_and_nothing_goes_that_is_not_flushed()
             assert_eq!(cluster.settle().await.len(), 11);
         });
     }
+}
+
+#[test]
+fn a_leader_whose_log_was_shortened_while_it_was_awake_is_closed_too() {
+    simulate(8, || async {
+        let network = SimulatedNetwork::new(Faults::none());
+        let cluster = TestCluster::start_sleeping(1, network, 256 << 10, Some(AFTER)).await;
+        for n in 0..200 {
+            cluster.put(&format!("key {}", n % 10), &"x".repeat(4000)).await;
+        }
+        let store = &cluster.stores[&1];
+        store.db.flush().unwrap();
+        env::clock::sleep(Duration::from_secs(2)).await;
+        let group = store.group();
+        let (purged, last) = group.log.bounds();
+        assert!(purged.is_some_and(|purged| purged.index() > 20) && purged < last, "{purged:?} {last:?}");
+        closed(&cluster).await;
+        group.propose(Bytes::from_static(b"b=2")).await.unwrap();
+        assert_eq!(store.content().len(), 11);
+    });
 }
