@@ -97,17 +97,19 @@ pub(crate) fn check_types(place: usize, one: TypeKind, other: TypeKind) -> Resul
 }
 
 /// That a field is of a type that is compared so: not a literal of which nobody has said what it is, nor of a type without an
-/// order. Transaction numbers are equal or not, and no more.
+/// order. Those of a type that has a hash and no order are equal or not, and no more.
 fn check_known(test: Comparison, kind: TypeKind) -> Result<()> {
-    let is_compared = kind != TypeKind::Unknown && kind.order() != Order::None;
-    let what = match test {
-        _ if is_compared => return Ok(()),
-        Comparison::Equal | Comparison::NotEqual if matches!(kind, TypeKind::Xid | TypeKind::XidArray) => {
-            return Ok(());
-        }
-        Comparison::Equal | Comparison::NotEqual => "an equality operator",
-        _ => "a comparison function",
+    let asks_equality = matches!(test, Comparison::Equal | Comparison::NotEqual);
+    let is_compared = match kind.order() {
+        _ if kind == TypeKind::Unknown => false,
+        Order::None => false,
+        Order::Hashed => asks_equality,
+        Order::Natural | Order::BlankPadded => true,
     };
+    if is_compared {
+        return Ok(());
+    }
+    let what = if asks_equality { "an equality operator" } else { "a comparison function" };
     Err(Error::new("42883", format!("could not identify {what} for type {}", kind.display_name())))
 }
 

@@ -5,7 +5,7 @@ select version, count(*) from seen group by version order by version::text;
 select version, count(*) from seen group by 1 having count(*) > 1;
 select * from (select distinct version from seen) s order by version::text;
 select count(*) from (select distinct version, a > 2 from seen) s;
-select version, a, count(*) from seen group by rollup (version, a) order by version::text, a;
+select version, a, count(*) from seen group by rollup (version, a) order by version::text, a, 3;
 select array[version], count(*) from seen group by 1 order by (array[version])::text;
 select * from (select version from seen union select '7') s order by version::text;
 select * from (select version from seen intersect select '5') s;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use expr::types::{Category, Order};
+use expr::types::Category;
 use expr::volatility::Volatility;
 use expr::{Expr, TypeKind};
 
@@ -286,7 +286,7 @@ impl Binder<'_> {
 /// means of rows.
 fn is_of_ordered(part: &Expr) -> bool {
     let Expr::Call { args, .. } = part else { return true };
-    let has_order = |kind: TypeKind| kind.order() != Order::None || kind.category() == Category::Pseudo;
+    let has_order = |kind: TypeKind| kind.is_ordered() || kind.category() == Category::Pseudo;
     args.iter().all(|arg| has_order(arg.ty().kind.base()))
 }
 
