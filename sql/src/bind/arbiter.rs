@@ -8,7 +8,7 @@ use super::level::Clause;
 use crate::catalog::access::Right;
 use crate::catalog::{IndexDescriptor, IndexId, IndexPart, IndexState, TableDescriptor};
 use crate::error::{Error, Result};
-use crate::parse::ast;
+use crate::parse::ast::{self, ExprKind};
 use crate::plan::implied::implied;
 use crate::plan::same::same;
 
@@ -46,11 +46,11 @@ impl Binder<'_> {
             }
             match &part.part {
                 ast::IndexPart::Column(name) => {
-                    self.place(&destination.named, name)?;
-                    let column = scope.find(std::slice::from_ref(name))?;
-                    let column = column.ok_or_else(|| Error::internal("a target that is no column"))?;
-                    self.needs.read(column.origin);
-                    match column.value {
+                    let written = ast::Expr { kind: ExprKind::Column(vec![name.clone()]), at: name.at };
+                    let names = std::slice::from_ref(name);
+                    let bound =
+                        self.over_scope(scope.clone(), TARGET, &written, |binder| binder.column(names));
+                    match bound?.0 {
                         Expr::Column { index, .. } => named.places.push(index),
                         // A view computes it.
                         computed => named.expressions.push(computed),

@@ -83,16 +83,26 @@ impl Destination {
 }
 
 impl Binder<'_> {
-    /// What a statement changes by this name.
+    /// What a statement changes by this name; `columns` are those that it gives values to by theirs.
     ///
     /// # Errors
     /// 55000: rows cannot be changed through the view.
-    pub(super) fn destination(&mut self, name: &QualifiedName, command: Command) -> Result<Destination> {
+    pub(super) fn destination<'n>(
+        &mut self,
+        name: &QualifiedName,
+        columns: impl Iterator<Item = &'n Name>,
+        command: Command,
+    ) -> Result<Destination> {
         let named = self.table(name)?;
         if named.kind != TableKind::View {
             return Ok(Destination::table(writable(named)?));
         }
-        let below = match self.below(&named)? {
+        let below = self.below(&named)?;
+        // What is no column of the view is told before what the view is.
+        for column in columns {
+            self.place(&named, column)?;
+        }
+        let below = match below {
             Ok(below) => below,
             Err(stuck) => return Err(not_updatable(&stuck.view, stuck.why, command)),
         };

@@ -146,7 +146,8 @@ impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&insert.with, true)?;
-        let destination = self.destination(&insert.table, Command::Insert)?;
+        let columns = insert.columns.iter().flatten().map(|target| &target.column);
+        let destination = self.destination(&insert.table, columns, Command::Insert)?;
         let (table, face) = (destination.table.clone(), destination.face.clone());
         let whole = self.whole_targets(&destination.named, insert)?;
         let insert: &ast::Insert = &whole;
@@ -453,7 +454,8 @@ impl Binder<'_> {
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&update.with, true)?;
-        let destination = self.destination(&update.table, Command::Update)?;
+        let columns = update.assignments.iter().map(|assignment| &assignment.target.column);
+        let destination = self.destination(&update.table, columns, Command::Update)?;
         let table = destination.table.clone();
         self.need(&destination, Right::Update);
         let mut source = self.destination_rows(&destination, update.alias.as_ref())?;
@@ -501,7 +503,7 @@ impl Binder<'_> {
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&delete.with, true)?;
-        let destination = self.destination(&delete.table, Command::Delete)?;
+        let destination = self.destination(&delete.table, std::iter::empty(), Command::Delete)?;
         let table = destination.table.clone();
         self.need(&destination, Right::Delete);
         let mut source = self.destination_rows(&destination, delete.alias.as_ref())?;

@@ -41,7 +41,8 @@ impl Binder<'_> {
         }
         let types = bound.node.types();
         let columns = bound.columns.iter().zip(types);
-        let columns = columns.map(|(column, ty)| ViewColumn { name: column.name.clone(), ty, default: None }).collect();
+        let columns =
+            columns.map(|(column, ty)| ViewColumn { name: column.name.clone(), ty, default: None }).collect();
         let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
         let query = self.kept_query(text);
         let view = ViewDescriptor {
