@@ -254,3 +254,12 @@ select table_name, table_type, is_insertable_into from information_schema.tables
 select c.relname, pg_relation_is_updatable(c.oid, false), pg_relation_is_updatable(c.oid, true) from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'S') order by 1;
 select a.attname, pg_column_is_updatable('priced', a.attnum, false) from pg_attribute a where attrelid = 'priced'::regclass order by attnum;
 select pg_relation_is_updatable(0, false), pg_column_is_updatable('item', 1::int2, true), pg_column_is_updatable('item', (-1)::int2, true);
+
+-- A view has no columns of the system's; those of its table take no values.
+select tableoid from all_items;
+update all_items set price = 2 where id = 1 returning tableoid;
+create view with_oid as select id, tableoid = 'item'::regclass as own, tableoid as t from item;
+update with_oid set t = 1;
+update with_oid set own = true;
+insert into with_oid (id) values (200) returning id, own;
+delete from with_oid where id = 200 and own;

@@ -3,6 +3,7 @@
 use expr::{Datum, Expr, TypeKind, resolve};
 
 use super::scope::{Relation, Scope, ScopeColumn};
+use crate::catalog::TableKind;
 use crate::catalog::versioned::SystemColumn;
 use crate::error::{Error, Result};
 use crate::parse::ast::Name;
@@ -53,12 +54,13 @@ fn is_one(name: &str) -> bool {
     name == "tableoid" || UNSUPPORTED.contains(&name) || SystemColumn::is_name(name)
 }
 
-/// The column of one item of FROM; `None`: that is no table.
+/// The column of one item of FROM; `None`: that is no table, but a view or what a query answers.
 fn of(relation: &Relation, name: &Name) -> Result<Option<ScopeColumn>> {
     if SystemColumn::is_name(&name.value) {
         return Ok(relation.beside.iter().find(|column| column.name == name.value).cloned());
     }
-    let Some(table) = &relation.table else { return Ok(None) };
+    let own = relation.table.as_ref().filter(|table| table.kind != TableKind::View);
+    let Some(table) = own else { return Ok(None) };
     if name.value != "tableoid" {
         return Err(Error::unsupported(format!("system column \"{}\"", name.value)).at(name.at));
     }
