@@ -190,7 +190,7 @@ select id from above for update;
 rollback;
 reset role;
 begin;
-lock table seen in share mode;
+lock table seen in row exclusive mode;
 select id from seen where id = 1 for update;
 commit;
 
