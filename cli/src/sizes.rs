@@ -31,6 +31,10 @@ pub(crate) struct SizeArguments {
     #[arg(long, env = "NUNATAK_SLEEP_AFTER", value_name = "SECONDS", hide = true)]
     pub(crate) sleep_after: Option<u64>,
 
+    /// Have a replica give back what it takes to be awake once it has slept for so many seconds
+    #[arg(long, env = "NUNATAK_CLOSE_AFTER", value_name = "SECONDS", hide = true)]
+    pub(crate) close_after: Option<u64>,
+
     /// With less than so many bytes left on the disk, write only what frees room
     #[arg(long, env = "NUNATAK_DISK_RESERVE_BYTES", value_name = "BYTES", hide = true)]
     pub(crate) disk_reserve_bytes: Option<u64>,
@@ -56,6 +60,9 @@ impl SizeArguments {
         }
         if let Some(seconds) = self.sleep_after {
             options.sleep_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+        }
+        if let Some(seconds) = self.close_after {
+            options.timing.close_after = Duration::from_secs(seconds);
         }
         if let Some(bytes) = self.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;

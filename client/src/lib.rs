@@ -47,7 +47,7 @@ pub use keys::Span;
 pub use moment::Moment;
 pub use names::NameLocks;
 pub use reclaim::Reclaimed;
-pub use transaction::{ReadView, Savepoint, Transaction};
+pub use transaction::{ReadView, Savepoint, Transaction, Written};
 pub use types::{
     CommitTimestamp, Isolation, Locked, ScanOptions, ScanPage, ShownId, Strength, Timestamp,
     TransactionOptions, WaitPolicy,

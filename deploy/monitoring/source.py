@@ -227,7 +227,9 @@ DASHBOARDS = {
             Panel("Timestamps asked for by themselves", "ops", {"{{instance}}": rate("nunatak_timestamps_total")}),
         ],
         "Ranges": [
-            Panel("Replicas asleep", "none", {"{{instance}}": f"nunatak_groups_asleep{I}"}),
+            Panel("Replicas asleep", "none", {
+                "{{instance}}": f"nunatak_groups_asleep{I}",
+                "closed at {{instance}}": f"nunatak_groups_closed{I}"}),
             Panel("Fallen asleep, woken", "ops", {
                 "asleep at {{instance}}": rate("nunatak_groups_slept_total"),
                 "woken at {{instance}}": rate("nunatak_groups_woken_total")}),

@@ -99,6 +99,19 @@ impl State {
         }
     }
 
+    /// How many values it keeps, where it keeps them all.
+    #[inline]
+    pub fn kept(&self) -> usize {
+        if let State::List(items) = self { items.len() } else { 0 }
+    }
+
+    /// About how many bytes those take that it keeps behind the first so many.
+    #[inline]
+    pub fn kept_bytes(&self, from: usize) -> usize {
+        let State::List(items) = self else { return 0 };
+        items.get(from..).unwrap_or_default().iter().map(Datum::size_bytes).sum()
+    }
+
     fn held_bytes(&self) -> usize {
         match self {
             State::Value(value) => value.size_bytes(),

@@ -9,7 +9,7 @@ use crate::datum::Datum;
 use crate::datum::array::Array;
 use crate::datum::record::{Record, Shape};
 use crate::error::{Error, Result};
-use crate::types::TypeKind;
+use crate::types::{Order, TypeKind};
 
 /// Whether a comparison holds of two values.
 ///
@@ -96,10 +96,15 @@ pub(crate) fn check_types(place: usize, one: TypeKind, other: TypeKind) -> Resul
     Err(Error::new("42804", message))
 }
 
-/// That a field is not a literal of which nobody has said what it is.
+/// That a field is of a type that is compared so: not a literal of which nobody has said what it is, nor of a type without an
+/// order. Transaction numbers are equal or not, and no more.
 fn check_known(test: Comparison, kind: TypeKind) -> Result<()> {
+    let is_compared = kind != TypeKind::Unknown && kind.order() != Order::None;
     let what = match test {
-        _ if kind != TypeKind::Unknown => return Ok(()),
+        _ if is_compared => return Ok(()),
+        Comparison::Equal | Comparison::NotEqual if matches!(kind, TypeKind::Xid | TypeKind::XidArray) => {
+            return Ok(());
+        }
         Comparison::Equal | Comparison::NotEqual => "an equality operator",
         _ => "a comparison function",
     };
@@ -160,6 +165,23 @@ mod tests {
         assert_eq!(refused(Comparison::Equal), "could not identify an equality operator for type unknown");
         assert_eq!(refused(Comparison::Less), "could not identify a comparison function for type unknown");
         assert!(holds(Comparison::Less, &of(1), &of(2)).unwrap());
+    }
+
+    #[test]
+    fn fields_of_types_without_an_order_are_refused() {
+        let of = |kind: TypeKind, value: Datum| record(&[number(1), (kind, value)]);
+        let refused = |test, record: &Datum| order(test, record, record).map_err(|error| error.message);
+        let json = of(TypeKind::Json, Datum::from("1"));
+        assert_eq!(
+            refused(Comparison::NotEqual, &json).unwrap_err(),
+            "could not identify an equality operator for type json"
+        );
+        let xid = of(TypeKind::Xid, Datum::Oid(1));
+        assert_eq!(refused(Comparison::Equal, &xid), Ok(Ordering::Equal));
+        assert_eq!(
+            refused(Comparison::Less, &xid).unwrap_err(),
+            "could not identify a comparison function for type xid"
+        );
     }
 
     #[test]

@@ -362,13 +362,23 @@ impl Extent {
         Self { bounds: Some((lower.clone(), upper.clone())), subtype: self.subtype }
     }
 
+    /// Becomes what is in either, if that is a range; whether it has.
+    fn takes_in(&mut self, other: &Self) -> bool {
+        let Some(joined) = self.joined(other) else { return false };
+        *self = joined;
+        true
+    }
+
+    /// What is in either, if that is a range.
+    pub(crate) fn joined(&self, other: &Self) -> Option<Self> {
+        let is_one = self.is_empty() || other.is_empty() || self.overlaps(other) || self.is_adjacent(other);
+        is_one.then(|| self.around(other))
+    }
+
     /// What is in either. 22000 if that is no range.
     pub(crate) fn union(&self, other: &Self) -> Result<Self> {
-        let is_one = self.is_empty() || other.is_empty() || self.overlaps(other) || self.is_adjacent(other);
-        match is_one {
-            true => Ok(self.around(other)),
-            false => Err(Error::new("22000", "result of range union would not be contiguous")),
-        }
+        let apart = || Error::new("22000", "result of range union would not be contiguous");
+        self.joined(other).ok_or_else(apart)
     }
 
     /// What is in both.

@@ -36,6 +36,8 @@ pub struct Printer<'a> {
     pub loose: &'a [usize],
     /// Which of those do so as operands of AND, OR and NOT, too, as a comparison of rows does, which has parentheses of its own already.
     pub apart: &'a [usize],
+    /// Which of the names are calls: what is taken out of their arrays stands behind parentheses.
+    pub calls: &'a [usize],
     /// How many spaces lines that begin within the expression are set in by.
     pub margin: usize,
     /// How values are written.
@@ -175,7 +177,12 @@ impl Writer<'_> {
                 }
             }
             Expr::Subscript { array, subscripts, .. } => {
-                let is_bare = matches!(**array, Expr::Column { .. } | Expr::Field { .. });
+                let is_bare = match array.as_ref() {
+                    Expr::Column { index, .. } => {
+                        !self.printer.loose.contains(index) && !self.printer.calls.contains(index)
+                    }
+                    array => matches!(array, Expr::Field { .. }),
+                };
                 self.parenthesised(!is_bare, |writer| writer.expression(array, implicit));
                 for subscript in subscripts {
                     self.push("[");

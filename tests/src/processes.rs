@@ -198,6 +198,8 @@ pub struct Cluster {
     pub nodes: Vec<Process>,
     /// The nodes' addresses.
     pub addresses: Vec<String>,
+    /// Where the nodes answer /health, /ready and /metrics.
+    pub http: Vec<String>,
     /// The gateways.
     pub gateways: Vec<Listener>,
     /// Where the nodes serve SQL themselves, if they do.
@@ -246,6 +248,7 @@ impl Cluster {
         let mut cluster = Self {
             nodes: Vec::new(),
             addresses: addresses.clone(),
+            http: Vec::new(),
             gateways: Vec::new(),
             sql: Vec::new(),
             _links: links,
@@ -261,6 +264,7 @@ impl Cluster {
                 arguments.extend(["--sql", &sql]);
                 cluster.sql.push(sql.clone());
             }
+            cluster.http.push(http.clone());
             let log = folder.join(format!("node{number}.log"));
             cluster.nodes.push(Process::start_within(launcher, &arguments, &log));
         }

@@ -16,6 +16,12 @@ const KIB_MAX: f64 = 102.4;
 /// How long a cluster is left alone before it is watched.
 const SETTLING: Duration = Duration::from_secs(30);
 
+/// How long it may take until leaders have gone where they had better be: each of those wakes its range.
+const SETTLED_MAX: Duration = Duration::from_secs(1200);
+
+/// So many replicas wake in a cluster left alone, for what it does of itself.
+const WOKEN_MAX: f64 = 6.0;
+
 /// The figures of so many ranges, watched for so long.
 pub(super) fn measure(cluster: &Cluster, ranges: u32, watched: Duration) -> Result<Vec<Row>> {
     let port = cluster.sql;
@@ -26,7 +32,7 @@ pub(super) fn measure(cluster: &Cluster, ranges: u32, watched: Duration) -> Resu
     let borders: Vec<String> = (1..=ranges).map(|range| format!("({range})")).collect();
     query(port, &format!("alter table idle split at values {}", borders.join(", ")))?;
     cluster.nodes.await_replicas()?;
-    pause(SETTLING);
+    settle(cluster)?;
     let count = cluster.nodes.range_count()?;
     let new = count.saturating_sub(count_before);
     if new < ranges as usize {
@@ -40,6 +46,19 @@ pub(super) fn measure(cluster: &Cluster, ranges: u32, watched: Duration) -> Resu
         Row::at_most(format!("{count} idle ranges, of one core in all"), idle, CORE_PERCENT_MAX, " %"),
         Row::at_most("memory of an idle replica", (memory - memory_before) / replicas, KIB_MAX, " KiB"),
     ])
+}
+
+/// Waits until hardly any range wakes any more.
+fn settle(cluster: &Cluster) -> Result<()> {
+    let woken = || cluster.nodes.counter("nunatak_groups_woken_total");
+    for _ in 0..SETTLED_MAX.as_secs() / SETTLING.as_secs() {
+        let before = woken()?;
+        pause(SETTLING);
+        if woken()? - before <= WOKEN_MAX {
+            return Ok(());
+        }
+    }
+    Err(Failure::NotReady { what: "sleep".to_owned(), seconds: SETTLED_MAX.as_secs() })
 }
 
 /// What all nodes take of one core, in percent.

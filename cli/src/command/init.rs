@@ -7,7 +7,7 @@ use proto::v1::InitRequest;
 use proto::{Code, Network, Status};
 
 use super::NODE_ADDRESS;
-use super::refusal::{refused, wrong_port};
+use super::refusal::{nobody_is_behind, refused, wrong_port};
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::history::History;
@@ -58,23 +58,23 @@ impl Init {
         let mut told = false;
         let answer = loop {
             let asked = env::clock::timeout(ATTEMPT, node.init(request)).await;
-            match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
+            let status = match asked.unwrap_or_else(|_| Err(Status::unavailable("no answer in time"))) {
                 Ok(answer) => break answer,
-                Err(status) if status.code() != Code::Unavailable || env::clock::now() >= deadline => {
-                    return Err(refused(node.as_ref(), &self.host, &status).await);
-                }
-                Err(status) => {
-                    // That will not get better.
-                    if let Some(failure) = wrong_port(&self.host).await {
-                        return Err(failure);
-                    }
-                    if !std::mem::replace(&mut told, true) {
-                        let (host, wait, why) = (&self.host, self.wait, status.message());
-                        eprintln!("nunatak: waiting up to {wait} s for the node at {host}: {why}");
-                    }
-                    env::clock::sleep(RETRY).await;
-                }
+                Err(status) => status,
+            };
+            let may_come = status.code() == Code::Unavailable || nobody_is_behind(&self.host, &status).await;
+            if !may_come || env::clock::now() >= deadline {
+                return Err(refused(node.as_ref(), &self.host, &status).await);
             }
+            // That will not get better.
+            if let Some(failure) = wrong_port(&self.host).await {
+                return Err(failure);
+            }
+            if !std::mem::replace(&mut told, true) {
+                let (host, wait, why) = (&self.host, self.wait, status.message());
+                eprintln!("nunatak: waiting up to {wait} s for the node at {host}: {why}");
+            }
+            env::clock::sleep(RETRY).await;
         };
         let id: String = answer.cluster_id.iter().map(|byte| format!("{byte:02x}")).collect();
         if answer.already_initialised {

@@ -61,6 +61,17 @@ pub(crate) async fn wrong_port(host: &Address) -> Option<Failure> {
     )))
 }
 
+/// Whether nothing has arrived, and what listens at `host` ends connections without a word: as a proxy or a balancer does that stands
+/// before a node which is not there yet.
+pub(crate) async fn nobody_is_behind(host: &Address, status: &Status) -> bool {
+    never_arrived(status)
+        && match env::clock::timeout(PATIENCE, first_bytes(host)).await {
+            Ok(Ok(bytes)) => bytes.is_empty(),
+            Ok(Err(_)) => true,
+            Err(_) => false,
+        }
+}
+
 /// Whether the status was made on this side: a node's own has no cause here.
 fn never_arrived(status: &Status) -> bool {
     status.source().is_some()

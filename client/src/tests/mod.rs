@@ -10,3 +10,4 @@ mod ingest;
 mod routing;
 mod scripted;
 mod transactions;
+mod written;

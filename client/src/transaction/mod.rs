@@ -28,6 +28,7 @@ mod scan;
 mod sorted;
 mod start;
 mod view;
+mod written;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use self::scan::Ahead;
 use self::sorted::SortedMap;
 use self::view::Looking;
 pub use self::view::ReadView;
+pub use self::written::Written;
 use crate::heartbeat::Holding;
 use crate::horizon::Generation;
 use crate::sender::{Call, Failure, Kind};

@@ -47,7 +47,7 @@ impl Transaction {
 
     /// Whether the key is locked, and its newest value is what a read sees: it was committed at or below the timestamp that
     /// there is, or that is yet to come. Under READ COMMITTED a lock may have found a newer one than its statement reads at.
-    fn sees_held(&self, key: &Bytes) -> bool {
+    pub(super) fn sees_held(&self, key: &Bytes) -> bool {
         self.held.get(key).is_some_and(|held| {
             !self.has_timestamp() || held.newest <= self.timestamp || canary::sings(Canary::HeldFromTheFuture)
         })

@@ -210,6 +210,19 @@ const ABBREVIATIONS: &[(&str, Meaning)] = &[
     ("ZULU", Offset(0)),
 ];
 
+/// Those of a fixed offset that are of summer time, in order.
+const SUMMER: &[&str] = &[
+    "ACDT", "ACSST", "ADT", "AEDT", "AESST", "AKDT", "ALMST", "AWSST", "AZOST", "BDST", "BRST", "BST",
+    "CADT", "CDT", "CEST", "CETDST", "CHADT", "CLST", "EDT", "EEST", "EETDST", "EGST", "FJST", "FNST", "IDT",
+    "KDT", "KGST", "MDT", "MEST", "MESZ", "METDST", "MSD", "MUST", "NDT", "NZDT", "PDT", "PKST", "PMDT",
+    "PYST", "SADT", "ULAST", "UYST", "UZST", "WADT", "WDT", "WETDST", "WGST", "YEKST",
+];
+
+/// Whether an abbreviation of a fixed offset, in any case, is of summer time.
+pub(super) fn is_summer(name: &str) -> bool {
+    SUMMER.binary_search(&name.to_ascii_uppercase().as_str()).is_ok()
+}
+
 /// What an abbreviation stands for, in any case.
 pub(super) fn meaning(name: &str) -> Option<Meaning> {
     let name = name.to_ascii_uppercase();
@@ -227,5 +240,8 @@ mod tests {
         assert_eq!(meaning("pdt"), Some(Offset(-25_200)));
         assert_eq!(meaning("MSK"), Some(Zone("Europe/Moscow")));
         assert_eq!(meaning("noon"), None);
+        assert!(SUMMER.is_sorted_by(|one, other| one < other));
+        assert!(SUMMER.iter().all(|name| matches!(meaning(name), Some(Offset(_)))));
+        assert!(is_summer("pdt") && !is_summer("pst"));
     }
 }

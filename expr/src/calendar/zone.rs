@@ -117,6 +117,11 @@ pub fn abbreviation(name: &str) -> Option<Abbreviation> {
     }
 }
 
+/// Whether an abbreviation of a fixed offset is of summer time.
+pub fn is_summer(name: &str) -> bool {
+    abbreviations::is_summer(name)
+}
+
 /// Seconds east of Greenwich at a local time that an abbreviation of the zone stands behind: a time that a clock skips is
 /// already of the offset behind that.
 pub fn offset_of_abbreviated(local: i64, zone: &TimeZone) -> i64 {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::{Edge, Extent, Subtype, mismatch, take_byte, value_of_held, value_of_key};
 use crate::datum::Datum;
 use crate::error::Result;
+use crate::work;
 
 /// What a multirange begins with.
 pub(crate) const OF_MANY: u8 = 17;
@@ -32,16 +33,24 @@ impl Spans {
     pub(crate) fn new(subtype: impl Into<Subtype>, ranges: impl IntoIterator<Item = Extent>) -> Self {
         let mut given: Vec<Extent> = ranges.into_iter().filter(|range| !range.is_empty()).collect();
         given.sort_by(|left, right| left.places().cmp(&right.places()));
+        given.dedup_by(|range, last| last.takes_in(range));
+        Self { subtype: subtype.into(), ranges: given }
+    }
+
+    /// What is in any of the ranges that these values hold, which are in their order; each is forgotten as it is looked at. XX000
+    /// if there are none.
+    pub(crate) fn of_ordered(values: Vec<Datum>) -> Result<Self> {
         let mut ranges: Vec<Extent> = Vec::new();
-        for range in given {
-            match ranges.last_mut() {
-                Some(last) if last.overlaps(&range) || last.is_adjacent(&range) => {
-                    *last = last.around(&range);
-                }
-                _ => ranges.push(range),
+        let mut subtype = None;
+        for value in values {
+            work::part()?;
+            let range = Extent::of(&value)?;
+            subtype = Some(range.subtype());
+            if !range.is_empty() && !ranges.last_mut().is_some_and(|last| last.takes_in(&range)) {
+                ranges.push(range);
             }
         }
-        Self { subtype: subtype.into(), ranges }
+        Ok(Self { subtype: subtype.ok_or_else(mismatch)?, ranges })
     }
 
     /// What is in a range that a value holds. XX000 if it holds none.

@@ -97,9 +97,10 @@ pub(super) fn overlay(args: &[Datum]) -> Result<Datum> {
     if start <= 0 {
         return Err(Error::new("22011", "negative substring length not allowed"));
     }
+    let end = i32::try_from(start.saturating_add(length)).map_err(|_| Error::out_of_range("integer"))?;
     let place = |at: i64| usize::try_from(at).unwrap_or(0).min(value.len());
     let before = value.get(..place(start - 1)).unwrap_or_default();
-    let behind = value.get(place((start - 1).saturating_add(length))..).unwrap_or_default();
+    let behind = value.get(place(i64::from(end) - 1)..).unwrap_or_default();
     work::fits(before.len().saturating_add(new.len()).saturating_add(behind.len()))?;
     Ok(Datum::Bytea([before, new, behind].concat().into()))
 }

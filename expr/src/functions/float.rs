@@ -115,7 +115,7 @@ simple! {
     truncate: f64::trunc;
     ceil: f64::ceil;
     floor: f64::floor;
-    sign: |v| if v > 0.0 { 1.0 } else if v < 0.0 { -1.0 } else if v.is_nan() { v } else { 0.0 };
+    sign: |v| if v > 0.0 { 1.0 } else if v < 0.0 { -1.0 } else { 0.0 };
     cbrt: f64::cbrt;
     atan: f64::atan;
     tanh: f64::tanh;
@@ -161,7 +161,8 @@ pub(super) fn acos(value: &Datum) -> Result<Datum> {
 }
 
 pub(super) fn acosh(value: &Datum) -> Result<Datum> {
-    within(value, 1.0, f64::INFINITY, f64::acosh)
+    // Beyond the root of what doubles hold twice the value is under the logarithm.
+    within(value, 1.0, f64::INFINITY, |v| if v > 1e150 { v.ln() + std::f64::consts::LN_2 } else { v.acosh() })
 }
 
 pub(super) fn atanh(value: &Datum) -> Result<Datum> {

@@ -10,8 +10,9 @@ use crate::numeric;
 use crate::work;
 
 /// The keywords, longer ones before those that they begin with.
-const KEYWORDS: [&str; 19] = [
-    "EEEE", "FM", "MI", "PL", "PR", "RN", "SG", "SP", "TH", "V", "S", "L", "G", "D", "B", "9", "0", ",", ".",
+const KEYWORDS: [&str; 20] = [
+    "EEEE", "FM", "MI", "PL", "PR", "RN", "SG", "SP", "TH", "V", "S", "L", "G", "D", "B", "C", "9", "0", ",",
+    ".",
 ];
 
 /// How many digits a double, and a real, has.
@@ -247,7 +248,8 @@ pub(super) fn numeric_to_char(value: &Datum, format: &Datum) -> Result<Datum> {
     let Datum::Numeric(value) = value else { return Err(mismatch()) };
     let template = Template::of(text(format)?)?;
     if let Some(roman) = roman_of(&template, numeric::to_f64(value)) {
-        return Ok(roman);
+        let whole = numeric::to_i64_rounded(value, "integer")?;
+        return i32::try_from(whole).map(|_| roman).map_err(|_| Error::out_of_range("integer"));
     }
     if template.has_exponent {
         return Ok(scientific(&template, value));
@@ -280,7 +282,10 @@ pub(super) fn float_to_char(args: &[Datum]) -> Result<Datum> {
         return Ok(roman);
     }
     if template.has_exponent {
-        return Ok(scientific(&template, &numeric::from_f64(value)?));
+        return Ok(match value.is_finite() {
+            true => scientific_double(&template, value),
+            false => scientific(&template, &numeric::from_f64(value)?),
+        });
     }
     let shifted = value * 10_f64.powi(i32::try_from(template.shift).unwrap_or(i32::MAX));
     let written = |value: f64, fraction: usize| match value {
@@ -373,6 +378,16 @@ fn scientific(template: &Template, value: &Numeric) -> Datum {
     let point = if fraction > 0 { "." } else { "" };
     let sign_of_exponent = if exponent < 0 { '-' } else { '+' };
     Datum::from(format!("{sign}{one}{point}{more}e{sign_of_exponent}{:02}", exponent.abs()))
+}
+
+/// EEEE of a double: all of its digits count, not only those that surely survive.
+fn scientific_double(template: &Template, value: f64) -> Datum {
+    let exact = format!("{value:.*e}", template.fraction);
+    let (digits, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
+    let sign = if digits.starts_with('-') { "" } else { " " };
+    let (sign_of_exponent, exponent) =
+        exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    Datum::from(format!("{sign}{digits}e{sign_of_exponent}{exponent:0>2}"))
 }
 
 /// A number as text.

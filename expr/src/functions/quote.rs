@@ -286,7 +286,7 @@ fn take_specifier(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> 
         || invalid_format("unterminated format() type specifier").with_hint("For a single \"%\" use \"%%\".");
     let mut specifier = Specifier { position: None, left: false, width: Width::Fixed(0), conversion: 's' };
     let mut width = take_digits(characters)?;
-    if characters.next_if_eq(&'$').is_some() {
+    if width.is_some() && characters.next_if_eq(&'$').is_some() {
         let position = width.take().unwrap_or(0);
         if position == 0 {
             return Err(invalid_format("format specifies argument 0, but arguments are numbered from 1"));

@@ -91,7 +91,12 @@ pub(super) fn left(value: &Datum, count: &Datum) -> Result<Datum> {
 pub(super) fn right(value: &Datum, count: &Datum) -> Result<Datum> {
     let value = text(value)?;
     let count = integer(count)?;
-    let skip = if count >= 0 { (value.chars().count() as i64 - count).max(0) } else { -count };
+    let skip = match count {
+        0.. => (value.chars().count() as i64 - count).max(0),
+        // The least of all has no opposite in PostgreSQL, and nothing is left out.
+        count if count == i64::from(i32::MIN) => 0,
+        count => -count,
+    };
     slice(value, skip + 1, None).map(Datum::text)
 }
 
@@ -278,8 +283,9 @@ pub(super) fn overlay(args: &[Datum]) -> Result<Datum> {
     if start <= 0 {
         return Err(Error::new("22011", "negative substring length not allowed"));
     }
+    let end = i32::try_from(start + length).map_err(|_| Error::out_of_range("integer"))?;
     let head = slice(value, 1, Some(start - 1))?;
-    let tail = slice(value, start + length, None)?;
+    let tail = slice(value, end.into(), None)?;
     Ok(Datum::from([head, new, tail].concat()))
 }
 

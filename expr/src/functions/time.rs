@@ -251,7 +251,7 @@ pub(super) fn make_interval(args: &[Datum]) -> Result<Datum> {
 /// to_timestamp(seconds since 1970)
 pub(super) fn from_epoch(value: &Datum) -> Result<Datum> {
     let seconds = float(value)?;
-    let invalid = || Error::new("22008", format!("timestamp out of range: \"{seconds}\""));
+    let invalid = || Error::new("22008", format!("timestamp out of range: \"{}\"", briefly(seconds)));
     if seconds.is_nan() {
         return Err(Error::new("22008", "timestamp cannot be NaN"));
     }
@@ -265,6 +265,22 @@ pub(super) fn from_epoch(value: &Datum) -> Result<Datum> {
     calendar::checked_timestamp(Some(micros.round_ties_even() as i64))
         .map(Datum::Timestamptz)
         .map_err(|_| invalid())
+}
+
+/// A number to six digits, as C's `%g` writes it.
+fn briefly(value: f64) -> String {
+    let exact = format!("{value:.5e}");
+    let (digits, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        return trimmed(&format!("{value:.*}", usize::try_from(5 - exponent).unwrap_or(0)));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), exponent.unsigned_abs())
 }
 
 /// timezone(zone, timestamp): the instant at which a clock of that zone shows it.

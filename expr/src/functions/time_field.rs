@@ -123,18 +123,16 @@ fn named_unit(name: &str, type_name: &str) -> Result<Field> {
 
 fn truncated(name: &str, local: i64, type_name: &str) -> Result<i64> {
     let wanted = named_unit(name, type_name)?;
-    match timestamp_is_finite(local) {
-        true => field::truncate(wanted, local).ok_or_else(|| field::not_supported(name, type_name)),
-        false => Ok(local),
-    }
+    field::truncate(wanted, local).ok_or_else(|| field::not_supported(name, type_name))
 }
 
 pub(super) fn truncate_timestamp(name: &Datum, value: &Datum) -> Result<Datum> {
-    calendar_checked(truncated(text(name)?, micros(value)?, TIMESTAMP)?).map(Datum::Timestamp)
-}
-
-fn calendar_checked(time: i64) -> Result<i64> {
-    if timestamp_is_finite(time) { calendar::checked_timestamp(Some(time)) } else { Ok(time) }
+    // Of what has no end nothing is cut off, whatever unit is named.
+    if !timestamp_is_finite(micros(value)?) {
+        return Ok(value.clone());
+    }
+    let local = truncated(text(name)?, micros(value)?, TIMESTAMP)?;
+    calendar::checked_timestamp(Some(local)).map(Datum::Timestamp)
 }
 
 /// Whether what is cut off is less than a day.
@@ -143,6 +141,11 @@ fn is_within_day(unit: Field) -> bool {
 }
 
 pub(super) fn truncate_timestamptz(args: &[Datum], session: &SessionContext) -> Result<Datum> {
+    if let [_, value, ..] = args
+        && !timestamp_is_finite(micros(value)?)
+    {
+        return Ok(value.clone());
+    }
     let (name, value, named) = match args {
         [name, value] => (text(name)?, micros(value)?, None),
         _ => {
@@ -152,7 +155,7 @@ pub(super) fn truncate_timestamptz(args: &[Datum], session: &SessionContext) -> 
     };
     let time_zone = named.as_ref().unwrap_or(&session.time_zone);
     let local = truncated(name, zone::to_local(value, time_zone), TIMESTAMPTZ)?;
-    if is_within_day(named_unit(name, TIMESTAMPTZ)?) && timestamp_is_finite(value) {
+    if is_within_day(named_unit(name, TIMESTAMPTZ)?) {
         // The offset of then, not of the local time: in the hour that a clock shows twice they differ.
         let offset = zone::offset_at(value, time_zone) * MICROS_PER_SECOND;
         return calendar::checked_timestamp(local.checked_sub(offset)).map(Datum::Timestamptz);

@@ -78,6 +78,9 @@ pub(super) fn interval_to_char(args: &[Datum], _: &SessionContext) -> Result<Dat
 }
 
 fn render(template: &str, shown: &Shown) -> Result<Datum> {
+    if template.is_empty() {
+        return Ok(Datum::Null);
+    }
     let mut out = String::new();
     for node in nodes(template) {
         match node {
@@ -115,8 +118,15 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
     let civil = &shown.civil;
     let days = || civil.days();
     let year = if shown.is_interval || civil.year > 0 { civil.year } else { 1 - civil.year };
-    let iso_year = || iso_week(days()).0;
-    let day_of_year = || days() - calendar::days_from_civil(civil.year, 1, 1) + 1;
+    let iso_year = || {
+        let year = iso_week(days()).0;
+        if year > 0 { year } else { 1 - year }
+    };
+    // Months of an interval have thirty days.
+    let day_of_year = || match shown.is_interval {
+        true => (civil.year * 12 + civil.month) * 30 + civil.day,
+        false => days() - calendar::days_from_civil(civil.year, 1, 1) + 1,
+    };
     let weekday = || iso_day_of_week(days()) as usize % 7;
     let twelve = if civil.hour % 12 == 0 { 12 } else { civil.hour % 12 };
     // Numbers have leading zeros and names trailing blanks, unless FM says otherwise.
@@ -127,6 +137,11 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
             true => write!(out, "-{:0width$}", -value),
             false => write!(out, "{value:0width$}"),
         };
+    };
+    // The sign of some counts as a digit.
+    let signed_number = |value: i64, width: usize, out: &mut String| {
+        let width = if pattern.is_tight { 0 } else { width };
+        let _ = write!(out, "{value:0width$}");
     };
     let name = |value: &str, width: usize, out: &mut String| {
         let value = cased(value, pattern.word);
@@ -167,17 +182,18 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
         Field::MonthRoman => name(month_name(&ROMAN), 4, out),
         Field::DayName => name(day_name(&DAYS), name_width, out),
         Field::DayNameShort => name(day_name(&DAYS_SHORT), 0, out),
-        Field::DayOfYear => number(if shown.is_interval { civil.day } else { day_of_year() }, 3, out),
+        Field::DayOfYear => signed_number(day_of_year(), 3, out),
         Field::IsoDayOfYear => {
             let (_, week) = iso_week(days());
             number((week - 1) * 7 + iso_day_of_week(days()), 3, out);
         }
-        Field::Day => number(civil.day, 2, out),
+        Field::Day => signed_number(civil.day, 2, out),
         Field::DayOfWeek => number(weekday() as i64 + 1, 1, out),
         Field::IsoDayOfWeek => number(iso_day_of_week(days()), 1, out),
-        Field::Week => number((day_of_year() - 1) / 7 + 1, 2, out),
+        Field::Week => signed_number((day_of_year() - 1) / 7 + 1, 2, out),
         Field::WeekOfMonth => number((civil.day - 1) / 7 + 1, 1, out),
         Field::IsoWeek => number(iso_week(days()).1, 2, out),
+        Field::Century if shown.is_interval => number(civil.year / 100, 2, out),
         Field::Century => {
             number(if civil.year > 0 { (civil.year - 1) / 100 + 1 } else { civil.year / 100 - 1 }, 2, out)
         }
@@ -187,10 +203,10 @@ fn push_field(pattern: &Pattern<'_>, shown: &Shown, out: &mut String) -> Result<
         Field::Hour12 => number(twelve, 2, out),
         Field::Minute => number(civil.minute, 2, out),
         Field::Second => number(civil.second, 2, out),
-        Field::Millis => number(civil.micros / 1000, 3, out),
-        Field::Micros => number(civil.micros, 6, out),
+        Field::Millis => signed_number(civil.micros / 1000, 3, out),
+        Field::Micros => signed_number(civil.micros, 6, out),
         Field::Fraction(digits) => {
-            number(civil.micros / 10_i64.pow(6_u32.saturating_sub(digits)), digits as usize, out)
+            signed_number(civil.micros / 10_i64.pow(6_u32.saturating_sub(digits)), digits as usize, out)
         }
         Field::SecondOfDay => number(civil.time_micros() / calendar::MICROS_PER_SECOND, 1, out),
         Field::Meridiem { is_dotted } => {
@@ -220,8 +236,6 @@ fn is_of_calendar(field: Field) -> bool {
             | Field::IsoDayOfWeek
             | Field::IsoWeek
             | Field::IsoYear { .. }
-            | Field::Week
-            | Field::WeekOfMonth
             | Field::DayName
             | Field::DayNameShort
             | Field::MonthName

@@ -84,7 +84,7 @@ struct Angle {
 
 fn signed(value: f64, is_negative: bool) -> f64 {
     // There is no zero below zero.
-    if is_negative && value != 0.0 { -value } else { value }
+    if is_negative && value != 0.0 { -value } else { value + 0.0 }
 }
 
 pub(super) fn sind(value: &Datum) -> Result<Datum> {

@@ -12,14 +12,14 @@ pub fn parse_bytea(text: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Reads pairs of hexadecimal digits, blanks between them. 22023 otherwise.
+/// Reads pairs of hexadecimal digits, blanks between the pairs. 22023 otherwise.
 pub fn parse_hex(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
-    let mut characters = text.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r'));
+    let mut characters = text.chars();
     let digit = |c: char| {
         c.to_digit(16).ok_or_else(|| Error::new("22023", format!("invalid hexadecimal digit: \"{c}\"")))
     };
-    while let Some(high) = characters.next() {
+    while let Some(high) = characters.find(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')) {
         let high = digit(high)?;
         let low = characters
             .next()

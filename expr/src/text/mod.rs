@@ -11,8 +11,13 @@ mod interval_token;
 mod number;
 mod time;
 mod time_failure;
+mod time_fields;
 mod time_input;
+mod time_only;
+mod time_part;
 mod time_token;
+mod time_whole;
+mod time_word;
 
 pub use bytes::{parse_bytea, parse_escape, parse_hex, parse_uuid, write_escape, write_hex, write_uuid};
 pub use character::{byte_of as character_byte, of_byte as character_of};

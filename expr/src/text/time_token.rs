@@ -1,150 +1,214 @@
 //! The tokens of dates and times: what of a text is a number, a date, a time, a word or an offset, before anything is
-//! made of it.
+//! made of it (`src/backend/utils/adt/datetime.c`, `ParseDateTime`).
 
-/// A piece of the text, in lower case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+use super::time_word::meaning;
+
+/// How many tokens a text may have.
+const TOKENS_MAX: usize = 25;
+/// How many bytes they may have, one more for each.
+const BYTES_MAX: usize = 153;
+
+/// What a token looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
     /// Digits, perhaps with a point.
-    Number(String),
+    Number,
     /// With colons.
-    Time(String),
-    /// Two or three parts with `-`, `/` or `.` between them.
-    Date(String),
-    /// Letters, and what the names of zones have.
-    Word(String),
+    Time,
+    /// Parts with `-`, `/` or `.` between them; the name of a zone with such signs.
+    Date,
+    /// Letters.
+    Word,
+    /// A sign and letters.
+    SignedWord,
     /// A sign and digits.
-    Offset(String),
+    Offset,
 }
 
-/// The tokens of a text; None if it has what no time has.
-pub(super) fn tokenize(text: &str) -> Option<Vec<Token>> {
-    let text = text.to_ascii_lowercase();
-    let bytes = text.as_bytes();
-    let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
-    let slice = |from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
-    let run = |from: usize, accept: &dyn Fn(u8) -> bool| {
-        let mut place = from;
-        while place < bytes.len() && accept(at(place)) {
-            place += 1;
+/// A piece of the text: ASCII, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) text: String,
+}
+
+impl Token {
+    /// Whether a time may begin here, behind `t`.
+    pub(super) fn may_be_time(&self) -> bool {
+        matches!(self.kind, Kind::Number | Kind::Time | Kind::Date)
+    }
+}
+
+/// The rest of a text.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    taken: String,
+}
+
+impl Rest<'_> {
+    fn first(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or(0)
+    }
+
+    fn skip(&mut self) {
+        self.bytes = self.bytes.get(1..).unwrap_or_default();
+    }
+
+    fn take(&mut self) {
+        self.taken.push(char::from(self.first().to_ascii_lowercase()));
+        self.skip();
+    }
+
+    fn take_while(&mut self, accepts: impl Fn(u8) -> bool) {
+        while !self.bytes.is_empty() && accepts(self.first()) {
+            self.take();
         }
-        place
-    };
-    let goes_on =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+' | b'.' | b':');
-    let is_unknown =
-        |word: &str| month(word).is_none() && !is_weekday(word) && !matches!(word, "julian" | "allballs");
-    let mut tokens = Vec::new();
-    let mut place = 0;
-    while place < bytes.len() {
-        let start = place;
-        let byte = at(place);
-        if byte.is_ascii_digit() || byte == b'.' && at(place + 1).is_ascii_digit() {
-            place = run(place, &|b| b.is_ascii_digit());
-            let separator = at(place);
-            if separator == b':' {
-                place = run(place, &|b| b.is_ascii_digit() || b == b':' || b == b'.');
-                tokens.push(Token::Time(slice(start, place)));
-            } else if matches!(separator, b'-' | b'/' | b'.') {
-                let next_is_digit = at(place + 1).is_ascii_digit();
-                if separator == b'.' {
-                    // A fraction, unless a second point makes it a date.
-                    let end = run(place + 1, &|b| b.is_ascii_digit());
-                    if at(end) == b'.' && next_is_digit {
-                        place = run(place, &|b| b.is_ascii_digit() || b == b'.');
-                        tokens.push(Token::Date(slice(start, place)));
-                    } else {
-                        place = end;
-                        tokens.push(Token::Number(slice(start, place)));
-                    }
-                } else if next_is_digit || at(place + 1).is_ascii_alphabetic() {
-                    let digits = next_is_digit;
-                    place = run(place + 1, &|b| {
-                        if digits { b.is_ascii_digit() } else { b.is_ascii_alphabetic() }
-                    });
-                    // `2001-12-23t04:05` ends at the t.
-                    if at(place) == separator {
-                        place = run(place, &|b| b == separator || b.is_ascii_digit());
-                    }
-                    tokens.push(Token::Date(slice(start, place)));
-                } else {
-                    tokens.push(Token::Number(slice(start, place)));
-                }
-            } else {
-                tokens.push(Token::Number(slice(start, place)));
+    }
+}
+
+/// The tokens of a text; None if it has what no time has, or too much.
+pub(super) fn tokenize(text: &str) -> Option<Vec<Token>> {
+    let mut rest = Rest { bytes: text.as_bytes(), taken: String::new() };
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut bytes = 0;
+    while !rest.bytes.is_empty() {
+        let byte = rest.first();
+        if is_space(byte) || byte.is_ascii_punctuation() && !matches!(byte, b'.' | b'+' | b'-') {
+            rest.skip();
+            continue;
+        }
+        let kind = match byte {
+            b'0'..=b'9' => number(&mut rest),
+            b'.' => {
+                rest.take();
+                rest.take_while(|byte| byte.is_ascii_digit());
+                Kind::Number
             }
-        } else if byte.is_ascii_alphabetic() {
-            place = run(place, &|b| b.is_ascii_alphabetic());
-            match at(place) {
-                b'-' | b'/' | b'.'
-                    if month(&slice(start, place)).is_some() && at(place + 1).is_ascii_digit() =>
-                {
-                    place = run(place, &|b| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'.'));
-                    tokens.push(Token::Date(slice(start, place)));
-                }
-                b'/' | b'_' => {
-                    place = run(place, &goes_on);
-                    tokens.push(Token::Word(slice(start, place)));
-                }
-                // `gmt+8`, `pst8pdt`: a zone as POSIX writes it.
-                next @ (b'+' | b'-' | b'0'..=b'9')
-                    if place - start >= 3
-                        && (next.is_ascii_digit() || at(place + 1).is_ascii_digit())
-                        && is_unknown(&slice(start, place)) =>
-                {
-                    place = run(place, &goes_on);
-                    tokens.push(Token::Word(slice(start, place)));
-                }
-                _ => tokens.push(Token::Word(slice(start, place))),
-            }
-        } else if matches!(byte, b'+' | b'-') {
-            place = run(place + 1, &|b| b.is_ascii_whitespace());
-            if at(place).is_ascii_digit() {
-                let sign = slice(start, start + 1);
-                let from = place;
-                place = run(place, &|b| b.is_ascii_digit() || matches!(b, b':' | b'.'));
-                tokens.push(Token::Offset(sign + &slice(from, place)));
-            } else if at(place).is_ascii_alphabetic() {
-                let from = place;
-                place = run(place, &|b| b.is_ascii_alphabetic());
-                tokens.push(Token::Word(slice(start, start + 1) + &slice(from, place)));
-            } else {
-                return None;
-            }
-        } else if byte.is_ascii_whitespace() || byte == b'\x0b' || byte.is_ascii_punctuation() && byte != b':'
-        {
-            place += 1;
-        } else {
+            b'+' | b'-' => signed(&mut rest)?,
+            letter if letter.is_ascii_alphabetic() => word(&mut rest),
+            _ => return None,
+        };
+        let text = std::mem::take(&mut rest.taken);
+        bytes += text.len() + 1;
+        if tokens.len() >= TOKENS_MAX || bytes > BYTES_MAX {
             return None;
         }
+        tokens.push(Token { kind, text });
     }
     Some(tokens)
 }
 
-/// The number of a month by its name or abbreviation, in lower case.
-pub(super) fn month(word: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let matches = |full: &&str| {
-        word == *full || word == full.get(..3).unwrap_or_default() || word == "sept" && *full == "september"
-    };
-    MONTHS.iter().position(matches).map(|place| place as i64 + 1)
+/// What begins with a digit.
+fn number(rest: &mut Rest<'_>) -> Kind {
+    rest.take_while(|byte| byte.is_ascii_digit());
+    match rest.first() {
+        b':' => {
+            rest.take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
+            Kind::Time
+        }
+        separator @ (b'-' | b'/' | b'.') => {
+            rest.take();
+            if !rest.first().is_ascii_digit() {
+                rest.take_while(|byte| byte.is_ascii_alphanumeric() || byte == separator);
+                return Kind::Date;
+            }
+            rest.take_while(|byte| byte.is_ascii_digit());
+            if rest.first() == separator {
+                rest.take_while(|byte| byte.is_ascii_digit() || byte == separator);
+                return Kind::Date;
+            }
+            // One point makes a fraction.
+            if separator == b'.' { Kind::Number } else { Kind::Date }
+        }
+        _ => Kind::Number,
+    }
 }
 
-/// Whether this is a day of the week.
-pub(super) fn is_weekday(word: &str) -> bool {
-    const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-    matches!(word, "tues" | "wednes" | "weds" | "thurs" | "thur")
-        || DAYS.iter().any(|full| word == *full || full.get(..3) == Some(word))
+/// What begins with a letter: a word, a date or the name of a zone.
+fn word(rest: &mut Rest<'_>) -> Kind {
+    rest.take_while(|byte| byte.is_ascii_alphabetic());
+    let goes_on = match rest.first() {
+        b'-' | b'/' | b'.' => true,
+        // `gmt+8`, `pst8pdt`: a zone as POSIX writes it. `t04` and `j2451187` are words before numbers.
+        b'+' | b'0'..=b'9' => meaning(&rest.taken).is_none(),
+        _ => false,
+    };
+    if !goes_on {
+        return Kind::Word;
+    }
+    rest.take_while(|byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/' | b'_' | b'.' | b':')
+    });
+    Kind::Date
+}
+
+/// What begins with a sign.
+fn signed(rest: &mut Rest<'_>) -> Option<Kind> {
+    rest.take();
+    while is_space(rest.first()) {
+        rest.skip();
+    }
+    match rest.first() {
+        digit if digit.is_ascii_digit() => {
+            rest.take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'-'));
+            Some(Kind::Offset)
+        }
+        letter if letter.is_ascii_alphabetic() => {
+            rest.take_while(|byte| byte.is_ascii_alphabetic());
+            Some(Kind::SignedWord)
+        }
+        _ => None,
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'\x0b'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<(Kind, String)> {
+        tokenize(text).unwrap().into_iter().map(|token| (token.kind, token.text)).collect()
+    }
+
+    #[test]
+    fn a_text_is_taken_apart() {
+        let expect = |text: &str, expected: &[(Kind, &str)]| {
+            let expected: Vec<_> = expected.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
+            assert_eq!(tokens(text), expected, "{text}");
+        };
+        expect(
+            "1999-01-08T04:05:06.5-08",
+            &[
+                (Kind::Date, "1999-01-08"),
+                (Kind::Word, "t"),
+                (Kind::Time, "04:05:06.5"),
+                (Kind::Offset, "-08"),
+            ],
+        );
+        expect(
+            "Jan 8, 1999 America/New_York",
+            &[
+                (Kind::Word, "jan"),
+                (Kind::Number, "8"),
+                (Kind::Number, "1999"),
+                (Kind::Date, "america/new_york"),
+            ],
+        );
+        expect(
+            "J2451187.5 pst8pdt",
+            &[(Kind::Word, "j"), (Kind::Number, "2451187.5"), (Kind::Date, "pst8pdt")],
+        );
+        expect(
+            "04:05:.5 - infinity 8.",
+            &[(Kind::Time, "04:05:.5"), (Kind::SignedWord, "-infinity"), (Kind::Date, "8.")],
+        );
+        assert_eq!(tokenize("04:05 é"), None);
+        assert_eq!(tokenize("04:05 +"), None);
+        assert_eq!(tokenize(&"1 ".repeat(25)).unwrap().len(), 25);
+        assert_eq!(tokenize(&"1 ".repeat(26)), None);
+        assert_eq!(tokenize(&"0".repeat(153)), None);
+    }
 }

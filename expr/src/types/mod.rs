@@ -259,7 +259,15 @@ impl TypeKind {
         self.row().order
     }
 
-    /// What the operator class is called that it has by itself, unless it has no order.
+    /// Whether one of two values that differ comes before the other, where nobody asks for another order.
+    pub fn is_ordered(self) -> bool {
+        match self.order() {
+            Order::Natural | Order::BlankPadded => true,
+            Order::Hashed | Order::None => false,
+        }
+    }
+
+    /// What the operator class is called that it has by itself, unless it has neither order nor hash.
     pub fn class(self) -> &'static str {
         self.row().class
     }

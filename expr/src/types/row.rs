@@ -94,6 +94,8 @@ pub enum Order {
     Natural,
     /// That of text without the blanks at its end.
     BlankPadded,
+    /// Values are equal or not, of which there is a hash; none comes before another.
+    Hashed,
     /// There is none.
     None,
 }

@@ -159,8 +159,8 @@ impl Entry {
         array.modifiers = element.modifiers;
         array.extension = element.extension;
         array.order = match element.order {
-            Order::None => Order::None,
-            _ => Order::Natural,
+            unordered @ (Order::Hashed | Order::None) => unordered,
+            Order::Natural | Order::BlankPadded => Order::Natural,
         };
         Self { row: element, array: Some(array) }
     }
@@ -221,7 +221,7 @@ types! {
     /// oid, of system catalogs
     Oid [OidArray] = 26 [1028], "oid", "oid", Numeric, of(Form::Oid), fixed(4, Int), preferred();
     /// xid: see [`crate::xid`]
-    Xid [XidArray] = 28 [1011], "xid", "xid", User, of(Form::Oid), ordered(Order::None), fixed(4, Int);
+    Xid [XidArray] = 28 [1011], "xid", "xid", User, of(Form::Oid), ordered(Order::Hashed), fixed(4, Int);
     /// oidvector, of system catalogs: an array that counts from 0
     OidVector = 30, "oidvector", "oidvector", Array, of(Form::Array), holding(TypeKind::Oid);
     /// json: text that is a document

@@ -69,7 +69,8 @@ impl RaftHost {
         written.map_err(|error| failed(error.to_string()))?;
         let log = GroupLog::new(range_id, replica_id, Arc::clone(&self.log));
         let group = self.start(Arc::new(log), Start::Seeded).await?;
-        group.raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
+        let raft = group.instance.open().await.map_err(|error| failed(error.to_string()))?;
+        raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
         Ok(group)
     }
 
@@ -127,10 +128,14 @@ impl RaftHost {
 async fn campaign(group: Weak<Group>) {
     for turn in 0..CAMPAIGNS {
         let Some(group) = group.upgrade() else { return };
-        if group.role().leader.is_some() || group.raft.trigger().elect(true).await.is_err() {
+        if group.role().leader.is_some() {
             return;
         }
-        drop(group);
+        let Ok(raft) = group.instance.open().await else { return };
+        if raft.trigger().elect(true).await.is_err() {
+            return;
+        }
+        drop((raft, group));
         env::clock::sleep(CAMPAIGN_AGAIN * 2u32.pow(turn)).await;
     }
 }

@@ -14,7 +14,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::RaftError as ApiError;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError};
 use openraft::raft::{ClientWriteResult, Precondition};
-use openraft::{ChangeMembers, Instant as _, Raft, RaftMetrics, ReadPolicy, ServerState};
+use openraft::{ChangeMembers, Instant as _, RaftMetrics, ReadPolicy, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -24,8 +24,8 @@ use super::calling::Calling;
 use super::closed::{Closed, Closings};
 use super::fitness::Fitness;
 use super::group_log::GroupLog;
+use super::instance::{Instance, NotOpen};
 use super::lease::Lease;
-use super::machine::{Machine, Tenure};
 use super::neighbours::Neighbours;
 use super::options::RaftTiming;
 use super::progress::Progress;
@@ -52,16 +52,15 @@ const MATCH_MAX: Duration = Duration::from_secs(2);
 pub struct Group {
     pub(super) range_id: u64,
     pub(super) replica_id: u64,
-    pub(super) raft: Raft<Types, Machine>,
+    /// Its openraft, or what is known of it while it has none.
+    pub(super) instance: Arc<Instance>,
     pub(super) log: Arc<GroupLog>,
     pub(super) neighbours: Arc<Neighbours>,
     pub(super) progress: Arc<Progress>,
     pub(super) acks: Arc<Acks>,
     /// Up to when the range is closed.
     pub(super) closings: Arc<Closings>,
-    /// Whether the state machine still writes to the engine.
-    pub(super) tenure: Arc<Tenure>,
-    pub(super) lease: Lease,
+    pub(super) lease: Arc<Lease>,
     pub(super) role: watch::Receiver<Role>,
     pub(super) applied: watch::Receiver<Option<LogPoint>>,
     pub(super) timing: RaftTiming,
@@ -148,12 +147,13 @@ impl Group {
     ) -> Result<(), ProposeError> {
         // openraft takes nothing from a leader whose lease has run out.
         self.rouse().await;
+        let raft = self.instance.open().await.map_err(unopened)?;
         let following = self.log.followed().follow(&command);
         let settler = Settler::new(move |written| {
             drop(following);
             settle(written.map_or_else(|| Err(unknown()), outcome));
         });
-        let mut request = self.raft.write(Command(command)).responder(settler);
+        let mut request = raft.write(Command(command)).responder(settler);
         if let Some(term) = term {
             request = request.with_leader(term);
         }
@@ -189,8 +189,9 @@ impl Group {
             // Nobody answers: who hears it would only elect nobody.
             return Err(ProposeError::NotLeader { leader: None });
         }
+        let raft = self.instance.open().await.map_err(unopened)?;
         let asked = self.acks.now();
-        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+        match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(read) => {
                 // A leader reads at the blank of its term or later.
                 let at = point(read.read_log_id().log_id());
@@ -407,8 +408,9 @@ impl Group {
         self.settled().await?;
         let on_condition = Precondition::LastMembershipLogId { last_membership_log_id: known.map(log_id) };
         self.rouse().await;
+        let raft = self.instance.open().await.map_err(unopened_to_change)?;
         self.lease.restart();
-        let changed = self.raft.change_membership_if(change, retain, [on_condition]).await;
+        let changed = raft.change_membership_if(change, retain, [on_condition]).await;
         self.lease.restart();
         changed.map(|changed| point(&changed.log_id)).map_err(unchanged)
     }
@@ -462,6 +464,7 @@ impl Group {
             return Err(ChangeError::NotLeader { leader: role.leader });
         }
         self.rouse().await;
+        self.wait_known().await;
         for replica_id in self.successors().await {
             match self.transfer(replica_id, &role).await {
                 Ok(()) => return Ok(replica_id),
@@ -521,9 +524,10 @@ impl Group {
         }
         self.wait_matched(replica_id).await?;
         self.wake();
+        let raft = self.instance.open().await.map_err(unopened_to_change)?;
         self.lease.revoke(role.term);
         *self.transfer.lock() = Some((role.term, env::clock::now()));
-        self.raft.trigger().transfer_leader(replica_id).await.map_err(change_fatal)?;
+        raft.trigger().transfer_leader(replica_id).await.map_err(change_fatal)?;
         let mut roles = self.role.clone();
         let stepped_down = |now: &Role| now.term > role.term || !now.is_leader;
         let patience = self.timing.election_max * 2;
@@ -552,6 +556,7 @@ impl Group {
     /// Waits until `replica_id` is known to live and to hold the log up to its end, or almost: the transfer itself
     /// waits for the rest.
     async fn wait_matched(&self, replica_id: u64) -> Result<(), ChangeError> {
+        let _open = self.instance.open().await.map_err(unopened_to_change)?;
         let mut metrics = self.metrics();
         let matched = async {
             loop {
@@ -578,6 +583,15 @@ impl Group {
         }
     }
 
+    /// Waits until it is known of any other replica what it holds: a leader that was opened just now has to find that out. Not for
+    /// long.
+    async fn wait_known(&self) {
+        let mut metrics = self.metrics();
+        let is_unknown = || self.progress().iter().all(|(_, matched)| matched.is_none());
+        let known = async { while is_unknown() && metrics.changed().await.is_ok() {} };
+        let _ = env::clock::timeout(self.timing.heartbeat, known).await;
+    }
+
     /// For each other replica the index up to which it is known to hold the log, while this replica leads.
     pub fn progress(&self) -> Vec<(u64, Option<u64>)> {
         let metrics = self.metrics();
@@ -592,9 +606,10 @@ impl Group {
         }
     }
 
-    /// Why the replica was given up, once it was: it has stopped, and stopped again after it was started once more.
+    /// Why the replica was given up, once it was: it has stopped, and stopped again after it was started once more; or it has slept and
+    /// could not be opened.
     pub fn failure(&self) -> Option<String> {
-        self.failure.lock().clone()
+        self.failure.lock().clone().or_else(|| self.instance.failure())
     }
 
     /// Gives the replica up.
@@ -622,8 +637,9 @@ impl Group {
         }
     }
 
+    /// What openraft publishes, or has published last.
     pub(super) fn metrics(&self) -> WatchReceiverOf<Types, RaftMetrics<Types>> {
-        self.raft.metrics()
+        self.instance.metrics()
     }
 
     fn not_leader(&self, to: &ForwardToLeader<Types>) -> ProposeError {
@@ -678,4 +694,19 @@ fn change_fatal(error: Fatal<Types>) -> ChangeError {
 
 fn stopped() -> ProposeError {
     ProposeError::Fatal("stopped".to_owned())
+}
+
+fn unopened(error: NotOpen) -> ProposeError {
+    match error {
+        // Nothing was proposed: whoever asks again may find it open.
+        NotOpen::Late => ProposeError::NotLeader { leader: None },
+        NotOpen::Ended(why) => ProposeError::Fatal(why),
+    }
+}
+
+fn unopened_to_change(error: NotOpen) -> ChangeError {
+    match error {
+        NotOpen::Late => ChangeError::Refused(error.to_string()),
+        NotOpen::Ended(why) => ChangeError::Fatal(why),
+    }
 }

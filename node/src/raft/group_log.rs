@@ -252,6 +252,18 @@ impl GroupLog {
         (state.purged, state.last())
     }
 
+    /// The newest vote that was given here.
+    pub(super) fn vote(&self) -> Option<Vote> {
+        self.state.lock().vote
+    }
+
+    /// Whether its last entry, and so all before it, and its vote are known to be durable.
+    pub(super) fn is_durable(&self) -> bool {
+        let state = self.state.lock();
+        let last = state.slots.back().map(|slot| slot.position);
+        last.into_iter().chain(state.vote_at).all(|position| self.shared.is_durable(position))
+    }
+
     /// Forgets the whole log: the state begins after `applied`, which did not come out of it.
     pub(super) fn reset(&self, applied: LogId) -> io::Result<()> {
         let mut state = self.state.lock();

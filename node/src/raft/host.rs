@@ -11,7 +11,6 @@ use env::clock::Instant;
 use env::task::{JoinHandle, Scope};
 use lsm::{Db, WriteBatch};
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, SnapshotPolicy};
 use parking_lot::{Mutex, RwLock};
 use proto::Network;
 use proto::v1::raft_record::Record;
@@ -25,12 +24,13 @@ use super::claims::Claims;
 use super::closed::Closings;
 use super::fitness::Fitness;
 use super::group::Group;
-use super::group_log::{GroupLog, LogStore};
+use super::group_log::GroupLog;
+use super::instance::Instance;
 use super::lease::Lease;
 use super::machine::Machine;
+use super::making::{Ground, Making};
 use super::neighbours::{Confirmations, Neighbours};
 use super::options::{GroupSeed, RaftOptions, RaftTiming};
-use super::peer::Peers;
 use super::progress::Applied;
 use super::record::{Replay, encode};
 use super::reserved::Reserved;
@@ -60,8 +60,8 @@ pub struct RaftHost {
     pub(super) addresses: Arc<Addresses>,
     pub(super) neighbours: Arc<Neighbours>,
     pub(super) confirmations: Arc<Confirmations>,
-    runtime: Handle,
-    scope: Scope,
+    /// What all groups stand on.
+    ground: Arc<Ground>,
     /// Nothing is taken from these nodes.
     pub(super) lost: BTreeSet<u64>,
     groups: RwLock<BTreeMap<u64, Held>>,
@@ -69,8 +69,8 @@ pub struct RaftHost {
     pub(super) sleepers: Arc<Sleepers>,
     /// Which replica of each range is here, or was.
     pub(super) claims: Arc<Claims>,
-    /// So many snapshots are sent at a time.
-    snapshot_turns: Arc<Semaphore>,
+    /// Some who have slept for long are being closed.
+    pub(super) shutting: AtomicBool,
     /// What the stores have told each other of what sleeps.
     pub(super) rounds: Arc<Rounds>,
     /// What snapshots on their way will replace.
@@ -132,6 +132,19 @@ impl RaftHost {
             addresses: Arc::clone(&options.addresses),
         };
         let (claims, births) = Claims::new(replay.removed.clone());
+        let claims = Arc::new(claims);
+        let ground = Ground {
+            db: options.db.clone(),
+            apply: Arc::clone(&apply),
+            claims: Arc::clone(&claims),
+            cluster_id: options.cluster_id.clone(),
+            network: Arc::clone(&options.network),
+            addresses: Arc::clone(&options.addresses),
+            timing,
+            snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            runtime: options.runtime.unwrap_or_else(Handle::current),
+            scope: Scope::current().unwrap_or_default(),
+        };
         let host = Arc::new(Self {
             db: options.db,
             apply,
@@ -144,13 +157,12 @@ impl RaftHost {
             addresses: options.addresses,
             neighbours: Arc::new(neighbours),
             confirmations: Arc::default(),
-            runtime: options.runtime.unwrap_or_else(Handle::current),
-            scope: Scope::current().unwrap_or_default(),
+            ground: Arc::new(ground),
             lost: options.lost,
             groups: RwLock::default(),
             sleepers: Arc::default(),
-            claims: Arc::new(claims),
-            snapshot_turns: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            claims,
+            shutting: AtomicBool::new(false),
             rounds: Arc::new(Rounds::new(options.sleep_after, env::random::next_u64())),
             reserved: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -159,7 +171,7 @@ impl RaftHost {
             silent: Mutex::default(),
         });
         let unlogged = host.forget_removed(&replay)?;
-        let fence = env::clock::now() + timing.election_max + timing.restart_margin;
+        let fence = env::clock::now() + timing.fence();
         let replayed = replay.groups.into_iter();
         let replayed = replayed.map(|(id, found)| GroupLog::replayed(id, found, Arc::clone(&host.log)));
         let unlogged = unlogged.into_iter();
@@ -228,8 +240,7 @@ impl RaftHost {
             return Ok(());
         }
         let Some(Held { group, .. }) = self.groups.write().remove(&range_id) else { return Ok(()) };
-        // An error means that it has stopped already.
-        let _ = group.raft.shutdown().await;
+        group.instance.end().await;
         // Where another range has taken its data over, that must be durable before it is known as removed: its state would
         // be dropped at the next start, with that data.
         let db = self.db.clone();
@@ -240,8 +251,6 @@ impl RaftHost {
         self.log.append_durably(record).await.map_err(RaftError::Log)?;
         let host = Arc::clone(self);
         let dropping = env::task::blocking(move || {
-            // openraft's worker may be at work still, and has more to do.
-            group.tenure.end();
             // A split that would bring the replica back has done so before its state is dropped, or finds that it is gone.
             host.claims.remove(range_id, replica_id);
             host.drop_state(range_id)
@@ -264,6 +273,13 @@ impl RaftHost {
         let groups = self.groups.read();
         let awake = self.sleepers.awake(groups.values().map(|held| (held.place, &held.group)));
         awake.into_iter().cloned().collect()
+    }
+
+    /// Those that sleep and whose instance is not closed, ascending by range id. The others are not touched.
+    pub(super) fn unclosed(&self) -> Vec<Arc<Group>> {
+        let groups = self.groups.read();
+        let unclosed = self.sleepers.unclosed(groups.values().map(|held| (held.place, &held.group)));
+        unclosed.into_iter().cloned().collect()
     }
 
     /// What this store holds of a range, for whoever asks whether a message came from here.
@@ -315,11 +331,7 @@ impl RaftHost {
         drop(self.changing.lock().await);
         let groups = std::mem::take(&mut *self.groups.write());
         for Held { group, .. } in groups.into_values() {
-            // An error means that it has stopped already.
-            let _ = group.raft.shutdown().await;
-            // openraft's worker may be at work still, and has more to do.
-            let tenure = Arc::clone(&group.tenure);
-            let _ = env::task::blocking(move || tenure.end()).await;
+            group.instance.end().await;
         }
         if let Err(error) = self.log.barrier().await {
             tracing::error!(%error, "the raft log could not be synced at shutdown");
@@ -357,7 +369,7 @@ impl RaftHost {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.scope.spawn_on(&self.runtime, work)
+        self.ground.spawn(work)
     }
 
     /// Removes state of replicas whose removal was recorded before it was done. What has state and no log, by range and
@@ -444,40 +456,36 @@ impl RaftHost {
         };
         reconcile(&log, &machine)?;
         let logged = log.bounds().1.map_or(0, |last| last.index());
-        let (progress, tenure) = (machine.progress(), machine.tenure());
+        let progress = machine.progress();
         let (sending, acks) = (Arc::new(Sending::default()), Arc::new(Acks::default()));
         let closings = Arc::new(Closings::default());
         let silent = Arc::new(AtomicBool::new(false));
-        let peers = Peers {
-            cluster_id: self.cluster_id.clone(),
-            range_id,
-            replica_id,
-            network: Arc::clone(&self.network),
-            addresses: Arc::clone(&self.addresses),
+        let lease = Arc::new(Lease::new(replica_id, self.timing.lease(), Arc::clone(&acks)));
+        let making = Making {
+            ground: Arc::clone(&self.ground),
+            log: Arc::clone(&log),
+            progress: Arc::clone(&progress),
             acks: Arc::clone(&acks),
             closings: Arc::clone(&closings),
             sending: Arc::clone(&sending),
-            turns: Arc::clone(&self.snapshot_turns),
             silent: Arc::clone(&silent),
+            lease: Arc::clone(&lease),
         };
-        let config = Arc::new(config(range_id, &self.timing, fence.is_none())?);
-        let raft = Raft::new(replica_id, config, peers, LogStore(Arc::clone(&log)), machine)
-            .await
-            .map_err(|error| error.to_string())?;
-        let (publisher, role) = RolePublisher::new(&raft, replica_id);
+        let place = self.sleepers.enter();
+        let instance = Instance::first(making, machine, fence.is_none(), Arc::clone(&place)).await?;
+        let (publisher, role) = RolePublisher::new(instance.runs(), replica_id);
         let group = Arc::new(Group {
             range_id,
             replica_id,
-            lease: Lease::new(replica_id, self.timing.lease(), Arc::clone(&acks), &raft.metrics())?,
+            lease,
             role,
             applied: progress.subscribe(),
-            raft,
+            instance,
             log,
             neighbours: Arc::clone(&self.neighbours),
             progress,
             acks,
             closings,
-            tenure,
             timing: self.timing,
             fenced_until: fence,
             has_turn: AtomicBool::new(fence.is_none()),
@@ -492,13 +500,13 @@ impl RaftHost {
             failure: Mutex::default(),
             receiving: AtomicBool::new(false),
             sending,
-            slumber: Arc::new(Slumber::new(env::clock::now(), self.sleepers.enter())),
+            slumber: Arc::new(Slumber::new(env::clock::now(), place)),
             rounds: Arc::clone(&self.rounds),
         });
         env::task::spawn(publisher.publish(Arc::downgrade(&group)));
         if fence.is_some() {
-            let sole = group
-                .raft
+            let raft = group.instance.open().await.map_err(|error| error.to_string())?;
+            let sole = raft
                 .with_raft_state(move |state| {
                     let configs = state.membership_state.effective().get_joint_config().clone();
                     matches!(configs.as_slice(), [only] if only.len() == 1 && only.contains(&replica_id))
@@ -506,8 +514,8 @@ impl RaftHost {
                 .await
                 .map_err(|error| error.to_string())?;
             if sole {
-                group.raft.runtime_config().elect(true);
-                group.raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
+                group.instance.elect(true);
+                raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
             }
         }
         Ok(group)
@@ -547,37 +555,4 @@ fn reconcile(log: &Arc<GroupLog>, machine: &Machine) -> Result<(), String> {
         log.reset(applied).map_err(|error| error.to_string())?;
     }
     Ok(())
-}
-
-fn config(range_id: u64, timing: &RaftTiming, elect: bool) -> Result<Config, String> {
-    let ms = |duration: std::time::Duration| duration.as_millis() as u64;
-    let (heartbeat, election_max) = (ms(timing.heartbeat), ms(timing.election_max));
-    // A suppressed heartbeat must still come before a follower loses patience.
-    let suppress = heartbeat * 2 + heartbeat / 4 < ms(timing.election_min);
-    Config {
-        cluster_name: format!("range {range_id}"),
-        heartbeat_interval: heartbeat,
-        heartbeat_min_interval: Some(if suppress { heartbeat } else { 0 }),
-        election_timeout_min: ms(timing.election_min),
-        election_timeout_max: election_max,
-        enable_elect: elect,
-        enable_pre_vote: Some(true),
-        // What was applied and not flushed is applied again only once a leader has committed past it.
-        enable_leader_restore: Some(false),
-        // A leader that nobody answers falls silent as `calling` says.
-        quorum_loss_probe_interval: None,
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: 10_000,
-        purge_batch_size: 256,
-        install_snapshot_timeout: 20_000,
-        max_payload_entries: 1024,
-        replication_lag_threshold: 1000,
-        log_stage_capacity: Some(8),
-        // The core, and with it heartbeats and votes, waits where this is full: apply may be behind for long.
-        state_machine_channel_size: Some(1 << 16),
-        backoff: "50ms 100ms 200ms ..800ms".to_owned(),
-        ..Config::default()
-    }
-    .validate()
-    .map_err(|error| error.to_string())
 }

@@ -40,6 +40,8 @@ const ALWAYS: u64 = u64::MAX;
 
 /// See the module.
 pub(super) struct Lease {
+    replica_id: u64,
+    acks: Arc<Acks>,
     duration: Duration,
     published: Arc<Published>,
     /// No term up to this one has a lease.
@@ -85,36 +87,32 @@ impl Published {
 }
 
 impl Lease {
-    /// The lease of a replica whose group publishes `metrics`.
-    pub(super) fn new(
-        replica_id: u64,
-        duration: Duration,
-        acks: Arc<Acks>,
-        metrics: &EnvReceiver<RaftMetrics<Types>>,
-    ) -> Result<Self, String> {
-        let lease = Self::unpublished(duration);
-        let (published, base) = (Arc::clone(&lease.published), lease.base);
-        let publish = move |metrics: &RaftMetrics<Types>| {
-            let acked_ns = acked_ns(replica_id, base, &acks, metrics);
-            if acked_ns != NEVER || !canary::sings(Canary::LeaseForEver) {
-                published.publish(metrics.current_term, acked_ns);
-            }
-        };
-        if metrics.let_witness(publish) {
-            Ok(lease)
-        } else {
-            Err("somebody else follows its lease".to_owned())
-        }
-    }
-
-    fn unpublished(duration: Duration) -> Self {
+    /// The lease of a replica of which nothing is published yet.
+    pub(super) fn new(replica_id: u64, duration: Duration, acks: Arc<Acks>) -> Self {
         Self {
+            replica_id,
+            acks,
             duration,
             published: Arc::default(),
             revoked_term: AtomicU64::new(0),
             floor_ns: AtomicU64::new(0),
             base: Base { own: env::clock::now(), openraft: TokioInstant::now() },
         }
+    }
+
+    /// From now on what counts is what the replica's instance publishes as its `metrics`. The one before has ended: its last word was
+    /// that it leads no more.
+    pub(super) fn follow(&self, metrics: &EnvReceiver<RaftMetrics<Types>>) -> Result<(), String> {
+        let (replica_id, base) = (self.replica_id, self.base);
+        let (acks, published) = (Arc::clone(&self.acks), Arc::clone(&self.published));
+        let publish = move |metrics: &RaftMetrics<Types>| {
+            let acked_ns = acked_ns(replica_id, base, &acks, metrics);
+            if acked_ns != NEVER || !canary::sings(Canary::LeaseForEver) {
+                published.publish(metrics.current_term, acked_ns);
+            }
+        };
+        let is_let_in = metrics.let_witness(publish);
+        if is_let_in { Ok(()) } else { Err("somebody else follows its lease".to_owned()) }
     }
 
     /// Whether this replica leads in `term` and holds the lease now.
@@ -182,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_lasts_from_the_last_acknowledgement_and_belongs_to_its_term() {
-        let lease = Lease::unpublished(Duration::from_millis(100));
+        let lease = Lease::new(1, Duration::from_millis(100), Arc::default());
         pass(10).await;
         assert!(!lease.is_valid(0) && !lease.is_valid(1));
         lease.published.publish(5, lease.now_ns());
@@ -196,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_change_takes_the_lease_away() {
-        let lease = Lease::unpublished(Duration::from_millis(100));
+        let lease = Lease::new(1, Duration::from_millis(100), Arc::default());
         let lead = |term| {
             lease.published.publish(term, lease.now_ns());
             lease.is_valid(term)

@@ -235,6 +235,21 @@ impl Machine {
         Ok(Self { applier: Arc::new(applier), applied })
     }
 
+    /// The state machine that goes on where another one of the same replica, which has ended, has come to, in the life of the process:
+    /// what is in the engine, and how much of that is flushed, is known.
+    pub(super) fn resume(
+        db: Db,
+        apply: Arc<dyn Apply>,
+        log: Arc<GroupLog>,
+        claims: Arc<Claims>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let (range_id, replica_id, applied) = (log.range_id(), log.replica_id(), progress.newest());
+        let tenure = Arc::default();
+        let applier = Applier { range_id, replica_id, db, apply, log, progress, tenure, claims };
+        Self { applier: Arc::new(applier), applied }
+    }
+
     /// What others see of it.
     pub(super) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.applier.progress)

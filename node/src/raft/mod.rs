@@ -8,6 +8,7 @@
 //! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
 //!
 //! A group that nobody asks anything [sleeps](waking): it has no heartbeats and no timers, and whoever wants something of it wakes it.
+//! Of one that has slept for long even its openraft [instance](instance) is [closed](shutting), and opened again for whoever wants it.
 //!
 //! ```text
 //! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
@@ -29,8 +30,10 @@ mod followed;
 mod group;
 mod group_log;
 mod host;
+mod instance;
 mod lease;
 mod machine;
+mod making;
 mod neighbours;
 mod options;
 mod peer;
@@ -49,6 +52,7 @@ mod sending;
 mod sense;
 mod serve;
 mod shared_log;
+mod shutting;
 mod sleep;
 mod sleepers;
 mod snapshot;

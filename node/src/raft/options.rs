@@ -50,6 +50,9 @@ pub struct RaftTiming {
     /// What is added to `election_max` after a start before this store votes or campaigns: it has forgotten which
     /// lease it granted.
     pub restart_margin: Duration,
+    /// How long a replica has slept before it gives back what it takes to be awake; and until it has heard of no leader for as long
+    /// as after a start.
+    pub close_after: Duration,
 }
 
 impl Default for RaftTiming {
@@ -59,6 +62,7 @@ impl Default for RaftTiming {
             election_min: Duration::from_millis(800),
             election_max: Duration::from_millis(1400),
             restart_margin: Duration::from_millis(200),
+            close_after: Duration::from_secs(60),
         }
     }
 }
@@ -68,6 +72,11 @@ impl RaftTiming {
     /// may drift apart.
     pub fn lease(&self) -> Duration {
         self.election_max * 4 / 5
+    }
+
+    /// How long after the last sign of a leader nothing that a replica has granted holds any more.
+    pub(super) fn fence(&self) -> Duration {
+        self.election_max + self.restart_margin
     }
 
     /// How long a store may not say that it lives, before who sleeps on its word takes it for gone: so long that one message may be

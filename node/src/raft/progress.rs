@@ -141,6 +141,11 @@ impl Progress {
         *self.applied.borrow()
     }
 
+    /// The newest state, with its membership.
+    pub(super) fn newest(&self) -> Applied {
+        self.current.lock().newest.applied.clone()
+    }
+
     /// The newest state that survives a crash, where all writes up to `durable` do.
     pub(super) fn flushed(&self, durable: Sequence) -> Applied {
         let mut current = self.current.lock();

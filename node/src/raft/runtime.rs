@@ -135,6 +135,11 @@ impl<T: OptionalSend + OptionalSync> WatchSender<EnvWatch, T> for EnvSender<T> {
 pub(super) struct EnvReceiver<T>(watch::Receiver<T>);
 
 impl<T> EnvReceiver<T> {
+    /// What nobody changes any more.
+    pub(super) fn of(value: T) -> Self {
+        Self(watch::channel(value).1)
+    }
+
     /// See [`watch::Receiver::let_witness`].
     pub(super) fn let_witness(&self, witness: impl Fn(&T) + Send + Sync + 'static) -> bool {
         self.0.let_witness(witness)

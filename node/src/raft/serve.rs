@@ -54,8 +54,8 @@ impl RaftHost {
                 "the range slept, and its leader lives: it is given the time to say so",
             ));
         }
-        let response =
-            if request.pre_vote { group.raft.pre_vote(rpc).await } else { group.raft.vote(rpc).await };
+        let raft = group.instance.open().await.map_err(stopped)?;
+        let response = if request.pre_vote { raft.pre_vote(rpc).await } else { raft.vote(rpc).await };
         let response = response.map_err(stopped)?;
         Ok(v1::RaftVoteResponse {
             vote: Some(vote_to_wire(&response.vote)),
@@ -111,7 +111,9 @@ impl RaftHost {
             }
             futures::future::ready(checked.map_err(|status| *refusal.lock() = Some(status)).ok())
         });
-        let mut results = std::pin::pin!(group.raft.stream_append(input));
+        // As long as its leader may send more it is not closed.
+        let raft = group.instance.open().await.map_err(stopped)?;
+        let mut results = std::pin::pin!(raft.stream_append(input));
         while let Some(result) = results.next().await {
             if matches!(result, Ok(Ok(_) | Err(StreamAppendError::Conflict(_)))) {
                 *group.heard.lock() = env::clock::now();
@@ -179,7 +181,8 @@ impl RaftHost {
         let incoming = build(receiver, chunks).await?;
         tracing::info!(range_id = group.range_id(), replica_id = group.replica_id(), ?meta.last_log_id, "installing a snapshot");
         let snapshot = openraft::Snapshot { meta, snapshot: SnapshotData::Incoming(incoming) };
-        let response = group.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
+        let raft = group.instance.open().await.map_err(stopped)?;
+        let response = raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(v1::RaftSnapshotResponse { vote: Some(vote_to_wire(&response.vote)) })
     }
 
@@ -196,7 +199,8 @@ impl RaftHost {
         if group.is_unfit() || group.is_draining() {
             return Err(Status::failed_precondition("the replica is not fit to lead"));
         }
-        match group.raft.handle_transfer_leader(rpc).await {
+        let raft = group.instance.open().await.map_err(stopped)?;
+        match raft.handle_transfer_leader(rpc).await {
             Ok(Ok(())) => Ok(v1::RaftTransferResponse {}),
             Ok(Err(refused)) => Err(Status::failed_precondition(refused.to_string())),
             Err(fatal) => Err(stopped(fatal)),
@@ -315,7 +319,7 @@ fn append_to_wire(result: StreamAppendResult<Types>) -> v1::RaftAppendResponse {
 }
 
 fn stopped(error: impl std::fmt::Display) -> Status {
-    Status::unavailable(format!("the replica has stopped: {error}"))
+    Status::unavailable(format!("the replica does not answer: {error}"))
 }
 
 fn refused(error: ReceiveError) -> Status {

@@ -15,6 +15,7 @@
 //!   other the other way round.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -208,7 +209,7 @@ pub(super) struct Slumber {
     used: AtomicBool,
     sleep: Mutex<Sleep>,
     /// Where the store's looks find out whether it sleeps.
-    place: Place,
+    place: Arc<Place>,
     /// Told when it wakes.
     pub(super) woken: Notify,
     /// Somebody has read here what its leader has closed, since the store's last look.
@@ -221,7 +222,7 @@ pub(super) struct Slumber {
 
 impl Slumber {
     /// Of a group that was started `now`.
-    pub(super) fn new(now: Instant, place: Place) -> Self {
+    pub(super) fn new(now: Instant, place: Arc<Place>) -> Self {
         Self {
             state: AtomicU8::new(UP),
             used: AtomicBool::new(false),
@@ -334,8 +335,6 @@ impl Drop for Rousing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::sleepers::Sleepers;
     use super::*;
 

@@ -6,7 +6,7 @@
 //! - A group is here as its [`Slumber`](super::sleep::Slumber) has it: its place is changed under the lock of what it says.
 //! - A place is one group's for ever. Two groups of a range, one started after the other, have two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -37,6 +37,8 @@ struct All {
     asleep: BTreeMap<u64, Word>,
     /// So many sleep on each word; none: it is not there.
     words: BTreeMap<Word, usize>,
+    /// Whose instance is closed, by place.
+    closed: BTreeSet<u64>,
 }
 
 impl All {
@@ -61,10 +63,10 @@ impl All {
 
 impl Sleepers {
     /// The place of a group that is awake.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>) -> Arc<Place> {
         let mut all = self.0.lock();
         all.last += 1;
-        Place { number: all.last, sleepers: Arc::clone(self) }
+        Arc::new(Place { number: all.last, sleepers: Arc::clone(self) })
     }
 
     /// Those of these groups that are awake, each named with its place.
@@ -73,9 +75,21 @@ impl Sleepers {
         groups.filter(|(place, _)| !all.asleep.contains_key(place)).map(|(_, group)| group).collect()
     }
 
+    /// Those of these groups that sleep and whose instance is not closed, each named with its place.
+    pub(super) fn unclosed<T>(&self, groups: impl Iterator<Item = (u64, T)>) -> Vec<T> {
+        let all = self.0.lock();
+        let is_unclosed = |place: &u64| all.asleep.contains_key(place) && !all.closed.contains(place);
+        groups.filter(|(place, _)| is_unclosed(place)).map(|(_, group)| group).collect()
+    }
+
     /// How many sleep.
     pub(super) fn count(&self) -> usize {
         self.0.lock().asleep.len()
+    }
+
+    /// Of how many the instance is closed.
+    pub(super) fn closed(&self) -> usize {
+        self.0.lock().closed.len()
     }
 
     /// On whose word any of them does.
@@ -101,11 +115,22 @@ impl Place {
     pub(super) fn set(&self, word: Option<Word>) {
         self.sleepers.0.lock().set(self.number, word);
     }
+
+    /// Whether the group's instance is closed from now on.
+    pub(super) fn set_closed(&self, closed: bool) {
+        let mut all = self.sleepers.0.lock();
+        if closed {
+            all.closed.insert(self.number);
+        } else {
+            all.closed.remove(&self.number);
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.set(None);
+        self.set_closed(false);
     }
 }
 
@@ -116,7 +141,7 @@ mod tests {
     #[test]
     fn who_sleeps_is_known_by_place_and_by_word() {
         let sleepers = Arc::<Sleepers>::default();
-        let places: Vec<Place> = (0..4).map(|_| sleepers.enter()).collect();
+        let places: Vec<Arc<Place>> = (0..4).map(|_| sleepers.enter()).collect();
         let awake = || sleepers.awake(places.iter().map(|place| (place.number(), place.number())));
         assert_eq!((awake(), sleepers.count(), sleepers.words()), (vec![1, 2, 3, 4], 0, vec![]));
         let other = |epoch| Word::Of { node_id: 7, epoch };
@@ -129,6 +154,24 @@ mod tests {
         assert_eq!(sleepers.words(), [Word::Own, other(1), other(2)]);
         places[2].set(None);
         assert_eq!((awake(), sleepers.words()), (vec![3, 4], vec![Word::Own, other(2)]));
+    }
+
+    #[test]
+    fn whose_instance_is_closed_is_known_too() {
+        let sleepers = Arc::<Sleepers>::default();
+        let places: Vec<Arc<Place>> = (0..3).map(|_| sleepers.enter()).collect();
+        let unclosed = || sleepers.unclosed(places.iter().map(|place| (place.number(), place.number())));
+        assert_eq!((unclosed(), sleepers.closed()), (vec![], 0));
+        places[..2].iter().for_each(|place| place.set(Some(Word::Own)));
+        assert_eq!(unclosed(), [1, 2]);
+        places[0].set_closed(true);
+        places[0].set_closed(true);
+        assert_eq!((unclosed(), sleepers.closed(), sleepers.count()), (vec![2], 1, 2));
+        places[0].set_closed(false);
+        assert_eq!((unclosed(), sleepers.closed()), (vec![1, 2], 0));
+        places[2].set_closed(true);
+        drop(places);
+        assert_eq!((sleepers.count(), sleepers.closed()), (0, 0));
     }
 
     #[test]

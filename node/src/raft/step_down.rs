@@ -155,11 +155,13 @@ impl Group {
         }
         fitness.unfit = why;
         // Who is known to lead may be dead: a follower learns of its end only by somebody's campaign.
-        let mut heard = self.heard.lock();
         if role.is_leader {
-            *heard = now;
-        } else if (why.is_some() && now.duration_since(*heard) >= ALONE_MAX)
-            || (self.is_draining() && now.duration_since(*heard) >= self.timing.election_max * 3)
+            *self.heard.lock() = now;
+        }
+        let unheard = now.saturating_duration_since(*self.heard.lock());
+        if !role.is_leader
+            && ((why.is_some() && unheard >= ALONE_MAX)
+                || (self.is_draining() && unheard >= self.timing.election_max * 3))
         {
             fitness.needed_until = Some(now + HAND_OVER_AGAIN);
         }
@@ -168,7 +170,7 @@ impl Group {
         self.unfit.store(others, Ordering::Relaxed);
         let gives_way = others || (self.is_draining() && is_spare);
         let has_turn = self.has_turn.load(Ordering::Relaxed) || self.is_sole_voter();
-        self.raft.runtime_config().elect(!gives_way && !is_kept && has_turn && !self.is_fenced());
+        self.instance.elect(!gives_way && !is_kept && has_turn && !self.is_fenced());
         if others && role.is_leader && !fitness.handing_over && !self.is_handing_over(&role) {
             fitness.handing_over = true;
             host.spawn(hand_over(Arc::clone(self), role.term));
@@ -187,7 +189,12 @@ impl Group {
         self.set_heartbeats(now);
         if begins && needs_answers && self.calls(now) {
             let group = Arc::clone(self);
-            host.spawn(async move { group.raft.trigger().heartbeat().await });
+            host.spawn(async move {
+                if let Ok(raft) = group.instance.open().await {
+                    // An error means that it has stopped.
+                    let _ = raft.trigger().heartbeat().await;
+                }
+            });
         }
     }
 
@@ -213,7 +220,7 @@ impl Group {
         self.silent.store(!self.calls(now), Ordering::SeqCst);
         // It is looked at again only then; a turn in which it is silent is no shorter than it has to be.
         let calls = !self.silenced.load(Ordering::SeqCst) && self.calls(now) && self.calls(now + LOOK);
-        self.raft.runtime_config().heartbeat(calls);
+        self.instance.heartbeat(calls);
     }
 
     /// Whether its turn to campaign comes now.

@@ -9,15 +9,12 @@ use std::time::Duration;
 
 use env::clock::Instant;
 use futures::future::BoxFuture;
-use openraft::RaftMetrics;
-use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
-use openraft::metrics::RaftServerMetrics;
 
 use super::group::Group;
 use super::host::{RaftHost, Start};
+use super::instance::{Run, Runs};
 use super::role::RaftError;
-use super::types::Types;
 
 /// A replica that stops again within this time is given up.
 const RESTART_AGAIN: Duration = Duration::from_secs(600);
@@ -43,12 +40,12 @@ impl RaftHost {
         self.groups().into_iter().filter_map(failed).collect()
     }
 
-    /// Waits for the end of a group and does what is to be done then. It keeps neither the store nor the group.
+    /// Waits for the end of a group and does what is to be done then. It keeps neither the store nor the group. That its instance is
+    /// closed is not its end.
     pub(super) fn supervise(host: Weak<Self>, group: Weak<Group>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            let known = |group: Arc<Group>| (group.raft.server_metrics(), group.metrics());
-            let Some((changes, metrics)) = group.upgrade().map(known) else { return };
-            let why = ended(changes, metrics).await;
+            let Some(runs) = group.upgrade().map(|group| group.instance.runs()) else { return };
+            let Some(why) = stops(runs).await else { return };
             if let (Some(host), Some(group)) = (host.upgrade(), group.upgrade()) {
                 host.stopped(&group, why).await;
             }
@@ -94,20 +91,18 @@ impl RaftHost {
     /// Starts the replica anew from what is on disk. `changing` is held.
     pub(super) async fn restart(self: &Arc<Self>, group: &Arc<Group>) -> Result<(), RaftError> {
         let (range_id, replica_id) = (group.range_id, group.replica_id);
-        // An error means that it has stopped already.
-        let _ = group.raft.shutdown().await;
+        group.instance.end().await;
         // What is in the log counts as durable from here on.
         self.log.barrier().await.map_err(RaftError::Log)?;
-        let (tenure, apply, db) = (Arc::clone(&group.tenure), Arc::clone(&self.apply), self.db.clone());
+        let (apply, db) = (Arc::clone(&self.apply), self.db.clone());
         let failed = |message: String| RaftError::Group { range_id, message };
         let ended = env::task::blocking(move || {
-            tenure.end();
             // Who is started takes what the engine holds for flushed, and lets the log behind it go.
             db.flush()?;
             apply.state_replaced(range_id)
         });
         ended.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
-        let fence = env::clock::now() + self.timing.election_max + self.timing.restart_margin;
+        let fence = env::clock::now() + self.timing.fence();
         let started = self.start(Arc::clone(&group.log), Start::Again(fence)).await?;
         started.fitness.lock().damage = group.damage();
         self.apply.replica_added(range_id, replica_id);
@@ -115,15 +110,23 @@ impl RaftHost {
     }
 }
 
-/// Completes when a group has ended, with the reason. What changes with every entry wakes nobody here: its end closes what
+/// Completes when a group has stopped, with the reason; or, without one, when there will be no instance of it any more.
+async fn stops(mut runs: Runs) -> Option<String> {
+    while let Some(mut run) = runs.next().await {
+        let why = ended(&mut run).await;
+        if !runs.is_closed(&run) {
+            return Some(why);
+        }
+    }
+    None
+}
+
+/// Completes when an instance has ended, with the reason. What changes with every entry wakes nobody here: its end closes what
 /// changes seldom.
-async fn ended(
-    mut changes: WatchReceiverOf<Types, RaftServerMetrics<Types>>,
-    metrics: WatchReceiverOf<Types, RaftMetrics<Types>>,
-) -> String {
+async fn ended(run: &mut Run) -> String {
     loop {
-        let closed = changes.changed().await.is_err();
-        if let Err(fatal) = &metrics.borrow_watched().running_state {
+        let closed = run.server.changed().await.is_err();
+        if let Err(fatal) = &run.metrics.borrow_watched().running_state {
             return fatal.to_string();
         }
         if closed {

@@ -56,6 +56,8 @@ impl RaftHost {
             self.wake_in_vain(now);
         }
         metrics::gauge!("nunatak_groups_asleep").set(self.sleepers.count() as f64);
+        metrics::gauge!("nunatak_groups_closed").set(self.sleepers.closed() as f64);
+        self.close_who_slept(now);
         for group in self.awake() {
             self.rouse_leader(&group);
             let Some(after) = self.rounds.after else { continue };

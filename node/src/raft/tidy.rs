@@ -50,8 +50,9 @@ impl RaftHost {
             let flushed = group.progress.flushed(durable).id.map_or(0, |id| id.index());
             let known = snapshot_index(&group);
             if flushed >= known + SNAPSHOT_EVERY {
+                let Some(raft) = group.instance.if_open() else { continue };
                 // A group that has stopped needs no tidying.
-                let _ = group.raft.trigger().snapshot().await;
+                let _ = raft.trigger().snapshot().await;
             }
         }
         let segments = self.log.segments();
@@ -96,11 +97,7 @@ impl RaftHost {
             unflushed |= flushed < group.progress.applied().map(|point| point.index);
             match flushed {
                 Some(flushed) if group.failure().is_some() => group.log.purge_flushed(flushed)?,
-                Some(flushed) => {
-                    // A group that has just stopped is started again first.
-                    let _ = group.raft.trigger().snapshot().await;
-                    let _ = group.raft.trigger().purge_log(flushed).await;
-                }
+                Some(flushed) => group.purge(flushed).await?,
                 None => {}
             }
         }
@@ -129,6 +126,24 @@ impl RaftHost {
         self.log.barrier().await?;
         let log = Arc::clone(&self.log);
         env::task::blocking(move || log.drop_segments_before(cutoff)).await.map_err(io::Error::other)?
+    }
+}
+
+impl Group {
+    /// Has the log purged up to `flushed`, which is. A leader asleep keeps the last entry: without any it could not
+    /// [begin again](super::making) as one.
+    async fn purge(&self, flushed: u64) -> io::Result<()> {
+        let last = self.log.bounds().1.map_or(0, |last| last.index());
+        let leads_asleep = self.is_asleep() && self.role().is_leader;
+        let upto = if leads_asleep { flushed.min(last.saturating_sub(1)) } else { flushed };
+        if let Some(raft) = self.instance.if_open() {
+            // A group that has just stopped is started again first.
+            let _ = raft.trigger().snapshot().await;
+            let _ = raft.trigger().purge_log(upto).await;
+            return Ok(());
+        }
+        // Nobody reads it before it is open again; one that is being opened has its turn later.
+        self.instance.while_closed(|| self.log.purge_flushed(upto)).unwrap_or(Ok(()))
     }
 }
 

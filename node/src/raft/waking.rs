@@ -87,6 +87,7 @@ impl Group {
     pub(super) fn wake_if_in_vain(&self, now: Instant) -> bool {
         let wakes = self.is_asleep() && self.sleeps_in_vain(now);
         if wakes {
+            self.instance.campaign_once_open();
             self.wake();
         }
         wakes
@@ -122,7 +123,7 @@ impl Group {
     }
 
     /// Has it use its timers again, if it sleeps: within a tick its leader calls. It may take until the others' answers that it has
-    /// a lease.
+    /// a lease, and until then that its [instance](super::instance) is opened, if that was closed. Never waits.
     pub(super) fn wake(&self) {
         self.slumber.note_use();
         if !self.is_asleep() {
@@ -137,14 +138,15 @@ impl Group {
                     sleep.is_kept(now, self.timing.election_max, |node_id| self.hears(node_id, now));
                 if is_kept {
                     // Until somebody looks at it again and finds that it is not.
-                    self.raft.runtime_config().elect(false);
+                    self.instance.elect(false);
                 }
                 self.begin_calling(now);
-                self.raft.runtime_config().tick(true);
+                self.instance.tick(true);
             }
             woken
         });
         let Some(woken) = woken else { return };
+        let _ = self.instance.want();
         self.slumber.woken.notify_waiters();
         metrics::counter!("nunatak_groups_woken_total").increment(1);
         if let Word::Of { node_id, .. } = woken.word {
@@ -192,7 +194,8 @@ impl Group {
 
     /// Sends a heartbeat to each of the others. Whether a quorum has answered it.
     async fn ask_quorum(&self) -> bool {
-        self.calls(env::clock::now()) && self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.is_ok()
+        let Ok(raft) = self.instance.open().await else { return false };
+        self.calls(env::clock::now()) && raft.get_read_linearizer(ReadPolicy::ReadIndex).await.is_ok()
     }
 
     /// Whether somebody asks the others on behalf of all who wait for it to be proven that this replica leads.
@@ -329,7 +332,7 @@ impl Group {
     }
 
     /// Whether it is to lead no more, or is about to hand over what it leads in `term`.
-    fn is_giving_way(&self, term: u64) -> bool {
+    pub(super) fn is_giving_way(&self, term: u64) -> bool {
         self.is_draining() || self.is_unfit() || self.transfer.lock().is_some_and(|(asked, _)| asked == term)
     }
 
@@ -375,7 +378,7 @@ impl Group {
     fn fall_asleep(&self, asleep: Asleep) {
         self.slumber.change(|sleep| {
             sleep.fall_asleep(asleep);
-            self.raft.runtime_config().tick(false);
+            self.instance.tick(false);
         });
         metrics::counter!("nunatak_groups_slept_total").increment(1);
     }

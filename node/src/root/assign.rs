@@ -41,9 +41,6 @@ const REPLICAS_REST: Duration = Duration::from_secs(20);
 /// How long it may take to bring the replicas of two ranges together.
 const MERGING: Duration = Duration::from_secs(90);
 
-/// How many leaderships one answer asks a node to hand over.
-const TRANSFERS_MAX: usize = 1;
-
 impl RootTerm {
     /// What placement wants of the ranges that a node leads.
     pub(super) fn wanted_of(&self, node_id: u64) -> (Vec<ReplicaMove>, Vec<LeaderMove>) {
@@ -83,7 +80,6 @@ impl RootTerm {
         let transfers =
             transfers.filter(|found| leads(found.range_id, found.config_epoch) && !rests(found.range_id));
         let transfers: Vec<LeaderMove> = transfers
-            .take(TRANSFERS_MAX)
             .map(|found| LeaderMove {
                 range_id: found.range_id,
                 config_epoch: found.config_epoch,

@@ -128,6 +128,10 @@ impl Cluster {
         options.closed_lag = self.closed_lag.unwrap_or(options.closed_lag);
         options.backup_places = Places::of(["file:///backups"]).unwrap();
         options.sleep_after = self.sleep_after.or(options.sleep_after);
+        if self.sleep_after.is_some() {
+            // Of pauses between two requests some are longer.
+            options.timing.close_after = Duration::from_secs(3);
+        }
         let scope = Scope::new();
         let started = scope.spawn_on(&tokio::runtime::Handle::current(), Node::start(options));
         let node = started.await.unwrap().unwrap();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use proto::v1::error::Kind;
 use proto::v1::operation::Operation as Op;
 use proto::v1::operation_result::Result as Answer;
-use proto::v1::{Changes, DirectoryRequest, Get, Header, RangeStatus, RangesRequest, Span, SplitRequest};
+use proto::v1::{
+    Changes, DirectoryRequest, Get, Header, MergeRequest, RangeStatus, RangesRequest, Span, SplitRequest,
+};
 use proto::{Network, NodeService};
 
 use crate::harness::{Client, Cluster, is_conflict, key, simulate};
@@ -16,7 +18,7 @@ const AFTER: Duration = Duration::from_secs(2);
 /// How far what is closed lies behind.
 const LAG: Duration = Duration::from_millis(500);
 
-/// Long after all that was on its way as they fell asleep.
+/// Long after all that was on its way as they fell asleep: what it takes to be awake is given back by then.
 const LONG: Duration = Duration::from_secs(100);
 
 /// Three nodes whose ranges sleep soon.
@@ -283,5 +285,30 @@ fn a_range_asleep_is_divided_and_both_parts_sleep() {
         client.put("a", "2").await;
         asleep(&cluster).await;
         assert_eq!(client.read("a").await, Some("2".to_owned()));
+    });
+}
+
+#[test]
+fn ranges_that_have_slept_for_long_are_merged() {
+    simulate(|| async {
+        let cluster = three().await;
+        let client = cluster.client().await;
+        client.put("a", "1").await;
+        client.put("x", "2").await;
+        cluster.nodes[&1].split(SplitRequest { key: key("m"), passed_on: false }).await.unwrap();
+        asleep(&cluster).await;
+        env::clock::sleep(LONG).await;
+        let mut tries = 0;
+        while let Err(error) = cluster.nodes[&1].merge(MergeRequest { key: key("m"), passed_on: false }).await
+        {
+            tries += 1;
+            assert!(tries < 20, "{error}");
+            env::clock::sleep(Duration::from_secs(1)).await;
+        }
+        asleep(&cluster).await;
+        env::clock::sleep(LONG).await;
+        let client = cluster.client().await;
+        assert_eq!(client.read("a").await, Some("1".to_owned()));
+        assert_eq!(client.read("x").await, Some("2".to_owned()));
     });
 }

@@ -2,9 +2,9 @@
 
 use expr::Expr;
 
-use super::Binder;
 use super::destination::Destination;
 use super::level::Clause;
+use super::{Binder, system_column};
 use crate::catalog::access::Right;
 use crate::catalog::object::Identity;
 use crate::catalog::{Column, TableDescriptor};
@@ -71,6 +71,7 @@ impl Binder<'_> {
     }
 
     fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
+        system_column::check_assigned(table, &target.column)?;
         let place = self.place(table, &target.column)?;
         if let (Some(TargetPart::Field(field)), Some(column)) =
             (target.parts.first(), table.columns.get(place))

@@ -15,7 +15,7 @@ use super::level::{Clause, PutAside, Windows};
 use super::outer_aggregate;
 use super::placeholder::{AGGREGATE, ARGUMENTS, SUBQUERY};
 use super::select::check_columns;
-use super::types::comparable;
+use super::types::{comparable, sortable, sorted_by_a_function};
 use crate::catalog::schema;
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ExprKind};
@@ -283,6 +283,7 @@ impl Binder<'_> {
             for (argument, written) in arguments.iter().zip(&call.arguments) {
                 if !argument.is_unknown() {
                     comparable(argument.ty(), "an equality", written.at)?;
+                    sortable(argument.ty(), written.at)?;
                 }
             }
         }
@@ -412,7 +413,10 @@ impl Binder<'_> {
                 let (args, ty) = self.unify(&construct, items)?;
                 match name {
                     "coalesce" => Expr::Coalesce { args, ty },
-                    _ => Expr::Extreme { args, greatest: name == "greatest", ty },
+                    _ => {
+                        sorted_by_a_function(ty)?;
+                        Expr::Extreme { args, greatest: name == "greatest", ty }
+                    }
                 }
             }
             "grouping" => self.grouping_call(call, at)?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::Expr;
 
-use super::level::{Clause, Level};
+use super::level::{Clause, Level, WithoutSystemColumns};
 use super::row_expression::sparing_over_row;
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, Check, Column, RowExpression, SearchPath, TableDescriptor};
@@ -63,7 +63,8 @@ impl Binder<'_> {
         condition: &ast::Expr,
     ) -> Result<Expr> {
         self.columns_given.clear();
-        let clause = Clause::without_queries("check constraints", "check constraint");
+        let clause = Clause::without_queries("check constraints", "check constraint")
+            .without_system_columns(WithoutSystemColumns::Check);
         let level = Level::query(self.own_row(table, columns), clause, false);
         let bound = self.without_parameters(|binder| {
             binder.at_level(level, |binder| {

@@ -12,12 +12,13 @@
 
 use std::sync::Arc;
 
-use super::Binder;
 use super::from::{Source, relation};
 use super::scope::{Scope, ScopeColumn};
 use super::select::first_columns;
 use super::simple_view::{Below, NO_COLUMNS, Refusal, Seen, SimpleView, Why};
+use super::{Binder, system_column};
 use crate::catalog::access::Right;
+use crate::catalog::writer::unasked;
 use crate::catalog::{CatalogSnapshot, CheckOption, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{Name, QualifiedName};
@@ -78,7 +79,11 @@ impl Destination {
         });
         let called = alias.map_or(&self.named.name, |alias| &alias.value);
         let schema = if alias.is_none() { Some(self.named.schema.clone()) } else { None };
-        Ok(relation(called, schema, columns.collect(), Some(self.named.clone()), None)?.into_scope())
+        let mut row = relation(called, schema, columns.collect(), Some(self.named.clone()), None)?;
+        let stored = self.named.columns.iter().enumerate();
+        let writer = stored.filter_map(|(place, column)| system_column::writer(&self.named, column, place));
+        row.beside.extend(writer);
+        Ok(row.into_scope())
     }
 }
 
@@ -95,11 +100,14 @@ impl Binder<'_> {
     ) -> Result<Destination> {
         let named = self.table(name)?;
         if named.kind != TableKind::View {
-            return Ok(Destination::table(writable(named)?));
+            return Ok(Destination::table(self.with_writer(writable(named)?)));
         }
         let below = self.below(&named)?;
         // What is no column of the view is told before what the view is.
         for column in columns {
+            if command == Command::Update {
+                system_column::check_assigned(&named, column)?;
+            }
             self.place(&named, column)?;
         }
         let below = match below {
@@ -115,7 +123,10 @@ impl Binder<'_> {
         if let (Command::Insert, Some(refusal)) = (command, &cannot_fill) {
             return Err(refused(refusal, command));
         }
-        Ok(Destination { named, table: writable(table)?, face: Arc::new(face), columns, views })
+        // A view has no system columns: who has written rows is noted, and not asked.
+        let noted = |table| unasked(&self.with_writer(table));
+        let (table, face) = (noted(writable(table)?), noted(Arc::new(face)));
+        Ok(Destination { named, table, face, columns, views })
     }
 
     /// The rows that UPDATE and DELETE change, marked to be locked, with all columns of the table: those that can be seen

@@ -132,7 +132,7 @@ impl Binder<'_> {
         }
     }
 
-    fn may_hold_queries(&mut self, at: usize) -> Result<()> {
+    pub(super) fn may_hold_queries(&mut self, at: usize) -> Result<()> {
         match self.level()?.clause.without_queries {
             Some(clause) => Err(Error::new("0A000", format!("cannot use subquery in {clause}")).at(at)),
             None => Ok(()),

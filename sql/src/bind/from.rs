@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use expr::Expr;
 
-use super::Binder;
 use super::level::{Clause, Level};
 use super::scope::{Relation, Scope, ScopeColumn};
+use super::{Binder, system_column};
 use crate::catalog::access::Right;
 use crate::catalog::{TableDescriptor, TableKind};
 use crate::error::{Error, Result};
@@ -172,7 +172,9 @@ impl Binder<'_> {
             source.scope.relations.iter_mut().for_each(|relation| relation.table = None);
             return Ok(Source { node: self.seen_then(source.node, &then)?, ..source });
         }
-        let places = self.seen_places(name, &table);
+        let table = self.with_writer(table);
+        let mut places = self.seen_places(name, &table);
+        places.extend(table.writer());
         let source = self.scan_then(&table, places, alias)?;
         Ok(Source { node: self.seen_then(source.node, &table)?, ..source })
     }
@@ -235,7 +237,12 @@ impl Binder<'_> {
         let visible = columns.filter(|column| column.origin.is_some_and(|(_, number)| number != 0)).collect();
         let called = alias.map_or(&table.name, |(name, _)| name).clone();
         let schema = if alias.is_none() { Some(table.schema.clone()) } else { None };
-        let scope = relation(&called, schema, visible, Some(table.clone()), alias.and_then(|(_, a)| a))?;
+        let mut scope = relation(&called, schema, visible, Some(table.clone()), alias.and_then(|(_, a)| a))?;
+        scope.beside.extend(
+            places.iter().enumerate().filter_map(|(index, place)| {
+                system_column::writer(&table, table.columns.get(*place)?, index)
+            }),
+        );
         let node = match (table.kind, table.primary()) {
             (TableKind::Base | TableKind::Materialised, Some(primary)) => Node::Scan(Box::new(Scan {
                 index: primary.id,

@@ -271,8 +271,10 @@ fn add_dependent_keys(
 
 /// The table and the primary key that a column depends on, if all of that is grouped by.
 fn depends_on_keys(column: &Expr, keys: &[Expr], scope: &Scope) -> Option<(Oid, Oid)> {
-    let owner =
-        scope.relations.iter().find(|relation| relation.columns.iter().any(|own| same(&own.value, column)));
+    let owner = scope.relations.iter().find(|relation| {
+        let mut columns = relation.columns.iter().chain(&relation.beside);
+        columns.any(|own| same(&own.value, column))
+    });
     let relation = owner?;
     let table = relation.table.as_ref()?;
     let primary = table.primary_key()?;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use expr::volatility::Volatility;
 use expr::{Expr, Type, TypeKind};
 
-use super::Binder;
 use super::check::apart;
 use super::definition::{Bound, ddl, unplaced};
 use super::label::label;
-use super::level::Clause;
+use super::level::{Clause, WithoutSystemColumns};
 use super::new_names::NewNames;
 use super::operator_class::{has_default_class, operator_class};
 use super::row_expression::sparing_over_row;
+use super::{Binder, system_column};
 use crate::catalog::{
     CatalogSnapshot, Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexMethod,
     IndexOptions, IndexPart, Oid, RowExpression, SearchPath, TableDescriptor, TableKind,
@@ -27,9 +27,11 @@ use crate::plan::{CreateIndex, Ddl, NewIndex, NewIndexKind, Reindex, Target};
 const PARTS_MAX: usize = 32;
 
 /// The clause that a part of a key stands in.
-const KEY: Clause = Clause::without_queries("index expressions", "index expression");
+const KEY: Clause = Clause::without_queries("index expressions", "index expression")
+    .without_system_columns(WithoutSystemColumns::Index);
 /// The clause that a predicate stands in.
-const PREDICATE: Clause = Clause::without_queries("index predicates", "index predicate");
+const PREDICATE: Clause = Clause::without_queries("index predicates", "index predicate")
+    .without_system_columns(WithoutSystemColumns::Index);
 
 /// Says of the indexes of a table what they are made of, over its columns as they are. What cannot be understood stays open:
 /// whoever needs it finds that out.
@@ -195,6 +197,7 @@ impl Binder<'_> {
             ast::IndexPart::Column(name) => {
                 let found = table.visible().find(|(_, own)| own.name == name.value);
                 let Some((_, found)) = found else {
+                    system_column::check_indexed(name, method)?;
                     let error = Error::new("42703", format!("column \"{}\" does not exist", name.value));
                     // A name in parentheses is looked up as an expression is, which tells the place.
                     return Err(if column.is_enclosed { error.at(name.at) } else { error });
@@ -229,6 +232,10 @@ impl Binder<'_> {
         if bound.volatility() != Volatility::Immutable {
             let message = "functions in index expression must be marked IMMUTABLE";
             return Err(Error::new("42P17", message));
+        }
+        if bound.ty().kind == TypeKind::Record {
+            let name = expression_name(&written.expr);
+            return Err(Error::new("42P16", format!("column \"{name}\" has pseudo-type record")));
         }
         let kept = self.kept_key((&table.name, &table.columns, &table.columns), written)?;
         Ok(IndexExpression { kept, ty: bound.ty(), bound: None })

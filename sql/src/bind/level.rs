@@ -40,6 +40,17 @@ pub(super) struct Clause {
     pub(super) sets: bool,
     /// What it is called where no query may stand in it.
     pub(super) without_queries: Option<&'static str>,
+    /// What it is where system columns may not be named.
+    pub(super) without_system_columns: Option<WithoutSystemColumns>,
+}
+
+/// A clause in which system columns may not be named, each in words of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WithoutSystemColumns {
+    Check,
+    Generation,
+    Index,
+    MergeWhen,
 }
 
 impl Clause {
@@ -50,12 +61,17 @@ impl Clause {
             windows: Windows::Refused,
             sets: false,
             without_queries: None,
+            without_system_columns: None,
         }
     }
 
     /// A clause of which one is called `one`: no query may stand in it.
     pub(super) const fn without_queries(name: &'static str, one: &'static str) -> Self {
         Self { without_queries: Some(one), ..Self::plain(name) }
+    }
+
+    pub(super) const fn without_system_columns(self, what: WithoutSystemColumns) -> Self {
+        Self { without_system_columns: Some(what), ..self }
     }
 
     pub(super) const fn grouped(name: &'static str) -> Self {

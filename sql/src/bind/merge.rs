@@ -7,7 +7,7 @@ use expr::{Expr, TypeKind};
 use super::Binder;
 use super::destination::Destination;
 use super::from::Source;
-use super::level::{Clause, Level};
+use super::level::{Clause, Level, WithoutSystemColumns};
 use super::modify::{Bound, check_count, with_defaults};
 use super::scope::Scope;
 use crate::catalog::access::Right;
@@ -18,12 +18,16 @@ use crate::plan::{
     Command, Join, JoinKind, JoinStrategy, Merge, MergeAction, MergeWhen, Modify, Node, Plan, Project,
 };
 
+/// The clause that a condition of WHEN stands in.
+const WHEN: Clause =
+    Clause::plain("MERGE WHEN conditions").without_system_columns(WithoutSystemColumns::MergeWhen);
+
 impl Binder<'_> {
     /// MERGE.
     pub(super) fn merge_rows(&mut self, merge: &ast::Merge) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&merge.with, true)?;
-        let table = self.merged_table(&merge.table)?;
+        let table = self.merged_table(&merge.table).map(|table| self.with_writer(table))?;
         check_whens(&merge.whens)?;
         let name = merge.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
         let source = self.table_expr(&merge.source)?;
@@ -112,7 +116,7 @@ impl Binder<'_> {
     ) -> Result<MergeWhen> {
         let condition = match &when.condition {
             None => None,
-            Some(condition) => Some(self.within(Clause::plain("MERGE WHEN conditions"), |binder| {
+            Some(condition) => Some(self.within(WHEN, |binder| {
                 let bound = binder.expression(condition)?;
                 binder.condition(bound, "WHEN", condition.at)
             })?),

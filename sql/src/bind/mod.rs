@@ -30,6 +30,7 @@ mod check;
 mod coerce;
 mod column;
 mod compound;
+mod conflict;
 mod copy;
 mod current_of;
 mod ddl;
@@ -169,7 +170,8 @@ fn bind_within(
     settings: &SessionSettings<'_>,
     declared: Option<&[Option<TypeKind>]>,
 ) -> Result<Option<Bound>> {
-    let mut binder = Binder { budget, ..Binder::new(catalog, settings) };
+    let system_columns = system_column::Named::by(&statement.text);
+    let mut binder = Binder { budget, system_columns, ..Binder::new(catalog, settings) };
     if let Some(declared) = declared {
         // A type that was made may be called otherwise by now.
         let of_now = |kind: TypeKind| catalog.objects().kind(kind.oid()).unwrap_or(kind);
@@ -223,6 +225,10 @@ struct Binder<'a> {
     /// The table that VALUES of INSERT go to: not visible there, but known to messages.
     target: Option<Arc<TableDescriptor>>,
     notices: Vec<Notice>,
+    /// The system columns that the statement may name.
+    system_columns: system_column::Named,
+    /// How often it has asked who has written rows.
+    writers_named: usize,
     /// The rights that the statement takes, as far as it is bound.
     needs: Needs,
     /// Who runs what is bound, if not whoever runs the statement: the owner of a materialised view that is refreshed.
@@ -309,6 +315,8 @@ impl<'a> Binder<'a> {
             common_count: 0,
             target: None,
             notices: Vec::new(),
+            system_columns: system_column::Named::default(),
+            writers_named: 0,
             needs: Needs::default(),
             runs_as: None,
             within_view: None,

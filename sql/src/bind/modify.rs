@@ -5,18 +5,19 @@ use std::sync::Arc;
 use expr::casts::CastContext;
 use expr::{Datum, Expr, Type, TypeKind};
 
-use super::Binder;
 use super::assignments::{assigned_twice, generated_always, made_of_others};
 use super::destination::{Destination, writable};
 use super::level::{Clause, Level, PutAside};
 use super::query::output_column;
 use super::scope::Scope;
 use super::select::first_columns;
+use super::{Binder, system_column};
 use crate::catalog::access::Right;
 use crate::catalog::object::Identity;
-use crate::catalog::{IndexId, PolicyCommand, TableDescriptor, TableKind};
+use crate::catalog::writer::unasked;
+use crate::catalog::{PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ConflictTarget, ExprKind, Name, QualifiedName, QueryBody};
+use crate::parse::ast::{self, ExprKind, Name, QualifiedName, QueryBody};
 use crate::plan::{
     Command, ConflictAction, Delete, Insert, LockRows, Modify, Node, OnConflict, OutputColumn, Plan, Project,
     Update,
@@ -172,11 +173,22 @@ impl Binder<'_> {
         // What the source reads of the table is another matter.
         let reads_apart = self.put_reads_aside(&destination);
         let alias = insert.alias.as_ref();
+        let before = self.writers_named;
         let mut on_conflict = match &insert.on_conflict {
             None => None,
             Some(conflict) => Some(self.on_conflict(&destination, alias, conflict)?),
         };
-        let mut returning = self.returning(insert.returning.as_deref(), destination.scope(alias)?)?;
+        // Of rows that are there nobody else asks who has written them.
+        let table = if self.writers_named == before { unasked(&table) } else { table };
+        let mut scope = destination.scope(alias)?;
+        let mut row = table.types();
+        if self.tells_changer(&destination)
+            && let Some(OnConflict { action: ConflictAction::Update { .. }, .. }) = on_conflict
+        {
+            system_column::tell_changer(&mut scope, row.len());
+            row.push(TypeKind::Xid.into());
+        }
+        let mut returning = self.returning(insert.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
         self.need_reads(&destination)?;
@@ -193,7 +205,6 @@ impl Binder<'_> {
         self.take_reads_back(&destination, &reads_apart);
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
-        let row = table.types();
         let insert = |returning| {
             Modify::Insert(Insert { table, source, rules, guards, linked, on_conflict, returning })
         };
@@ -386,49 +397,9 @@ impl Binder<'_> {
         Ok(Node::Project(Project { input: Box::new(bound.node), expressions }))
     }
 
-    fn on_conflict(
-        &mut self,
-        destination: &Destination,
-        alias: Option<&Name>,
-        conflict: &ast::OnConflict,
-    ) -> Result<OnConflict> {
-        let arbiters = match &conflict.target {
-            ConflictTarget::Any => None,
-            ConflictTarget::Key { parts, filter } => {
-                Some(self.arbiters_of_key(destination, parts, filter.as_ref(), conflict.at)?)
-            }
-            ConflictTarget::Constraint(name) => {
-                // A view has none.
-                let table = &destination.named;
-                if let Some(index) = table.indexes.iter().find(|index| index.name == name.value) {
-                    let places: Vec<usize> = table.key_columns(index).collect();
-                    self.needs.read_places(table, &places);
-                }
-                Some(vec![arbiter_of_constraint(table, name)?])
-            }
-        };
-        let action = match &conflict.update {
-            None => ConflictAction::Nothing,
-            Some(update) => {
-                let scope = conflict_scope(destination, alias)?;
-                let level = Level::query(scope, Clause::plain("ON CONFLICT"), false);
-                let ((assignments, filter), level) = self.at_level(level, |binder| {
-                    let assigned = &update.assignments;
-                    let assignments = binder.assignments(destination, assigned, 0, Command::Insert)?;
-                    let filter = match &update.filter {
-                        None => None,
-                        Some(filter) => {
-                            let bound = binder.expression(filter)?;
-                            Some(binder.condition(bound, "WHERE", filter.at)?)
-                        }
-                    };
-                    Ok((assignments, filter))
-                })?;
-                self.without_subqueries(&level, "ON CONFLICT")?;
-                ConflictAction::Update { assignments, filter, guards: Vec::new() }
-            }
-        };
-        Ok(OnConflict { arbiters, action })
+    /// Whether `xmax` may be asked of the rows that a statement changes: a view has none.
+    fn tells_changer(&self, destination: &Destination) -> bool {
+        self.system_columns.changer && !destination.is_view()
     }
 
     fn returning(&mut self, items: Option<&[ast::SelectItem]>, scope: Scope) -> Result<Returning> {
@@ -457,6 +428,7 @@ impl Binder<'_> {
         let columns = update.assignments.iter().map(|assignment| &assignment.target.column);
         let destination = self.destination(&update.table, columns, Command::Update)?;
         let table = destination.table.clone();
+        let before = self.writers_named;
         self.need(&destination, Right::Update);
         let mut source = self.destination_rows(&destination, update.alias.as_ref())?;
         if let Some(cursor) = &update.current_of {
@@ -482,10 +454,14 @@ impl Binder<'_> {
             node = binder.apply(node, asides, &mut values);
             Ok((node, assignments))
         })?;
+        let mut node = node;
+        // RETURNING asks about the rows as they become.
+        if table.tells_writer() && self.writers_named == before {
+            system_column::ask_no_writer(&mut node)?;
+        }
         let mut returning = self.returning(update.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let mut node = node;
         self.need_reads(&destination)?;
         let mut guards = self.on_table(&destination, |binder| binder.update_guards(&mut node, &table))?;
         let given: Vec<usize> = assignments.iter().map(|assignment| assignment.column).collect();
@@ -520,7 +496,12 @@ impl Binder<'_> {
             Some(filter) => binder.affected(source.node, filter),
             None => Ok(source.node),
         })?;
-        let mut returning = self.returning(delete.returning.as_deref(), level.scope)?;
+        let mut scope = level.scope;
+        let tells_changer = self.tells_changer(&destination);
+        if tells_changer {
+            system_column::tell_changer(&mut scope, node.width());
+        }
+        let mut returning = self.returning(delete.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
         let mut node = Node::LockRows(Box::new(LockRows::over(node)));
@@ -533,7 +514,8 @@ impl Binder<'_> {
             binder.shield_target(&mut node, &table, &commands)
         })?;
         let linked = self.catalog.is_linked(&table);
-        let row = node.types();
+        let mut row = node.types();
+        row.extend(tells_changer.then(|| Type::plain(TypeKind::Xid)));
         let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });
         Ok((self.returned(delete, row, returning), columns))
     }
@@ -594,25 +576,10 @@ pub(super) fn check_count(
     }
 }
 
-/// The existing row under the table's name, then the new one under `excluded`.
-fn conflict_scope(destination: &Destination, alias: Option<&Name>) -> Result<Scope> {
-    let excluded = Name { value: "excluded".to_owned(), at: 0 };
-    let existing = destination.scope(alias)?;
-    existing.join(destination.scope(Some(&excluded))?, destination.table.columns.len())
-}
-
 /// 0A000 if WHERE CURRENT OF is about a view.
 fn check_current_of(destination: &Destination) -> Result<()> {
     match destination.is_view() {
         true => Err(Error::new("0A000", "WHERE CURRENT OF on a view is not implemented")),
         false => Ok(()),
     }
-}
-
-fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId> {
-    let found = table.indexes.iter().find(|index| index.constraint.is_some() && index.name == name.value);
-    found.map(|index| index.id).ok_or_else(|| {
-        let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.value, table.name);
-        Error::new("42704", message)
-    })
 }

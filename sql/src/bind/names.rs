@@ -66,13 +66,22 @@ impl Binder<'_> {
     pub(super) fn column(&mut self, names: &[Name]) -> Result<Expr> {
         let own = self.levels.len().saturating_sub(1);
         let at = names.first().map_or(0, |name| name.at);
+        if let Some(level) = self.levels.last() {
+            system_column::check_own_row(&level.clause, names)?;
+        }
         for place in self.visible_levels() {
             let Some(level) = self.levels.get(place) else { continue };
             let names_there = level.scope.columns.len().saturating_add(level.scope.relations.len());
             self.budget.look(names_there / NAMES_PER_LOOK)?;
             let found = match system_column::find(&level.scope, names)? {
                 Some(_) if self.is_shown() => return Err(Error::unsupported("to print a system column")),
-                Some(column) => Some(column),
+                Some(column) => {
+                    if place == own {
+                        system_column::check_named(&level.clause, names)?;
+                    }
+                    self.writers_named += usize::from(system_column::is_writer(&column));
+                    Some(column)
+                }
                 None => level.scope.find(names)?,
             };
             let Some(column) = found else { continue };

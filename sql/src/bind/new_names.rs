@@ -1,11 +1,9 @@
 //! Names for what a statement makes and does not name, as PostgreSQL chooses them.
 
-use super::Binder;
+use super::{Binder, system_column};
 use crate::catalog::{Check, Column};
 use crate::error::{Error, Result};
 
-/// Names that PostgreSQL keeps for columns of its own.
-const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 /// The longest name in bytes.
 const NAME_BYTES_MAX: usize = 63;
 
@@ -125,7 +123,7 @@ fn object_name(table: &str, columns: &str, suffix: &str) -> String {
 
 /// 42701 for a name that PostgreSQL keeps for a column of its own.
 pub(super) fn check_column_name(name: &str) -> Result<()> {
-    if SYSTEM_COLUMNS.contains(&name) {
+    if system_column::is_postgres(name) {
         let message = format!("column name \"{name}\" conflicts with a system column name");
         return Err(Error::new("42701", message));
     }

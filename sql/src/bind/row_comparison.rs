@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use expr::types::{Category, Order};
 use expr::volatility::Volatility;
 use expr::{Expr, TypeKind};
 
@@ -47,6 +48,7 @@ impl Binder<'_> {
         lefts: &[ast::Expr],
         query: &ast::Query,
     ) -> Result<Expr> {
+        self.may_hold_queries(operator.at)?;
         let lefts = self.row_fields(lefts)?;
         let (query, count) = (Arc::new(query.clone()), lefts.len());
         let field = |place| ast::Expr {
@@ -91,10 +93,11 @@ impl Binder<'_> {
             }
             parts.push(part);
         }
+        let are_ordered = parts.iter().all(is_of_ordered);
         match operator.name.as_ref() {
-            "=" => Ok(Expr::all(parts)),
+            "=" if are_ordered => Ok(Expr::all(parts)),
             _ if parts.len() == 1 => Ok(self.joined(parts, true)),
-            "<>" => Ok(Expr::Or(parts)),
+            "<>" if are_ordered => Ok(Expr::Or(parts)),
             name => {
                 let message = format!("could not determine interpretation of row comparison operator {name}");
                 Err(Error::new("0A000", message)
@@ -122,6 +125,10 @@ impl Binder<'_> {
             if place == last {
                 tests.push((None, self.operator(&operator.name, Some(left), right, operator.at)?, None));
                 continue;
+            }
+            // What is refused is what was written.
+            if operator.name.len() > 1 {
+                self.operator(&operator.name, Some(left.clone()), right.clone(), operator.at)?;
             }
             let (pair, left, right) = match are_once {
                 true => self.paired(strict, left, right, operator.at)?,
@@ -273,6 +280,14 @@ impl Binder<'_> {
         };
         Ok(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), equals: function, negated })
     }
+}
+
+/// Whether a comparison is of values that are in an order: of others PostgreSQL knows no family of operators that says what it
+/// means of rows.
+fn is_of_ordered(part: &Expr) -> bool {
+    let Expr::Call { args, .. } = part else { return true };
+    let has_order = |kind: TypeKind| kind.order() != Order::None || kind.category() == Category::Pseudo;
+    args.iter().all(|arg| has_order(arg.ty().kind.base()))
 }
 
 /// Whether the first of a pair comes before the second, or what is left to compare does if they are equal; NULL if either is.

@@ -6,7 +6,7 @@ use expr::volatility::Volatility;
 use expr::{Expr, Type, resolve};
 
 use super::coerce::placed;
-use super::level::{Clause, Level};
+use super::level::{Clause, Level, WithoutSystemColumns};
 use super::scope::{Relation, Scope, ScopeColumn};
 use super::{Binder, SessionSettings};
 use crate::catalog::{CatalogSnapshot, Column, ColumnId, RowExpression, SearchPath, TableDescriptor};
@@ -16,7 +16,8 @@ use crate::plan::Assignment;
 
 /// The clause that a generated column's expression stands in.
 const GENERATION: Clause =
-    Clause::without_queries("column generation expressions", "column generation expression");
+    Clause::without_queries("column generation expressions", "column generation expression")
+        .without_system_columns(WithoutSystemColumns::Generation);
 
 /// An expression over a row of a table that is kept, less parentheses that make no difference; `None`: `bind` cannot make
 /// sense of it.

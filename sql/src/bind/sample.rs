@@ -45,7 +45,9 @@ impl Binder<'_> {
         self.note_viewed(name, &table);
         self.note_item(name, alias);
         self.check_populated(&table)?;
+        let table = self.with_writer(table);
         let mut places = self.seen_places(name, &table);
+        places.extend(table.writer());
         let key = key_places(&table, &mut places);
         let columns = key.iter().filter_map(|(index, place)| {
             Some(Expr::Column { index: *index, ty: table.columns.get(*place)?.ty })

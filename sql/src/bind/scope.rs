@@ -166,7 +166,7 @@ impl Scope {
         let is =
             |column: &&ScopeColumn| matches!(&column.value, Expr::Column { index: own, .. } if *own == index);
         for relation in &self.relations {
-            if let Some(column) = relation.columns.iter().find(is) {
+            if let Some(column) = relation.columns.iter().chain(&relation.beside).find(is) {
                 return format!("{}.{}", relation.name, column.name);
             }
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use expr::{Datum, Expr, TypeKind};
 
-use super::Binder;
 use super::from::relation;
 use super::level::{Clause, Level, PutAside};
 use super::object::WithinView;
 use super::placeholder::Stands;
 use super::query_windows::QueryWindows;
 use super::scope::{Scope, ScopeColumn};
+use super::{Binder, system_column};
 use crate::catalog::object::{ObjectDescriptor, ViewOptions};
 use crate::catalog::{Column, ColumnId, Oid, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
@@ -241,7 +241,7 @@ impl Binder<'_> {
         let mut columns = Vec::with_capacity(items.len());
         let mut onto = Vec::with_capacity(items.len());
         for (item, own) in items.into_iter().zip(&view.relation.columns) {
-            let what = Reference::of(&select, item.column.at);
+            let what = Reference::of(&select, &view.scope, item.column.at);
             let is_it = |place: &&usize| {
                 base.get(**place).is_some_and(|seen| {
                     !seen.asks && seen.value.ty() == item.expr.ty() && same(&seen.value, &item.expr)
@@ -363,14 +363,17 @@ enum Reference {
 }
 
 impl Reference {
-    /// Of the item that stands there.
-    fn of(select: &ast::Select, at: usize) -> Self {
+    /// Of the item that stands there, over the row that the query sees.
+    fn of(select: &ast::Select, scope: &Scope, at: usize) -> Self {
+        let is_system = |name: &ast::Name| {
+            system_column::is_postgres(&name.value) && scope.named(&name.value).next().is_none()
+        };
         for item in &select.items {
             match item {
                 SelectItem::Expr { expr, .. } if expr.at == at => {
                     return match &expr.kind {
                         ExprKind::Column(names) => match names.last() {
-                            Some(name) if name.value == "tableoid" => Self::System,
+                            Some(name) if is_system(name) => Self::System,
                             _ => Self::Column,
                         },
                         _ => Self::None,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use expr::casts::CastContext;
+use expr::types::Category;
 use expr::{Expr, Type, TypeKind, resolve};
 
 use super::Binder;
@@ -156,6 +157,10 @@ impl Binder<'_> {
             let index = SUBQUERY_ROW.saturating_add(column);
             columns.push((Expr::Column { index, ty }, operator.at));
         }
+        if all {
+            // What is refused is what was written.
+            self.row_comparison(operator, operands.clone(), columns.clone())?;
+        }
         let test = self.row_comparison(&ast::Operator { name, at: operator.at }, operands, columns)?;
         let aside = aside(bound.node, bindings, ApplyKind::Any { test });
         let any = self.put_aside(aside, TypeKind::Bool.into())?;
@@ -274,7 +279,11 @@ impl Binder<'_> {
         let mut array = self.expression(right)?;
         if array.is_unknown() {
             let element = if operand.is_unknown() { TypeKind::Text } else { operand.ty().kind };
-            let kind = element.array().unwrap_or(TypeKind::TextArray);
+            // Of what the operator takes beside the operand: of texts beside a varchar.
+            let (_, resolved) = resolve::operator(&operator.name, Some(element), TypeKind::Unknown)
+                .map_err(placed(operator.at))?;
+            let taken = resolved.args.last().copied().filter(|kind| kind.category() != Category::Pseudo);
+            let kind = taken.unwrap_or(element).array().or(element.array()).unwrap_or(TypeKind::TextArray);
             array = self.implicit(array, kind, right.at)?;
         }
         let Some(element) = array.ty().kind.element() else {

@@ -12,7 +12,11 @@ use crate::parse::ast::TypeName;
 
 /// 42883 if values of the type cannot be compared: `an equality` or `an ordering` is what is asked for.
 pub(super) fn comparable(ty: Type, operator: &str, at: usize) -> Result<()> {
-    if ty.kind.order() != Order::None || ty.kind.form() == Form::None {
+    let is_there = match operator {
+        "an ordering" => ty.kind.is_ordered(),
+        _ => ty.kind.order() != Order::None,
+    };
+    if is_there || ty.kind.form() == Form::None {
         return Ok(());
     }
     let message = format!("could not identify {operator} operator for type {}", ty.kind.display_name());
@@ -21,6 +25,25 @@ pub(super) fn comparable(ty: Type, operator: &str, at: usize) -> Result<()> {
         "an ordering" => error.hint("Use an explicit ordering operator or modify the query."),
         _ => error,
     })
+}
+
+/// 42883 if values of the type, of which an aggregate takes each once, have no order.
+pub(super) fn sortable(ty: Type, at: usize) -> Result<()> {
+    if ty.kind.order() != Order::Hashed {
+        return Ok(());
+    }
+    let message = format!("could not identify an ordering operator for type {}", ty.kind.display_name());
+    let detail = "Aggregates with DISTINCT must be able to sort their inputs.";
+    Err(Error::new("42883", message).detail(detail).at(at))
+}
+
+/// 42883 if nothing tells which of two values of the type is the greater.
+pub(super) fn sorted_by_a_function(ty: Type) -> Result<()> {
+    if ty.kind.is_ordered() || ty.kind.form() == Form::None {
+        return Ok(());
+    }
+    let shown = ty.kind.display_name();
+    Err(Error::new("42883", format!("could not identify a comparison function for type {shown}")))
 }
 
 /// 42804 if values of the type have no collation.

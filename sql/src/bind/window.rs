@@ -7,6 +7,7 @@ use expr::aggregate::Aggregate;
 use expr::casts::CastContext;
 use expr::functions::{self, Body, FunctionKind, Volatility};
 use expr::resolve::Callee;
+use expr::types::Order;
 use expr::{Expr, TypeKind, range, resolve};
 
 use super::Binder;
@@ -195,6 +196,10 @@ impl Binder<'_> {
             for key in &window.partition_by {
                 let bound = binder.settled_expression(key)?;
                 comparable(bound.ty(), "an equality", key.at)?;
+                if bound.ty().kind.order() == Order::Hashed {
+                    return Err(Error::unsupported_as("could not implement window PARTITION BY")
+                        .detail("Window partitioning columns must be of sortable datatypes."));
+                }
                 partition_by.push(bound);
             }
             let mut order_by = Vec::with_capacity(window.order_by.len());

@@ -90,6 +90,7 @@ impl Written {
             names: &self.words,
             loose: &self.loose,
             apart: &self.apart,
+            calls: &self.calls,
             margin: self.margin,
             session,
             style: self.style,
@@ -383,6 +384,17 @@ fn in_words(name: &str, args: &[Expr], printer: &Printer<'_>) -> Option<String> 
         }
         ("substring", [whole, from, length]) if from.ty().kind == TypeKind::Int4 => {
             format!("SUBSTRING({} FROM {} FOR {})", text(whole), text(from), text(length))
+        }
+        ("substring", [whole, pattern, escape]) => {
+            format!("SUBSTRING({} SIMILAR {} ESCAPE {})", text(whole), text(pattern), text(escape))
+        }
+        ("normalize", [whole]) => format!("NORMALIZE({})", text(whole)),
+        ("normalize", [whole, Expr::Literal { value, .. }]) => {
+            format!("NORMALIZE({}, {})", text(whole), value.as_str()?)
+        }
+        ("is_normalized", [whole]) => format!("({} IS NORMALIZED)", printer.operand_of_words(whole)),
+        ("is_normalized", [whole, Expr::Literal { value, .. }]) => {
+            format!("({} IS {} NORMALIZED)", printer.operand_of_words(whole), value.as_str()?)
         }
         ("btrim" | "ltrim" | "rtrim", [whole, rest @ ..]) => {
             let side = match name {

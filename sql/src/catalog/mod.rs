@@ -36,6 +36,7 @@ mod table;
 mod temporary;
 pub mod versioned;
 mod view;
+pub mod writer;
 
 pub use constraint::{Action, Check, Constraints, ForeignKey};
 pub use index::{

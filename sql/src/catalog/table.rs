@@ -27,7 +27,7 @@ pub struct Column {
     pub default: Option<String>,
     /// What it is made of, if it is GENERATED ALWAYS AS … STORED. It has no default then.
     pub generated: Option<RowExpression>,
-    /// True of the row id only: not named by `*`, not found by name.
+    /// Not named by `*`, not found by name: of what is kept the row id only.
     pub hidden: bool,
     /// What rows hold that lack the column, because they were written before there was one: a row of the row format
     /// whose column 1 it is. Where there is such a value, NULLs are stored. `None`: they hold NULL.
@@ -163,7 +163,7 @@ impl TableDescriptor {
 
     /// The place of the hidden row id among the columns, if the table has one.
     pub fn row_id(&self) -> Option<usize> {
-        self.columns.iter().position(|column| column.hidden)
+        self.columns.iter().position(|column| column.hidden && column.id == ROW_ID_COLUMN)
     }
 
     /// The oid of the constraint of this name.

@@ -28,6 +28,7 @@ pub(crate) mod temporary;
 pub(crate) mod truth;
 mod walk;
 mod write;
+mod writers;
 
 use std::sync::Arc;
 

@@ -10,6 +10,10 @@ const SPAN: f64 = 40.0;
 const SPAN_OF_MANY: f64 = 15.0;
 /// A row by its key, where many are asked for in one request.
 const POINT: f64 = 6.0;
+/// A row of a hash join that is kept.
+const KEPT: f64 = 3.5;
+/// A row of a hash join that looks for those that are kept.
+const PROBE: f64 = 1.5;
 /// A comparison of a sort.
 const COMPARISON: f64 = 0.1;
 
@@ -34,6 +38,11 @@ pub(super) fn look_up(rows: f64, is_point: bool, is_primary: bool) -> f64 {
 /// Sorting so many rows.
 pub(super) fn sort(rows: f64) -> f64 {
     rows * rows.max(2.0).log2() * COMPARISON
+}
+
+/// Looking for so many rows among so many that are kept by their hashes.
+pub(super) fn hash(streamed: f64, kept: f64) -> f64 {
+    streamed * PROBE + kept * KEPT
 }
 
 /// Comparing so many pairs of rows.

@@ -242,11 +242,15 @@ impl<'s> Estimates<'s> {
     /// What it costs to look up in a table, through an index, what conditions let belong to rows of a node, as a part of what
     /// it costs to read all of the table.
     pub(super) fn lookup(&self, (node, rows): (&Node, f64), table: &Node, conditions: &[&Expr]) -> f64 {
-        let whole = self.whole(table);
         let part = self.pairs((node, 1.0), (table, 1.0), conditions.iter().copied());
-        let found = (whole * part).max(1.0);
+        self.look_ups(rows, part, table, conditions) / self.whole(table)
+    }
+
+    /// What it costs to look up in a table, through an index, what belongs to so many rows, if conditions leave such a part of all pairs.
+    pub(super) fn look_ups(&self, rows: f64, part: f64, table: &Node, conditions: &[&Expr]) -> f64 {
+        let found = (self.whole(table) * part).max(1.0);
         let (is_point, is_primary) = by_primary(table, conditions);
-        rows * cost::look_up(found, is_point, is_primary) / whole
+        rows * cost::look_up(found, is_point, is_primary)
     }
 
     /// The part of a node's rows of which conditions hold.

@@ -216,8 +216,21 @@ pub struct Insert {
     pub linked: bool,
     /// ON CONFLICT
     pub on_conflict: Option<OnConflict>,
-    /// RETURNING, over the new row (all columns of the table).
+    /// RETURNING, over the new row (all columns of the table); where ON CONFLICT changes rows, followed by the number of
+    /// the transaction that has changed the row which was there, 0 where none was.
     pub returning: Option<Vec<Expr>>,
+}
+
+impl Insert {
+    /// Whether RETURNING asks who has changed a row.
+    pub fn tells_changer(&self) -> bool {
+        names(self.returning.as_deref(), self.table.columns.len())
+    }
+}
+
+/// Whether RETURNING names the column at a place.
+fn names(returning: Option<&[Expr]>, place: usize) -> bool {
+    returning.into_iter().flatten().any(|expression| expression.columns().contains(&place))
 }
 
 /// What to do about a row whose key is taken.
@@ -293,8 +306,15 @@ pub struct Delete {
     pub source: Node,
     /// Whether the table has a part in foreign keys.
     pub linked: bool,
-    /// RETURNING, over the source's row.
+    /// RETURNING, over the source's row, followed by the number of the transaction.
     pub returning: Option<Vec<Expr>>,
+}
+
+impl Delete {
+    /// Whether RETURNING asks who deletes the rows.
+    pub fn tells_deleter(&self) -> bool {
+        names(self.returning.as_deref(), self.source.width())
+    }
 }
 
 /// Changes a table by the rows of another.

@@ -94,6 +94,13 @@ pub struct Scan {
     pub limit: Option<Expr>,
 }
 
+impl Scan {
+    /// Whether it answers who has written its rows.
+    pub fn tells_writer(&self) -> bool {
+        self.table.tells_writer() && self.table.writer().is_some_and(|place| self.columns.contains(&place))
+    }
+}
+
 /// Reads a stored table as it was.
 #[derive(Debug, Clone)]
 pub struct PastScan {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A table that has a part in foreign keys has none of the last three; one with generated columns, no UPDATE. Rows that
-//! policies hide are not locked before those have been asked: no point.
+//! policies hide are not locked before those have been asked: no point. Nor is what tells who has written a row, but for INSERT.
 
 use expr::Expr;
 
@@ -68,6 +68,8 @@ impl<'a> Point<'a> {
                     let stays = !update.assignments.iter().any(|assignment| moves(assignment.column));
                     stays.then_some(Self::Update(scan, update))
                 }
+                // Who deletes the row stands behind its columns.
+                Modify::Delete(delete) if delete.tells_deleter() => None,
                 Modify::Delete(delete) => Some(Self::Delete(PointScan::of_target(&delete.source)?, delete)),
                 Modify::Merge(_) | Modify::Compound(_) | Modify::CopyFrom(_) | Modify::CopyTo(_) => None,
             },
@@ -102,7 +104,7 @@ impl<'a> Point<'a> {
 impl<'a> PointScan<'a> {
     fn of(node: &'a Node) -> Option<Self> {
         let Node::Scan(scan) = node else { return None };
-        if scan.shielded && scan.lock.is_some() {
+        if scan.shielded && scan.lock.is_some() || scan.table.writer().is_some() {
             return None;
         }
         let index = scan.table.index(scan.index)?;

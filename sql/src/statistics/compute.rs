@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use expr::types::Order;
 use expr::{Datum, TypeKind, compare};
 
 use super::{ColumnStatistics, TARGET};
@@ -65,7 +64,7 @@ pub(crate) fn column(sampled: Sampled) -> ColumnStatistics {
         fixed if fixed > 0 => i32::from(fixed),
         _ => i32::try_from(total_width / held).unwrap_or(i32::MAX),
     };
-    if kind.order() == Order::None {
+    if !kind.is_ordered() {
         return known;
     }
     there.sort_by(|(left, one), (right, other)| by_value(kind, left, right).then(one.cmp(other)));

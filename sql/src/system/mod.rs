@@ -16,6 +16,7 @@ mod domains;
 mod functions;
 mod gathered;
 mod information;
+mod inner;
 mod made;
 mod notifications;
 mod operator_classes;
@@ -120,6 +121,7 @@ pub(crate) fn rows(view: &TableDescriptor, world: &World<'_>) -> Result<Vec<Row>
         ("pg_catalog", "pg_cast") => types::pg_cast(world, &mut records),
         ("pg_catalog", "pg_proc") => {
             types::pg_proc(world, &mut records);
+            inner::pg_proc(world, &mut records);
             made::pg_proc(world, &mut records);
         }
         ("pg_catalog", "pg_database") => cluster::pg_database(world, &mut records),

@@ -4,17 +4,18 @@ use expr::TypeKind;
 use expr::functions::{self, FunctionId};
 
 use super::deparse::quote_name;
+use super::inner;
 use super::types::arguments;
 use crate::catalog::{named, schema};
 
 /// A function's name, with its schema where the name alone would not say which is meant.
 pub(super) fn text(oid: u32) -> Option<String> {
-    let function = FunctionId::from_oid(oid)?;
-    let name = quote_name(function.name);
-    Some(match functions::by_name(function.name) {
-        [_] => name,
-        _ => format!("{}.{name}", schema::PG_CATALOG),
-    })
+    let (name, count) = match FunctionId::from_oid(oid) {
+        Some(function) => (function.name, functions::by_name(function.name).len()),
+        None => inner::name(oid)?,
+    };
+    let name = quote_name(name);
+    Some(if count == 1 { name } else { format!("{}.{name}", schema::PG_CATALOG) })
 }
 
 /// `abs(integer)`

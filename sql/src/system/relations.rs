@@ -145,6 +145,9 @@ pub(super) fn pg_attribute(world: &World<'_>, records: &mut Records<'_>) {
             let relation = (table.oid, is_declared);
             push_attribute(records, relation, column.id, column, column.not_null, identity, acl);
         }
+        if table.kind.is_stored() {
+            SYSTEM_COLUMNS.iter().for_each(|own| push_system_attribute(records, table.oid, *own));
+        }
     }
     for (_, _, own) in composites(world) {
         for (number, (name, ty)) in (1u32..).zip(own.attributes.fields()) {
@@ -187,6 +190,34 @@ fn composites<'a>(
         TypeDescriptor::Composite(own) => Some((object, object.kind()?, own)),
         TypeDescriptor::Enum(_) | TypeDescriptor::Domain(_) | TypeDescriptor::Range(_) => None,
     })
+}
+
+/// The system columns that can be named of every table: `attnum`, `attname`, `atttypid`.
+const SYSTEM_COLUMNS: [(i32, &str, TypeKind); 3] =
+    [(-2, "xmin", TypeKind::Xid), (-4, "xmax", TypeKind::Xid), (-6, "tableoid", TypeKind::Oid)];
+
+fn push_system_attribute(
+    records: &mut Records<'_>,
+    relation: u32,
+    (number, name, kind): (i32, &str, TypeKind),
+) {
+    records.push(&[
+        ("attrelid", relation.into()),
+        ("attname", name.into()),
+        ("atttypid", kind.oid().into()),
+        ("attlen", i32::from(kind.length()).into()),
+        ("attnum", number.into()),
+        ("attcacheoff", (-1).into()),
+        ("atttypmod", (-1).into()),
+        ("attbyval", true.into()),
+        ("attalign", super::types::alignment(kind).into()),
+        ("attstorage", super::types::storage(kind).into()),
+        ("attnotnull", true.into()),
+        ("attgenerated", "".into()),
+        ("attidentity", "".into()),
+        ("attislocal", true.into()),
+        ("attcollation", super::types::collation(kind).into()),
+    ]);
 }
 
 fn push_attribute(

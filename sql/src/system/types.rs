@@ -5,10 +5,12 @@ use expr::casts::{self, CastContext, CastMethod};
 use expr::functions::{self, FunctionId, FunctionKind};
 use expr::types::{Alignment, Category};
 
+use super::inner;
 use super::record::{Records, Value};
 use super::{
     COLLATION_C_OID, COLLATION_DEFAULT_OID, COLLATION_POSIX_OID, OWNER_OID, World, operator_classes,
 };
+use crate::catalog::PG_CATALOG_OID;
 use crate::catalog::access::Object;
 use crate::catalog::object::TypeDescriptor;
 use crate::catalog::object::types::array_name;
@@ -84,6 +86,7 @@ const NO_FORMATS: Formats = Formats { input: 0, output: 0, receive: 0, send: 0, 
 pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
     for kind in TypeKind::all() {
         let letter = match kind.category() {
+            _ if matches!(kind, TypeKind::Unknown | TypeKind::RecordArray) => "p",
             Category::Pseudo => "p",
             Category::Range if kind.ranges().is_some() => "m",
             Category::Range => "r",
@@ -93,6 +96,8 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
         let place = Place { name: kind.name(), schema, owner: OWNER_OID };
         push_type(records, kind, &place, letter, &NO_FORMATS);
     }
+    push_inner(records, (inner::CSTRING_OID, "cstring"), (-2, false, "c"));
+    push_inner(records, (inner::INTERNAL_OID, "internal"), (8, true, "d"));
     for (object, made) in world.catalog.objects().types() {
         let Some(kind) = object.kind() else { continue };
         let schema = world.catalog.objects().schema_oid(&object.schema).unwrap_or_default();
@@ -120,6 +125,29 @@ pub(super) fn pg_type(world: &World<'_>, records: &mut Records<'_>) {
             push_type(records, array, &Place { name: &name, schema, owner }, "b", &ARRAY_FORMATS);
         }
     }
+}
+
+/// A type that only functions name which no statement calls: its length, whether it is passed by value, and its alignment.
+fn push_inner(
+    records: &mut Records<'_>,
+    (oid, name): (u32, &str),
+    (length, by_value, alignment): (i32, bool, &str),
+) {
+    records.push(&[
+        ("oid", oid.into()),
+        ("typname", name.into()),
+        ("typnamespace", PG_CATALOG_OID.into()),
+        ("typowner", OWNER_OID.into()),
+        ("typlen", length.into()),
+        ("typbyval", by_value.into()),
+        ("typtype", "p".into()),
+        ("typcategory", "P".into()),
+        ("typisdefined", true.into()),
+        ("typdelim", ",".into()),
+        ("typalign", alignment.into()),
+        ("typstorage", "p".into()),
+        ("typtypmod", (-1).into()),
+    ]);
 }
 
 /// Without the multiranges of ranges that were made, which there are none of, and without the functions of built-in ranges,

@@ -386,6 +386,8 @@ impl Cluster {
         }
         if let Some(ms) = self.scenario.sleep_after_ms {
             options.sleep_after = Some(Duration::from_millis(ms));
+            // As soon as it may be.
+            options.timing.close_after = Duration::ZERO;
         }
         change(&mut options);
         let scope = Scope::new();

@@ -37,3 +37,4 @@ mod temporary;
 mod usage;
 mod vectors;
 mod waiting;
+mod writers;

@@ -2,6 +2,8 @@
 //!
 //! `NUNATAK_SLEEPERS` says how many there are; with 1000 of them the bounds are those that the database promises.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +69,28 @@ async fn wait_asleep(nodes: &[Arc<dyn NodeService>], replicas: usize) {
     }
 }
 
+/// How many replicas have given back what it takes to be awake, on all nodes, by what they say of themselves.
+fn closed(cluster: &Cluster) -> usize {
+    let of = |address: &String| {
+        let mut stream = TcpStream::connect(address).expect("the node listens");
+        let request = "GET /metrics HTTP/1.0\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("an answer");
+        let value = page.lines().find_map(|line| line.strip_prefix("nunatak_groups_closed "));
+        value.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(0.0) as usize
+    };
+    cluster.http.iter().map(of).sum()
+}
+
+fn wait_closed(cluster: &Cluster, replicas: usize) {
+    let until = Instant::now() + FALLING;
+    while closed(cluster) < replicas {
+        assert!(Instant::now() < until, "{} of {replicas} replicas are closed", closed(cluster));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
 /// How much of one core the nodes use, in hundredths.
 fn used(cluster: &Cluster) -> f64 {
     let (began, before) = (Instant::now(), ticks(cluster));
@@ -93,6 +117,7 @@ fn ranges_that_nobody_asks_cost_next_to_nothing() {
         }
         wait_asleep(&nodes, 3 * count as usize).await;
     });
+    wait_closed(&cluster, 3 * count as usize);
     let used = used(&cluster);
     let grown_kib = resident_kib(&cluster).saturating_sub(before_kib);
     let each_kib = grown_kib as f64 / f64::from(3 * count);

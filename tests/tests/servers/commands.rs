@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use nunatak_tests::processes::{Process, await_ready, binary, free_address, installed, psql, start_single};
+use nunatak_tests::throttle::{SlowLink, Speed};
 
 fn nunatak(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).stdin(Stdio::null()).output().expect("the binary runs")
@@ -157,19 +159,21 @@ fn init_gateway_and_node_wait_for_each_other_and_say_so() {
         &["gateway", "--listen", &sql, "--join", &listen, "--http", &free_address()],
         &folder.path().join("gateway.log"),
     );
-    let init = std::thread::spawn({
-        let listen = listen.clone();
-        move || nunatak(&["init", "--host", &listen])
-    });
+    // What stands before a node, as a balancer does, takes connections before the node is there, and ends them.
+    let link = SlowLink::start(&listen, Speed { bits_per_second: 1 << 30, delay: Duration::from_millis(1) });
+    let inits = [listen.clone(), link.address.clone()]
+        .map(|host| std::thread::spawn(move || nunatak(&["init", "--host", &host])));
     await_ready("the gateway's line", &gateway, || gateway.log().contains("waiting for the cluster"));
     let data = path(folder.path(), "data");
     let node = Process::start(
         &["node", "--data", &data, "--listen", &listen, "--join", &listen, "--http", &free_address()],
         &folder.path().join("node.log"),
     );
-    let made = init.join().expect("init ends");
-    assert!(made.status.success(), "{made:?}");
-    assert!(String::from_utf8_lossy(&made.stderr).contains("waiting up to"), "{made:?}");
+    for init in inits {
+        let made = init.join().expect("init ends");
+        assert!(made.status.success(), "{made:?}");
+        assert!(String::from_utf8_lossy(&made.stderr).contains("waiting up to"), "{made:?}");
+    }
     await_ready("SQL", &gateway, || psql(&sql, "SELECT 1").as_deref() == Ok("1"));
     assert!(node.log().contains("waiting"), "{}", node.log());
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use nunatak_tests::simulation::{Quiet, Scenario, quiet_with};
 use proto::v1::{RangeStatus, RangesRequest};
 
+/// By then those that sleep have given back what it takes to be awake, and ended their streams.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// So long nobody asks anything.
 const WHILE: Duration = Duration::from_secs(60);
 
@@ -40,6 +43,7 @@ fn asleep(pieces: u64) -> (u64, usize) {
             all = replicas(cluster).await;
         }
         assert!(all.1 >= 3 * pieces as usize, "those that nobody asks anything fall asleep: {all:?}");
+        env::clock::sleep(CLOSING).await;
         let messages = cluster.messages_in(WHILE).await;
         let after = replicas(cluster).await;
         assert!(after.1 >= 3 * pieces as usize, "and stay so: {after:?}");

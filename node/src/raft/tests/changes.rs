@@ -18,7 +18,8 @@ async fn half_done(gone: u64) -> TestCluster {
     new.insert(4);
     let stores: BTreeMap<u64, Store> = (1..=4).map(|id| (id, Store { node_id: id })).collect();
     let joint = openraft::Membership::new(vec![old, new], stores).unwrap();
-    leader.raft.append_membership(joint, openraft::EntryPayload::Blank, []).await.unwrap();
+    let raft = leader.instance.open().await.unwrap();
+    raft.append_membership(joint, openraft::EntryPayload::Blank, []).await.unwrap();
     assert!(leader.membership().is_joint());
     cluster
 }

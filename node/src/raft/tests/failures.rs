@@ -91,7 +91,7 @@ fn a_store_that_has_ended_applies_nothing_more() {
         for store in cluster.stores.values() {
             let group = store.group();
             store.host.shutdown().await;
-            assert!(group.tenure.has_ended(), "openraft's worker could write still");
+            assert!(group.instance.has_ended(), "openraft's worker could write still");
         }
     });
 }

@@ -20,7 +20,7 @@ async fn restart_followers_behind_the_leader(seed: u64) -> bool {
         cluster.restart(*follower).await;
     }
     let groups: Vec<_> = followers.iter().map(|follower| cluster.stores[follower].group()).collect();
-    groups[0].raft.trigger().elect(false).await.unwrap();
+    groups[0].instance.open().await.unwrap().trigger().elect(false).await.unwrap();
     let mut stale = false;
     while old.lease_valid(term) {
         stale |= groups.iter().any(|group| group.role().is_leader);

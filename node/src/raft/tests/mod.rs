@@ -2,6 +2,7 @@
 
 mod addresses;
 mod changes;
+mod closing;
 mod cluster;
 mod confirming;
 mod crashes;
@@ -260,6 +261,9 @@ impl TestStore {
 /// The one range of the tests; the replica on store n has id n.
 const RANGE: u64 = 7;
 
+/// How long a replica has slept before its instance is closed.
+const CLOSE_AFTER: Duration = Duration::from_secs(3);
+
 struct TestCluster {
     network: SimulatedNetwork,
     stores: BTreeMap<u64, TestStore>,
@@ -342,7 +346,7 @@ impl TestCluster {
             network: self.network.for_endpoint(address),
             cluster_id: Bytes::from_static(b"cluster of tests"),
             addresses,
-            timing: RaftTiming::default(),
+            timing: RaftTiming { close_after: CLOSE_AFTER, ..RaftTiming::default() },
             log_bytes_max: self.log_bytes_max,
             sleep_after: self.sleep_after,
             runtime: None,

@@ -4,7 +4,7 @@ use env::canary::{self, Canary};
 
 use super::*;
 
-const AFTER: Duration = Duration::from_secs(5);
+pub(super) const AFTER: Duration = Duration::from_secs(5);
 
 /// So many groups sleep beside the first one.
 const MANY: u64 = 200;
@@ -16,7 +16,7 @@ async fn sleeping_cluster() -> TestCluster {
     cluster
 }
 
-async fn begin(after: Option<Duration>) -> TestCluster {
+pub(super) async fn begin(after: Option<Duration>) -> TestCluster {
     let network = SimulatedNetwork::new(Faults::none());
     let cluster = TestCluster::start_sleeping(3, network, 64 << 20, after).await;
     cluster.replicate().await;
@@ -46,7 +46,7 @@ fn all_sleep(cluster: &TestCluster) -> bool {
 }
 
 /// Waits until all groups of all stores sleep.
-async fn asleep(cluster: &TestCluster) {
+pub(super) async fn asleep(cluster: &TestCluster) {
     let falling = async {
         while !all_sleep(cluster) {
             env::clock::sleep(Duration::from_millis(50)).await;
@@ -55,8 +55,25 @@ async fn asleep(cluster: &TestCluster) {
     env::clock::timeout(AFTER * 8, falling).await.expect("all groups fall asleep");
 }
 
+/// Whether a store's groups all sleep, and have no instance.
+pub(super) fn is_closed(store: &TestStore) -> bool {
+    let groups = store.host.groups();
+    store.host.sleepers.closed() == groups.len()
+        && groups.iter().all(|group| group.is_asleep() && group.instance.if_open().is_none())
+}
+
+/// Waits until those of all stores are closed.
+pub(super) async fn closed(cluster: &TestCluster) {
+    let closing = async {
+        while !cluster.stores.values().all(is_closed) {
+            env::clock::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    env::clock::timeout(AFTER * 8, closing).await.expect("all are closed");
+}
+
 /// The store that leads the range, in the newest term that anybody knows of.
-fn leading(cluster: &TestCluster) -> Option<(u64, u64)> {
+pub(super) fn leading(cluster: &TestCluster) -> Option<(u64, u64)> {
     let roles = cluster.stores.values().map(|store| (store.id, store.group().role()));
     let newest = roles.filter(|(_, role)| role.is_leader).max_by_key(|(_, role)| role.term);
     newest.map(|(id, role)| (id, role.term))
@@ -73,14 +90,15 @@ async fn messages(cluster: &TestCluster, time: Duration) -> u64 {
 fn what_sleeps_costs_a_message_between_two_stores_however_many_there_are() {
     simulate(1, || async {
         let cluster = begin(Some(AFTER)).await;
-        asleep(&cluster).await;
+        closed(&cluster).await;
         let one = messages(&cluster, Duration::from_secs(30)).await;
         set_busy(&cluster, true);
         begin_many(&cluster).await;
         let up = messages(&cluster, Duration::from_secs(2)).await;
         assert!(up > MANY * 2 * 2, "{up} messages while they are up");
         set_busy(&cluster, false);
-        asleep(&cluster).await;
+        // Streams that end are said to.
+        closed(&cluster).await;
         let (log, written) = (cluster.stores[&1].host.log_syncs(), cluster.stores[&1].host.log_appended());
         let many = messages(&cluster, Duration::from_secs(30)).await;
         assert!(all_sleep(&cluster));

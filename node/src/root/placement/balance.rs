@@ -22,6 +22,13 @@ const MOVES_MAX: usize = 8;
 /// So many ranges more than another must a node lead to give one away.
 const LEADERS_MIN: usize = 3;
 
+/// Of what a node leads more than another it gives this part away at a time, one at least: until all have told who leads what now, the
+/// next plan is of what was.
+const GIVEN_PART: usize = 8;
+
+/// So many at most.
+const GIVEN_MAX: usize = 16;
+
 /// So many ranges that could be spread better are looked at for one move.
 const SPREAD_MAX: usize = 64;
 
@@ -293,17 +300,17 @@ impl<'a> Balance<'a> {
     }
 }
 
-/// Changes of leaders, each node giving one away at most.
+/// Changes of leaders, each node giving away a part of what it leads too many.
 pub(super) fn pick_leaders(view: &ClusterView, moving: &BTreeSet<u64>) -> Vec<Transfer> {
     let mut led: BTreeMap<u64, usize> = BTreeMap::new();
     let free = || view.ranges.iter().filter(|range| range.known && range.leader != 0 && !range.led_apart);
     for range in free() {
         *led.entry(range.leader).or_default() += 1;
     }
-    let mut gave = BTreeSet::new();
+    let mut given: BTreeMap<u64, usize> = BTreeMap::new();
     let mut transfers = Vec::new();
     for range in free() {
-        if range.joint || range.rests || moving.contains(&range.range_id) || gave.contains(&range.leader) {
+        if range.joint || range.rests || moving.contains(&range.range_id) {
             continue;
         }
         let leads = |node_id: u64| led.get(&node_id).copied().unwrap_or(0);
@@ -314,12 +321,14 @@ pub(super) fn pick_leaders(view: &ClusterView, moving: &BTreeSet<u64>) -> Vec<Tr
         else {
             continue;
         };
-        if leads(range.leader) < leads(to) + LEADERS_MIN {
+        let more = leads(range.leader).saturating_sub(leads(to));
+        let gave = given.entry(range.leader).or_default();
+        if more < LEADERS_MIN || *gave >= (more / GIVEN_PART).clamp(1, GIVEN_MAX) {
             continue;
         }
         *led.entry(range.leader).or_default() -= 1;
         *led.entry(to).or_default() += 1;
-        gave.insert(range.leader);
+        *gave += 1;
         transfers.push(Transfer { range_id: range.range_id, config_epoch: range.config_epoch, to });
     }
     transfers

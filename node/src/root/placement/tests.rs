@@ -1,10 +1,10 @@
 //! Clusters as text, and what placement does with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::view::{ClusterView, NodeView, RangeView, ReplicaView};
-use super::{Plan, REPLICAS, plan};
+use super::{Plan, REPLICAS, Transfer, plan};
 
 const MIB: u64 = 1 << 20;
 
@@ -238,6 +238,40 @@ fn leaders_are_spread_where_they_differ_by_more_than_two() {
     assert_eq!(planned(&format!("{nodes}\n r2 rests: 1* 2 3\n r3: 1* 2 3\n r4: 1* 2 3")), "lead r3 2");
     assert_eq!(planned("1\n 2 draining\n 3\n r2: 1* 2 3\n r3: 1* 2 3\n r4: 1* 2 3"), "lead r2 3");
     assert_eq!(planned("1\n 2 leaving\n 3 silent\n r2: 1* 2 3\n r3: 1* 2 3\n r4: 1* 2 3"), "");
+}
+
+#[test]
+fn leaders_go_by_parts_soon_and_once_though_plans_are_of_what_was() {
+    let all: String = (2..1002).map(|range| format!("r{range}: 1* 2 3\n")).collect();
+    let mut view = cluster(&format!("1\n 2\n 3\n {all}"));
+    let mut under_way: VecDeque<Vec<Transfer>> = VecDeque::from([Vec::new(), Vec::new()]);
+    let mut transfers = 0;
+    for round in 0.. {
+        let found = plan(&view).transfers;
+        for node in 1..=3 {
+            let of = |found: &&Transfer| view.ranges[found.range_id as usize - 2].leader == node;
+            assert!(found.iter().filter(of).count() <= 16, "round {round}");
+        }
+        // Who was told to hand over is known at once; that it has done so, later.
+        for found in &found {
+            range_mut(&mut view, found.range_id).rests = true;
+        }
+        transfers += found.len();
+        under_way.push_back(found);
+        for found in under_way.pop_front().unwrap() {
+            range_mut(&mut view, found.range_id).leader = found.to;
+        }
+        if under_way.iter().all(Vec::is_empty) {
+            assert!(round < 100, "{round} rounds");
+            break;
+        }
+    }
+    let led = |node: u64| view.ranges.iter().filter(|range| range.leader == node).count();
+    let led = [led(1), led(2), led(3)];
+    assert!(
+        led.iter().max().unwrap() - led.iter().min().unwrap() <= 3 && transfers <= 670,
+        "{transfers}: {led:?}"
+    );
 }
 
 /// Numbers by chance, the same for the same seed.

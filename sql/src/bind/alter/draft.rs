@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use expr::{Datum, Expr};
 
+use super::super::system_column;
 use crate::catalog::depend::Address;
 use crate::catalog::{
     Column, ColumnId, IndexColumn, IndexConstraint, IndexDescriptor, IndexState, TableDescriptor,
@@ -66,7 +67,11 @@ impl Draft {
     }
 
     pub(super) fn column(&self, name: &Name) -> Result<usize> {
-        self.to.column_by_name(&name.value).ok_or_else(|| self.no_column(name))
+        let Some(place) = self.to.column_by_name(&name.value) else {
+            system_column::check_altered(name, "alter")?;
+            return Err(self.no_column(name));
+        };
+        Ok(place)
     }
 
     /// The primary key that it has so far.

@@ -16,13 +16,13 @@ use expr::volatility::Volatility;
 use expr::{Expr, Type, TypeKind};
 
 use self::draft::Draft;
-use super::Binder;
 use super::column::{COLUMNS_MAX, row_id_column};
 use super::definition::{Bound, ddl, duplicate_constraint, unplaced};
 use super::foreign_key::{Declaring, keys_of};
 use super::from::shown;
 use super::new_names::{NewNames, check_column_name};
 use super::object::serial;
+use super::{Binder, system_column};
 use crate::catalog::depend::Address;
 use crate::catalog::removal::{self, Removal};
 use crate::catalog::{ColumnId, TableDescriptor, TableKind};
@@ -280,6 +280,7 @@ impl Binder<'_> {
 
     fn drop_column(&mut self, draft: &mut Draft, name: &Name, if_exists: bool, cascade: bool) -> Result<()> {
         let Some(place) = draft.to.column_by_name(&name.value) else {
+            system_column::check_altered(name, "drop")?;
             let error = draft.no_column(name);
             if !if_exists {
                 return Err(error);
@@ -361,7 +362,7 @@ impl Binder<'_> {
         }
         for definition in &constraints.checks {
             let (table, columns) = (draft.to.name.clone(), draft.to.columns.clone());
-            let mut check = self.new_check(&table, &columns, definition)?;
+            let mut check = self.new_check(&table, &columns, definition).map_err(unplaced)?;
             if draft.is_constraint(&check.name) {
                 return Err(duplicate_constraint(&table, &check.name));
             }

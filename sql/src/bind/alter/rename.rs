@@ -4,6 +4,7 @@ use super::super::Binder;
 use super::super::definition::duplicate_constraint;
 use super::super::new_names::check_column_name;
 use super::super::row_expression::quoted_names;
+use super::super::system_column;
 use super::draft::Draft;
 use crate::catalog::{Column, ColumnId};
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::parse::ast::{self, Name};
 impl Binder<'_> {
     pub(super) fn rename_column(&mut self, draft: &mut Draft, from: &Name, to: &Name) -> Result<()> {
         let Some(place) = draft.to.column_by_name(&from.value) else {
+            system_column::check_altered(from, "rename")?;
             return Err(Error::new("42703", format!("column \"{}\" does not exist", from.value)));
         };
         check_column_name(&to.value)?;

@@ -43,8 +43,15 @@ pub(super) fn step(scan: &Scan, qualified: bool, schema: bool, session: &Session
                 None => key_expression(&scan.table, place),
             })
             .collect();
-        let printer =
-            Printer { names: &[], loose: &[], apart: &[], margin: 0, session, style: Style::Explain };
+        let printer = Printer {
+            names: &[],
+            loose: &[],
+            apart: &[],
+            calls: &[],
+            margin: 0,
+            session,
+            style: Style::Explain,
+        };
         let spans: Vec<String> = spans.iter().map(|span| span_text(span, &columns, &printer)).collect();
         step.note(Note::of("Index Cond", spans.join(" OR ")));
     }

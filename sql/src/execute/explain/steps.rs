@@ -457,7 +457,15 @@ impl<'a> Steps<'a> {
     }
 
     fn printer<'n>(&'n self, names: &'n [String]) -> Printer<'n> {
-        Printer { names, loose: &[], apart: &[], margin: 0, session: self.session, style: Style::Explain }
+        Printer {
+            names,
+            loose: &[],
+            apart: &[],
+            calls: &[],
+            margin: 0,
+            session: self.session,
+            style: Style::Explain,
+        }
     }
 
     fn table(&self, table: &TableDescriptor, alias: &str) -> String {

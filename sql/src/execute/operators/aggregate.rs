@@ -496,10 +496,11 @@ fn added(
     value: &Datum,
     delimiter: Option<&Datum>,
 ) -> Result<(usize, usize)> {
-    let before = single_bytes(state);
+    let (before, kept) = (single_bytes(state), state.kept());
     add(call, state, value, delimiter)?;
     let after = single_bytes(state);
-    let grown = growth(state, value, delimiter);
+    // The list, and the array or text that is made of it.
+    let grown = state.kept_bytes(kept).saturating_mul(2);
     Ok((grown.saturating_add(after.saturating_sub(before)), before.saturating_sub(after)))
 }
 
@@ -527,16 +528,6 @@ fn add(call: &AggregateCall, state: &mut State, value: &Datum, delimiter: Option
 /// What a state takes beside itself that keeps one value or sum, not all of them.
 fn single_bytes(state: &State) -> usize {
     if matches!(state, State::List(_)) { 0 } else { state.size_bytes() }
-}
-
-/// About how many bytes a value adds to a state that keeps all values.
-fn growth(state: &State, value: &Datum, delimiter: Option<&Datum>) -> usize {
-    // The list, and the array or text that is made of it.
-    let held = |value: &Datum| value.size_bytes().saturating_mul(2);
-    match state {
-        State::List(_) => held(value).saturating_add(delimiter.map_or(0, held)),
-        _ => 0,
-    }
 }
 
 async fn finish(cx: &mut Context<'_>, call: &AggregateCall, mut state: CallState) -> Result<Datum> {

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::lock::lock_rows;
 use crate::execute::rows::{RowReader, TableFormat};
+use crate::execute::writers::Writers;
 use crate::plan::{Binding, LockRows, LockTarget, LockWait, RowLock};
 
 /// Rows whose locks the first request asks for: whoever reads through a portal may never ask for more.
@@ -50,6 +51,8 @@ struct Target {
     /// Reads the columns that stand at `places` of a row.
     reader: RowReader,
     places: Vec<usize>,
+    /// Who has written the rows, if that is asked for.
+    writers: Option<Writers>,
 }
 
 impl Target {
@@ -57,9 +60,10 @@ impl Target {
         let format = TableFormat::new(&target.table)?;
         let (places, columns): (Vec<usize>, Vec<usize>) = target.columns.iter().copied().unzip();
         let reader = RowReader::new(&format.primary, &target.table, &columns)?;
+        let writers = Writers::new(&format, &columns)?;
         let own = target.table.primary().into_iter().flat_map(|primary| target.table.key_columns(primary));
         let key = target.key.iter().copied().zip(own).collect();
-        Ok(Self { lock: target.lock, format, key, reader, places })
+        Ok(Self { lock: target.lock, format, key, reader, places, writers })
     }
 
     /// The key of the table's row in a row.
@@ -74,8 +78,12 @@ impl Target {
     }
 
     /// Puts a newer version of the table's row into a row.
-    fn renew(&self, row: &mut Row, key: &Bytes, value: &Bytes) -> Result<()> {
-        for (stands, value) in self.places.iter().zip(self.reader.read(key, value)?) {
+    fn renew(&self, cx: &Context<'_>, row: &mut Row, key: &Bytes, value: &Bytes) -> Result<()> {
+        let mut newest = self.reader.read(key, value)?;
+        if let Some(writers) = &self.writers {
+            writers.put_locked(cx, key, value, &mut newest)?;
+        }
+        for (stands, value) in self.places.iter().zip(newest) {
             if let Some(place) = row.get_mut(*stands) {
                 *place = value;
             }
@@ -172,7 +180,7 @@ impl LockRowsOperator {
                 }
                 if *changed || *newest > read_at {
                     let Some(value) = value else { continue };
-                    target.renew(&mut candidate.row, key, value)?;
+                    target.renew(cx, &mut candidate.row, key, value)?;
                     candidate.changed = true;
                 }
                 kept.push(candidate);

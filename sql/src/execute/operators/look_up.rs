@@ -129,7 +129,8 @@ pub(super) fn looked_up(right: &Node) -> Option<(&Scan, Option<&[Expr]>)> {
         _ => return None,
     };
     let [span] = scan.spans.as_deref()? else { return None };
-    let is_plain = scan.lock.is_none() && scan.limit.is_none() && !scan.reverse;
+    // Who has written rows is asked about many at once.
+    let is_plain = scan.lock.is_none() && scan.limit.is_none() && !scan.reverse && !scan.tells_writer();
     (is_plain && span.is_one_piece()).then_some((scan, project))
 }
 

@@ -18,7 +18,7 @@ pub(super) fn hashable(test: &Expr, outer_width: usize) -> Option<&Expr> {
     let is_equality = comparison(*function) == Some(Comparison::Equal) && left.ty().kind == ty.kind;
     let is_over_outer = left.columns().iter().all(|column| *column < outer_width);
     // Blanks at the end of char(n) do not count for equality; they would for the hash.
-    let is_hashable = ty.kind.order() == Order::Natural;
+    let is_hashable = matches!(ty.kind.order(), Order::Natural | Order::Hashed);
     (is_equality && is_hashable && is_over_outer && *index == outer_width).then_some(left)
 }
 

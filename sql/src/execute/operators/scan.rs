@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use bytes::Bytes;
 use client::{ScanOptions, Span};
-use expr::{EvalContext, Row};
+use expr::{Datum, EvalContext, Expr, Row};
 use keys::sql::{SUFFIX_ROW, TENANT_DEFAULT};
 
 use super::Operator;
@@ -23,6 +23,7 @@ use crate::execute::context::Context;
 use crate::execute::key_block::KeyBlock;
 use crate::execute::lock::lock_rows;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
+use crate::execute::writers::{Writers, unknown};
 use crate::plan::{LockWait, RowLock, Scan};
 
 /// Rows of the first page of a scan of which nothing is known.
@@ -41,6 +42,8 @@ pub(super) struct ScanOperator {
     /// The secondary index that is read, if one is.
     secondary: Option<IndexFormat>,
     reader: RowReader,
+    /// Who has written the rows, if that is asked for.
+    writers: Option<Writers>,
     /// Keys of rows that were answered, where spans may overlap.
     seen: Option<HashSet<Bytes>>,
     /// What those take, and the spans where there are many.
@@ -91,11 +94,13 @@ impl ScanOperator {
             Some(IndexFormat::new(&scan.table, index)?)
         };
         let reader = RowReader::new(&format.primary, &scan.table, &scan.columns)?;
+        let writers = Writers::new(&format, &scan.columns)?;
         Ok(Self {
             scan: scan.clone(),
             format,
             secondary,
             reader,
+            writers,
             seen: None,
             seen_bytes: 0,
             state: State::Fresh,
@@ -169,7 +174,7 @@ impl ScanOperator {
                     .into_iter()
                     .zip(locked)
                     .map(|(key, locked)| (key, locked.value.filter(|_| !locked.skipped)));
-                return Ok(Some(self.read_present(cx, present).await?.rows));
+                return Ok(Some(self.read_locked(cx, present).await?.rows));
             }
             (Piece::Points(points), None, _) => {
                 let keys = self.unseen(cx, points)?;
@@ -306,17 +311,57 @@ impl ScanOperator {
         cx: &mut Context<'_>,
         rows: impl Iterator<Item = (Bytes, Option<Bytes>)> + Send,
     ) -> Result<Found> {
+        let Some(writers) = &self.writers else {
+            return self.decode(cx, rows.map(|(key, value)| (key, value, None))).await;
+        };
+        let rows: Vec<(Bytes, Bytes)> = rows.filter_map(|(key, value)| Some((key, value?))).collect();
+        let told = writers.of_read(cx, &rows).await?;
+        let rows = rows.into_iter().zip(told).map(|((key, value), writer)| (key, Some(value), writer));
+        self.decode(cx, rows).await
+    }
+
+    /// The same of rows whose newest versions were read, with the locks on them.
+    async fn read_locked(
+        &self,
+        cx: &mut Context<'_>,
+        rows: impl Iterator<Item = (Bytes, Option<Bytes>)> + Send,
+    ) -> Result<Found> {
+        let Some(writers) = &self.writers else {
+            return self.decode(cx, rows.map(|(key, value)| (key, value, None))).await;
+        };
+        let mut told = Vec::with_capacity(rows.size_hint().0);
+        for (key, value) in rows {
+            let Some(value) = value else { continue };
+            let writer = writers.of_locked(cx, &key, &value)?;
+            told.push((key, Some(value), writer));
+        }
+        self.decode(cx, told.into_iter()).await
+    }
+
+    /// Each row comes with who has written it, if that is asked for and known.
+    async fn decode(
+        &self,
+        cx: &mut Context<'_>,
+        rows: impl Iterator<Item = (Bytes, Option<Bytes>, Option<Datum>)> + Send,
+    ) -> Result<Found> {
         let keeps_keys = self.scan.lock.is_some();
         let mut found = Found { keys: Vec::new(), rows: Vec::with_capacity(rows.size_hint().0) };
         let (mut read, mut removed) = (0_u64, 0_u64);
-        for (key, value) in rows {
+        for (key, value, writer) in rows {
             if cx.spend(1) {
                 cx.rest().await?;
             }
             let Some(value) = value else { continue };
             read += 1;
-            let row = self.reader.read(&key, &value)?;
+            let mut row = self.reader.read(&key, &value)?;
+            let is_unknown = self.writers.is_some() && writer.is_none();
+            if let (Some(writers), Some(writer)) = (&self.writers, writer) {
+                writers.put(&mut row, writer);
+            }
             if let Some(filter) = &self.scan.filter {
+                if is_unknown && self.asks_writer(filter) {
+                    return Err(unknown());
+                }
                 let attempt = cx.attempt(|cx| cx.holds(filter, &row));
                 let holds = match attempt {
                     Ok(holds) => holds?,
@@ -327,6 +372,9 @@ impl ScanOperator {
                     continue;
                 }
             }
+            if is_unknown {
+                return Err(unknown());
+            }
             if keeps_keys {
                 found.keys.push(key);
             }
@@ -335,6 +383,11 @@ impl ScanOperator {
         self.note_read(cx, read);
         cx.tally(|truth| truth.removed = truth.removed.saturating_add(removed));
         Ok(found)
+    }
+
+    /// Whether a condition is about who has written a row.
+    fn asks_writer(&self, condition: &Expr) -> bool {
+        self.writers.as_ref().is_some_and(|writers| condition.columns().contains(&writers.place()))
     }
 
     /// Locks rows that were read, and evaluates those again that had changed meanwhile.
@@ -366,7 +419,10 @@ impl ScanOperator {
                 if !locked.changed && locked.newest <= read_at {
                     answered.push(row);
                 } else if let Some(value) = locked.value {
-                    let newest = self.reader.read(&key, &value)?;
+                    let mut newest = self.reader.read(&key, &value)?;
+                    if let Some(writers) = &self.writers {
+                        writers.put_locked(cx, &key, &value, &mut newest)?;
+                    }
                     let condition = self.scan.recheck.as_ref().or(self.scan.filter.as_ref());
                     if cx.settled(|cx| cx.holds_if_any(condition, &newest)).await? {
                         answered.push(newest);

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, TableFormat};
 use crate::execute::write::{KeyState, complete_row, duplicate, misfit};
+use crate::execute::writers::sign;
 use crate::plan::{Insert, RowRules};
 
 /// An INSERT of one row.
@@ -39,6 +40,7 @@ impl PointInsert {
             let id = cx.row_ids.take(cx.client, cx.catalog.version(), 1).await?;
             *row.get_mut(place).ok_or_else(misfit)? = Datum::Int8(id);
         }
+        sign(cx, &self.format.table, &mut row)?;
         complete_row(cx, &self.format.table, &self.rules, &mut row)?;
         let columns = self.format.primary_columns(&row)?;
         let key = self.format.primary.row_key(&columns);

@@ -8,6 +8,7 @@ use expr::{Datum, Expr, Row};
 
 use super::PointOutcome;
 use super::target::{LockedRow, Target};
+use crate::catalog::writer::WRITER_COLUMN;
 use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::rows::{IndexFormat, RowReader, TableFormat};
@@ -90,6 +91,8 @@ impl PointUpdate {
             .map(|(assigned, value)| {
                 (assigned.id, Some(value).filter(|value| assigned.keeps_null || !value.is_null()))
             })
+            // Who has written the row so far is not who writes it now.
+            .chain(std::iter::once((WRITER_COLUMN, None)))
             .collect();
         changes.sort_unstable_by_key(|(id, _)| *id);
         let patched = expr::row::patch_row(&stored, self.format.table.schema_version, &changes)?;

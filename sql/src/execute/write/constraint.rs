@@ -9,6 +9,7 @@ use crate::catalog::TableDescriptor;
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::IndexFormat;
+use crate::execute::writers::sign;
 use crate::plan::RowRules;
 
 /// 23502 if a column that must not be NULL is.
@@ -47,7 +48,8 @@ pub(crate) fn complete_row(
     check_row(cx, table, rules, row)
 }
 
-/// The same, with what policies ask of the row: after it is complete, before anything of it is told.
+/// The same, with who writes the row, where that is stored with it, and with what policies ask of the row: after it is complete,
+/// before anything of it is told.
 pub(crate) async fn complete_guarded_row(
     cx: &mut Context<'_>,
     table: &TableDescriptor,
@@ -55,6 +57,7 @@ pub(crate) async fn complete_guarded_row(
     guards: &mut Guards,
     row: &mut Row,
 ) -> Result<()> {
+    sign(cx, table, row)?;
     if guards.is_empty() {
         return complete_row(cx, table, rules, row);
     }

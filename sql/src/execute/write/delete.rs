@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::execute::context::Context;
 use crate::execute::operators::BoxOperator;
 use crate::execute::rows::TableFormat;
+use crate::execute::writers::own_number;
 use crate::plan::Delete;
 
 /// A DELETE under way.
@@ -18,6 +19,8 @@ pub(crate) struct DeleteExecution {
     source: Source,
     format: TableFormat,
     returning: Option<Vec<Expr>>,
+    /// Whether RETURNING asks who deletes the rows.
+    tells_deleter: bool,
     /// Whether the source may answer a row more than once.
     repeats: bool,
     linked: bool,
@@ -29,6 +32,7 @@ impl DeleteExecution {
             source: Source::new(source, is_streamed(&delete.source, false)),
             format: TableFormat::new(&delete.table)?,
             returning: delete.returning.clone(),
+            tells_deleter: delete.tells_deleter(),
             repeats: delete.source.width() > delete.table.columns.len(),
             linked: delete.linked,
         })
@@ -57,6 +61,9 @@ impl DeleteExecution {
                     if is_changed(cx, &key) || !note_seen(cx, &mut seen, &key)? {
                         continue;
                     }
+                }
+                if self.tells_deleter {
+                    row.push(own_number(cx));
                 }
                 outcome.note(cx, self.returning.as_deref(), &row).await?;
                 row.truncate(width);

@@ -18,6 +18,7 @@ use crate::execute::context::Context;
 use crate::execute::key_block::KeyBlock;
 use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{Entry, IndexFormat, RowReader, TableFormat};
+use crate::execute::writers::{Writers, own_number};
 use crate::plan::{Assignment, ConflictAction, Insert, OnConflict, RowGuard, RowRules};
 
 /// An INSERT under way.
@@ -29,10 +30,14 @@ pub(crate) struct InsertExecution {
 impl InsertExecution {
     pub(crate) fn new(insert: &Insert, source: BoxOperator) -> Result<Self> {
         let streamed = reads_other_tables_only(&insert.source, &insert.table);
+        let format = TableFormat::new(&insert.table)?;
+        let all: Vec<usize> = (0..insert.table.columns.len()).collect();
         Ok(Self {
             source: Source::new(source, streamed),
             sink: InsertSink {
-                format: TableFormat::new(&insert.table)?,
+                writers: Writers::new(&format, &all)?,
+                tells_changer: insert.tells_changer(),
+                format,
                 row_id: insert.table.row_id(),
                 rules: insert.rules.clone(),
                 guards: Guards::new(&insert.guards)?,
@@ -82,6 +87,10 @@ pub(crate) struct InsertSink {
     references: Option<References>,
     on_conflict: Option<OnConflict>,
     returning: Option<Vec<Expr>>,
+    /// Whether RETURNING asks who has changed a row.
+    tells_changer: bool,
+    /// Who has written the rows that are there, if ON CONFLICT asks for that.
+    writers: Option<Writers>,
     /// Keys of the rows that this statement inserted or changed; kept for ON CONFLICT DO UPDATE alone.
     touched: HashSet<Bytes>,
 }
@@ -113,6 +122,8 @@ impl InsertSink {
             references: None,
             on_conflict: None,
             returning: None,
+            tells_changer: false,
+            writers: None,
             touched: HashSet::new(),
         }
     }
@@ -241,7 +252,11 @@ impl InsertSink {
         }
         self.guards.judge_written(cx, &self.format.table, &new.row).await?;
         cx.used.of(self.format.table.oid).inserted += 1;
-        outcome.note(cx, self.returning.as_deref(), &new.row).await
+        let mut row = new.row;
+        if self.tells_changer {
+            row.push(Datum::Oid(0));
+        }
+        outcome.note(cx, self.returning.as_deref(), &row).await
     }
 
     fn updates_on_conflict(&self) -> bool {
@@ -297,7 +312,10 @@ impl InsertSink {
         let Some(value) = state.get(&key) else {
             return Err(Error::new("XX001", "an index entry does not lead to a row"));
         };
-        let old = RowReader::whole(&self.format)?.read(&key, value)?;
+        let mut old = RowReader::whole(&self.format)?.read(&key, value)?;
+        if let Some(writers) = &self.writers {
+            writers.put_locked(cx, &key, value, &mut old)?;
+        }
         let mut pair = old.clone();
         pair.extend(new.row);
         if !cx.settled(|cx| cx.holds_if_any(filter, &pair)).await? {
@@ -319,7 +337,11 @@ impl InsertSink {
             references.updated(cx, &change.old, &change.new)?;
         }
         note_seen(cx, &mut self.touched, &new_key)?;
-        outcome.note(cx, self.returning.as_deref(), &change.new).await
+        let mut row = change.new;
+        if self.tells_changer {
+            row.push(own_number(cx));
+        }
+        outcome.note(cx, self.returning.as_deref(), &row).await
     }
 }
 

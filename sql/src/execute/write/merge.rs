@@ -19,6 +19,7 @@ use crate::execute::context::Context;
 use crate::execute::lock::lock_rows;
 use crate::execute::operators::BoxOperator;
 use crate::execute::rows::{RowReader, TableFormat};
+use crate::execute::writers::Writers;
 use crate::plan::{LockStrength, LockWait, Merge, MergeAction, MergeWhen, RowLock};
 
 /// A MERGE under way.
@@ -27,6 +28,8 @@ pub(crate) struct MergeExecution {
     merge: Merge,
     format: TableFormat,
     reader: RowReader,
+    /// Who has written the table's rows, if that is asked for.
+    writers: Option<Writers>,
     sink: InsertSink,
     guards: Judges,
 }
@@ -49,7 +52,9 @@ struct Batch {
 impl MergeExecution {
     pub(crate) fn new(merge: &Merge, source: BoxOperator) -> Result<Self> {
         let format = TableFormat::new(&merge.table)?;
+        let all: Vec<usize> = (0..merge.table.columns.len()).collect();
         Ok(Self {
+            writers: Writers::new(&format, &all)?,
             source: Source::new(source, false),
             merge: merge.clone(),
             reader: RowReader::whole(&format)?,
@@ -139,10 +144,13 @@ impl MergeExecution {
             return Err(client::Error::Serialization { key: key.clone() }.into());
         }
         let width = self.format.table.columns.len();
-        let newest = match value {
+        let mut newest = match value {
             Some(value) => Some(self.reader.read(key, value)?),
             None => None,
         };
+        if let (Some(writers), Some(value), Some(newest)) = (&self.writers, value, &mut newest) {
+            writers.put_locked(cx, key, value, newest)?;
+        }
         let places = row.iter_mut().skip(self.merge.target_at).take(width.saturating_add(1));
         let none = vec![Datum::Null; width];
         let values = newest.as_ref().unwrap_or(&none).iter().cloned();

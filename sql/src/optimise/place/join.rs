@@ -1,5 +1,6 @@
 //! Pairs of rows: which columns they have, and whether they are found by hashing.
 
+use super::unlike::may_be_unlike_pair;
 use super::{Placed, Placement};
 use crate::error::Result;
 use crate::logical::walk::{columns_free, columns_read};
@@ -81,6 +82,8 @@ impl Placement<'_> {
             (left.iter().copied().collect(), right.iter().copied().collect());
         for condition in conditions {
             match equal_sides(&condition, &is_left, &is_right) {
+                // A hash would tell them apart without a word.
+                Some((left, right)) if may_be_unlike_pair(left.ty(), right.ty()) => rest.push(condition),
                 Some((left, right)) => {
                     left_keys.push(left);
                     right_keys.push(right);

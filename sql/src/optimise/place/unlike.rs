@@ -1,5 +1,6 @@
 //! Records of unlike fields, which have no order among each other: PostgreSQL finds them where it makes rows distinct or groups
-//! them, for it sorts records then. A hash would tell them apart without a word, so rows that may hold some are sorted before.
+//! them, for it sorts records then. A hash would tell them apart without a word, so rows that may hold some are sorted before;
+//! and pairs that may be of such are compared one by one.
 
 use expr::{Expr, Type, TypeKind};
 
@@ -34,6 +35,11 @@ impl Placement<'_> {
         });
         mixes
     }
+}
+
+/// Whether two values that are compared may be records of unlike fields.
+pub(super) fn may_be_unlike_pair(one: Type, other: Type) -> bool {
+    is_of_records(one) && is_of_records(other) && (one.modifier < 0 || one.modifier != other.modifier)
 }
 
 fn is_of_records(ty: Type) -> bool {

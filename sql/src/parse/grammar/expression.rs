@@ -135,9 +135,10 @@ fn prefixed(cursor: &mut Cursor<'_>, form: Form) -> Result<Expr> {
     };
     let inner = operand(cursor, level, form)?;
     Ok(match inner.kind {
-        // The sign belongs to the number: -9223372036854775808 is an int8.
-        ExprKind::Number(number) if operator.name == "-" && !number.starts_with('-') => {
-            ExprKind::Number(format!("-{number}").into()).at(at)
+        // The sign belongs to the number: -9223372036854775808 is an int8. A second one takes it away.
+        ExprKind::Number(number) if operator.name == "-" => {
+            let turned = number.strip_prefix('-').map_or_else(|| format!("-{number}"), str::to_owned);
+            ExprKind::Number(turned.into()).at(at)
         }
         kind => {
             let operand = Box::new(Expr { kind, at: inner.at });
@@ -327,7 +328,7 @@ fn is(cursor: &mut Cursor<'_>, left: Expr, form: Form) -> Result<(ExprKind, bool
             cursor.expect("normalized")?;
             let arguments = std::iter::once(*operand_of).chain(form).collect();
             let call = Function::system("is_normalized", at, arguments, Some("is_normalized"));
-            let call = ExprKind::Function(Box::new(call));
+            let call = ExprKind::Function(Box::new(Function { in_words: true, ..call }));
             return Ok((if negated { ExprKind::Not(Box::new(call.at(at))) } else { call }, false));
         }
         _ => return Err(cursor.error()),

@@ -306,9 +306,10 @@ impl Running {
         }
         let mut values = cx.evaluate_all(&self.call.arguments, row)?.into_iter();
         let (value, second) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        let kept = self.state.kept();
         function.add_pair(&mut self.state, &value, &second)?;
-        if matches!(self.state, State::List(_)) {
-            let bytes = value.size_bytes().saturating_add(second.size_bytes());
+        let bytes = self.state.kept_bytes(kept);
+        if bytes > 0 {
             cx.memory.reserve(bytes)?;
             self.bytes = self.bytes.saturating_add(bytes);
         }

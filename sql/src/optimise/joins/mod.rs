@@ -1,19 +1,22 @@
 //! The order of joins, and which side of each is kept in memory.
 //!
-//! Inner joins beside each other are one group of inputs and conditions. Of the pairs that a condition connects, the one
-//! with the fewest rows is joined first, until one is left (greedy operator ordering; Fegaras, "A New Heuristic for
-//! Optimizing Large Queries"). Semi and anti joins above a group leave rows of it out: they are met by the input that
-//! alone is asked, where that leaves much out, else at the end.
+//! Inner joins beside each other are one group of inputs and conditions, of which [`search`] finds what is joined first. Semi and
+//! anti joins above a group leave rows of it out: they are met by the input that alone is asked, where that leaves much out, else at the
+//! end.
 //!
 //! The right side of a join is kept: it is the smaller one, but for a left side of so few rows that each is looked up.
 //! Where nothing is known, all stays as it was written. So it does where rows are locked.
 
+mod edges;
+mod search;
+
 use expr::{Expr, TypeKind};
 
+use self::edges::{Edge, asked, edges, first_of_each_class, part_of};
+use self::search::Input;
 use super::condition::may_move;
 use super::equality::equal_sides;
-use super::equivalence::{Classes, is_settled};
-use super::estimate::{Estimates, LOOKUPS_MAX, equal_columns, has_index, rows_max};
+use super::estimate::{Estimates, LOOKUPS_MAX, has_index, rows_max};
 use crate::logical::walk::{children_mut, columns_made, walk};
 use crate::logical::{ColumnId, ColumnSet, Distinct, DistinctKind, Join, Node};
 use crate::plan::JoinKind;
@@ -105,49 +108,6 @@ struct Part {
     inputs: u64,
 }
 
-/// Conditions between the same inputs.
-struct Edge {
-    conditions: Vec<Condition>,
-    inputs: u64,
-    /// The least part of all pairs that equalities between the inputs leave.
-    least: f64,
-}
-
-/// A condition of an edge.
-struct Condition {
-    is: Expr,
-    /// The columns that it compares are of this class: of several such conditions between two parts one is enough, as the
-    /// columns within each part are equal already.
-    class: Option<usize>,
-    is_equality: bool,
-    /// The part of all pairs that meets it.
-    part: f64,
-}
-
-impl Edge {
-    /// The part of all pairs that meets those of its conditions that count.
-    fn part(&self, counts: &mut dyn FnMut(&Condition) -> bool) -> f64 {
-        let (mut equal, mut other) = (1.0, 1.0);
-        for condition in self.conditions.iter().filter(|condition| counts(condition)) {
-            *if condition.is_equality { &mut equal } else { &mut other } *= condition.part;
-        }
-        // All columns of a key together have no more values than there are rows.
-        equal.max(self.least) * other
-    }
-}
-
-/// Counts of the conditions of each class the first alone.
-fn first_of_each_class() -> impl FnMut(&Condition) -> bool {
-    let mut met = Vec::new();
-    move |condition| match condition.class {
-        Some(class) if met.contains(&class) => false,
-        class => {
-            met.extend(class);
-            true
-        }
-    }
-}
-
 impl Group {
     fn collect(&mut self, node: Node) {
         if !is_group(&node) {
@@ -183,7 +143,7 @@ impl Group {
                 None => late.push(reducer),
             }
         }
-        let mut node = greedy(parts, edges, estimates);
+        let mut node = joined(parts, edges, estimates);
         for reducer in late {
             let mut reducer = Join { left: node, ..reducer };
             turn(&mut reducer, estimates);
@@ -208,57 +168,14 @@ fn reduced(reducer: Join, part: &mut Part, estimates: &Estimates<'_>) -> Option<
     None
 }
 
-/// The inputs that conditions ask, a bit for each.
-fn asked<'e>(conditions: impl IntoIterator<Item = &'e Expr>, made: &[ColumnSet]) -> u64 {
-    let mut asked = 0_u64;
-    for condition in conditions {
-        for column in condition.columns() {
-            let input = made.iter().position(|made| made.contains(column));
-            asked |= input.map_or(0, |bit| 1 << bit);
-        }
-    }
-    asked
-}
-
-/// The conditions of a group, and what they imply, by the inputs that they ask.
-fn edges(
-    mut conditions: Vec<Expr>,
-    inputs: &[Node],
-    made: &[ColumnSet],
-    estimates: &Estimates<'_>,
-) -> Vec<Edge> {
-    let classes = Classes::new(&conditions, made);
-    conditions.extend(classes.implied(&conditions));
-    let mut edges: Vec<Edge> = Vec::new();
-    for is in conditions {
-        let of = asked([&is], made);
-        let (class, is_equality) = (classes.of(&is), equal_columns(&is).is_some());
-        let condition = Condition { is, class, is_equality, part: 1.0 };
-        match edges.iter_mut().find(|edge| edge.inputs == of) {
-            Some(edge) => edge.conditions.push(condition),
-            None => edges.push(Edge { conditions: vec![condition], inputs: of, least: 0.0 }),
-        }
-    }
-    for edge in &mut edges {
-        let asked =
-            (0..).zip(inputs).filter(|(bit, _)| edge.inputs & (1 << bit) != 0).map(|(_, input)| input);
-        let asked: Vec<&Node> = asked.collect();
-        if let [left, right] = *asked.as_slice() {
-            edge.least = 1.0 / estimates.whole(left).max(estimates.whole(right));
-            for condition in &mut edge.conditions {
-                if !is_settled(&condition.is, left, right) {
-                    condition.part = estimates.pairs((left, 1.0), (right, 1.0), [&condition.is]);
-                }
-            }
-        }
-    }
-    edges
-}
-
-/// Joins what has the fewest rows, until one is left.
-fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>) -> Node {
-    while parts.len() > 1 {
-        let Some((left, right)) = cheapest(&parts, &edges) else { break };
+/// Joins all parts, one step after the other.
+fn joined(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>) -> Node {
+    let inputs: Vec<Input<'_>> =
+        parts.iter().map(|part| Input { node: &part.node, rows: part.rows }).collect();
+    for step in search::steps(&inputs, &edges, estimates) {
+        let place = |inputs: u64| parts.iter().position(|part| part.inputs == inputs);
+        let (Some(left), Some(right)) = (place(step.0), place(step.1)) else { break };
+        let (left, right) = (left.min(right), left.max(right));
         let second = parts.remove(right);
         let first = parts.remove(left);
         let inputs = first.inputs | second.inputs;
@@ -286,34 +203,6 @@ fn greedy(mut parts: Vec<Part>, mut edges: Vec<Edge>, estimates: &Estimates<'_>)
     let rest = edges.into_iter().flat_map(|edge| edge.conditions).map(|condition| condition.is).collect();
     let joined = parts.pop().map_or_else(Node::one_row, |part| part.node);
     joined.filtered(rest)
-}
-
-/// The part of all pairs that meets the conditions of edges.
-fn part_of<'e>(edges: impl Iterator<Item = &'e Edge>) -> f64 {
-    let mut counts = first_of_each_class();
-    edges.map(|edge| edge.part(&mut counts)).product()
-}
-
-/// The pair to be joined next.
-fn cheapest(parts: &[Part], edges: &[Edge]) -> Option<(usize, usize)> {
-    let mut best: Option<(bool, f64, usize, usize)> = None;
-    for (left, first) in parts.iter().enumerate() {
-        for (right, second) in parts.iter().enumerate().skip(left.saturating_add(1)) {
-            let inputs = first.inputs | second.inputs;
-            let met = || edges.iter().filter(|edge| edge.inputs & !inputs == 0);
-            let apart = met().all(|edge| edge.inputs & first.inputs == 0 || edge.inputs & second.inputs == 0);
-            let rows = first.rows * second.rows * part_of(met());
-            let is_better = best.is_none_or(|(others_apart, fewest, ..)| match (apart, others_apart) {
-                (false, true) => true,
-                (true, false) => false,
-                _ => rows < fewest,
-            });
-            if is_better {
-                best = Some((apart, rows, left, right));
-            }
-        }
-    }
-    best.map(|(_, _, left, right)| (left, right))
 }
 
 /// Whether the first of two inputs goes past the second, which is kept.

@@ -1,0 +1,105 @@
+-- xmin and xmax: who has written a row, and who has changed or deleted one.
+create table t (a int primary key, b int, c text);
+insert into t values (1, 1, 'x') returning a, xmin <> 0 as told, xmax;
+update t set b = 2 returning xmax, xmin <> 0 as told;
+insert into t values (1, 1, 'x'), (2, 2, 'y') on conflict (a) do update set b = 9 returning a, (xmax = 0) as inserted, xmax = xmin as same;
+insert into t values (1, 1, 'x'), (3, 3, 'z') on conflict (a) do update set b = 8 returning (xmax = 0) as inserted;
+insert into t values (3, 1) on conflict (a) do nothing returning xmax;
+insert into t values (4, 1) on conflict (a) do nothing returning xmax;
+insert into t values (4, 1) on conflict (a) do update set b = 5 returning xmax = xmin as same, (select xmax = 0) as inserted, tableoid::regclass;
+select a, b from t order by a;
+
+-- What RETURNING tells is what is read later, until the row is changed.
+create table seen (a int primary key, version xid);
+with w as (insert into t values (10, 1), (11, 1) returning a, xmin) insert into seen select a, xmin from w;
+select t.a, t.xmin = version as same from t join seen using (a) order by 1;
+select count(distinct xmin::text) from t where a >= 10;
+update t set b = 2 where a = 10 and xmin = (select version from seen where a = 10) returning a, b, xmin = (select version from seen where a = 10) as same;
+update t set b = 3 where a = 10 and xmin = (select version from seen where a = 10) returning a, b;
+update t set b = 3 where a = 11 returning a;
+select t.a, t.xmin = version as same from t join seen using (a) order by 1;
+delete from t where a = 11 and xmin = (select version from seen where a = 11);
+delete from seen;
+insert into seen select a, xmin from t where a = 10;
+update t set b = b + 1 from seen where t.a = seen.a and t.xmin = seen.version returning t.a, t.b;
+update t set b = b + 1 from seen where t.a = seen.a and t.xmin = seen.version returning t.a, t.b;
+delete from seen;
+insert into seen select a, xmin from t where a = 10;
+update t set c = 'written by its key' where a = 10;
+select t.xmin = version as same from t join seen using (a);
+
+-- Within a transaction.
+begin;
+insert into t values (20, 1) returning xmax;
+update t set b = 2 where a = 20 returning xmin <> 0 as told;
+select xmin = (select xmin from t where a = 20) as same from t where a = 20;
+insert into t values (21, 1) returning xmin = (select xmin from t where a = 20) as same;
+delete from seen;
+insert into seen select a, xmin from t where a = 20;
+savepoint s;
+update t set b = 3 where a = 20 returning xmin <> 0 as told;
+rollback to s;
+commit;
+select t.a, t.xmin = version as same from t join seen using (a);
+delete from t where a = 21 returning xmax = 0 as kept, xmin <> xmax as differs, a;
+delete from t using (values (20)) v (x) where a = x and xmin <> 0 returning xmax = 0 as kept, x, (select t.xmax <> 0 and x = 20) as both;
+with d as (delete from t where a = 10 returning xmax, xmin) select xmax <> xmin as differs from d;
+
+-- Where they may stand.
+select t.a, t.xmin is null as missing, t.xmax from (values (2), (100)) s (a) left join t using (a) order by s.a;
+select t.xmin = u.xmin as same from t join t u using (a) order by a;
+select (select xmin from t u where u.a = t.a) = xmin as same from t order by a;
+select xmin from t, t u;
+select xmin from t order by xmin;
+select max(xmin) from t;
+select xmin < 3 from t;
+select xmin::int from t;
+select xmin::text::bigint > 2 as regular from t limit 1;
+select t.xmin is null as missing from t group by a order by a;
+select xmin from t group by b;
+select row_to_json(t)::text like '%xmin%' as shown from t limit 1;
+select x.xmin from (select * from t) x;
+select x.xmin = x.xmin as same from (select xmin from t) x limit 1;
+with x as (select * from t) select xmin from x;
+select xmin from (values (1)) v;
+select xmin from generate_series(1, 2);
+insert into t values (1, 1) on conflict (a) do update set b = 3 where t.xmin <> 0 returning a, b;
+insert into t values (1, 1) on conflict (a) do update set b = 4 where xmin = 0 returning a, b;
+insert into t values (1, 1) on conflict (a) do update set b = excluded.xmin::text::int;
+insert into t values (1, 1) on conflict (a) do update set b = 1 where excluded.tableoid = 0;
+select a from t where xmin <> 0 and a = 1 for update;
+select count(*) from t where xmin is not null and xmax = 0 and a in (2, 3, 11);
+select t.xmax = 0 as zero, u.xmax from t left join seen u using (a) where t.a = 2;
+create view v as select a from t;
+select xmin from v;
+select v.tableoid from v;
+create materialized view m as select a from t;
+select xmin <> 0 as told, xmax from m limit 1;
+
+-- Where they may not.
+update t set xmin = 3;
+update t set b = 3, tableoid = 3;
+insert into t (a, xmin) values (3, 3);
+insert into t values (1, 1) on conflict (a) do update set xmin = 3;
+create table u (a int, check (xmin <> 0));
+create table u (a int, b xid generated always as (xmin) stored);
+alter table t add check (xmax = 0);
+alter table t add column d xid generated always as (xmin) stored;
+create index on t (xmin);
+create index on t (ctid);
+create index on t (tableoid);
+create index on t ((xmin::text));
+create unique index on t (a) where xmax = 0;
+create table w (xmin int);
+alter table t add column xmax int;
+alter table t rename c to cmin;
+alter table t drop column xmin;
+alter table t alter column xmin set not null;
+alter table t alter column tableoid set default 3;
+alter table t alter column xmax type int;
+alter table t rename column xmin to q;
+merge into t using (values (1)) s (a) on t.a = s.a when matched and t.xmin <> 0 then update set b = 100;
+merge into t using (values (1)) s (a) on t.a = s.a and t.xmin <> 0 when matched then update set b = xmin::text::bigint - t.xmin::text::bigint;
+select a, b from t order by a;
+select attname, attnum, atttypid::regtype, attnotnull, attlen, attbyval, attalign, attstorage, attisdropped from pg_attribute where attrelid = 't'::regclass and attname in ('xmin', 'xmax', 'tableoid', 'a') order by attnum;
+select count(*) from pg_attribute where attrelid = 'v'::regclass and attnum < 0;
