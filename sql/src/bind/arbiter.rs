@@ -1,14 +1,14 @@
 //! The unique indexes that ON CONFLICT means by columns, expressions and a predicate.
 
-use std::sync::Arc;
-
 use expr::Expr;
 
 use super::Binder;
+use super::destination::Destination;
 use super::level::Clause;
+use crate::catalog::access::Right;
 use crate::catalog::{IndexDescriptor, IndexId, IndexPart, IndexState, TableDescriptor};
 use crate::error::{Error, Result};
-use crate::parse::ast;
+use crate::parse::ast::{self, ExprKind};
 use crate::plan::implied::implied;
 use crate::plan::same::same;
 
@@ -27,12 +27,14 @@ impl Binder<'_> {
     /// filter is true.
     pub(super) fn arbiters_of_key(
         &mut self,
-        table: &Arc<TableDescriptor>,
+        destination: &Destination,
         parts: &[ast::IndexColumn],
         filter: Option<&ast::Expr>,
         at: usize,
     ) -> Result<Vec<IndexId>> {
         let mut named = Named { places: Vec::new(), expressions: Vec::new(), filter: None };
+        // What is named here is read.
+        let scope = destination.scope(None)?;
         for part in parts {
             if part.is_ordered {
                 let what = if part.nulls_first.is_some() { "NULLS FIRST/LAST" } else { "ASC/DESC" };
@@ -43,20 +45,31 @@ impl Binder<'_> {
                 return Err(Error::unsupported("an operator class in ON CONFLICT").at(at));
             }
             match &part.part {
-                ast::IndexPart::Column(name) => named.places.push(self.place(table, name)?),
+                ast::IndexPart::Column(name) => {
+                    let written = ast::Expr { kind: ExprKind::Column(vec![name.clone()]), at: name.at };
+                    let names = std::slice::from_ref(name);
+                    let bound =
+                        self.over_scope(scope.clone(), TARGET, &written, |binder| binder.column(names));
+                    match bound?.0 {
+                        Expr::Column { index, .. } => named.places.push(index),
+                        // A view computes it.
+                        computed => named.expressions.push(computed),
+                    }
+                }
                 ast::IndexPart::Expression(written) => {
-                    let (bound, _) = self.over_row(&table.name, &table.columns, TARGET, &written.expr)?;
-                    named.expressions.push(self.settle(bound, written.expr.at)?);
+                    let bound = self.over_scope(scope.clone(), TARGET, &written.expr, |binder| {
+                        binder.expression(&written.expr)
+                    });
+                    named.expressions.push(self.settle(bound?.0, written.expr.at)?);
                 }
             }
         }
         if let Some(filter) = filter {
-            let (bound, _) = self.over_row(&table.name, &table.columns, TARGET, filter)?;
-            named.filter = Some(self.condition(bound, "WHERE", filter.at)?);
+            let bound = self.over_scope(scope, TARGET, filter, |binder| binder.expression(filter));
+            named.filter = Some(self.condition(bound?.0, "WHERE", filter.at)?);
         }
-        let read = named.expressions.iter().chain(&named.filter).flat_map(Expr::columns);
-        let read: Vec<usize> = named.places.iter().copied().chain(read).collect();
-        self.needs.read_places(table, &read);
+        self.needs.add(&destination.named, Right::Select);
+        let table = destination.table.as_ref();
         let meant = table.indexes.iter().filter(|index| named.means(table, index));
         let arbiters: Vec<IndexId> = meant.map(|index| index.id).collect();
         if arbiters.is_empty() {

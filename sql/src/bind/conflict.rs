@@ -1,30 +1,30 @@
 //! ON CONFLICT: whose conflicts are meant, and what becomes of the row that is there.
 
-use std::sync::Arc;
-
 use super::Binder;
+use super::destination::Destination;
 use super::level::{Clause, Level};
 use super::scope::Scope;
 use crate::catalog::{IndexId, TableDescriptor};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, ConflictTarget, Name};
-use crate::plan::{ConflictAction, OnConflict};
+use crate::plan::{Command, ConflictAction, OnConflict};
 
 impl Binder<'_> {
     /// ON CONFLICT.
     pub(super) fn on_conflict(
         &mut self,
-        table: &Arc<TableDescriptor>,
-        alias: &str,
-        is_aliased: bool,
+        destination: &Destination,
+        alias: Option<&Name>,
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
         let arbiters = match &conflict.target {
             ConflictTarget::Any => None,
             ConflictTarget::Key { parts, filter } => {
-                Some(self.arbiters_of_key(table, parts, filter.as_ref(), conflict.at)?)
+                Some(self.arbiters_of_key(destination, parts, filter.as_ref(), conflict.at)?)
             }
             ConflictTarget::Constraint(name) => {
+                // A view has none.
+                let table = &destination.named;
                 if let Some(index) = table.indexes.iter().find(|index| index.name == name.value) {
                     let places: Vec<usize> = table.key_columns(index).collect();
                     self.needs.read_places(table, &places);
@@ -35,10 +35,11 @@ impl Binder<'_> {
         let action = match &conflict.update {
             None => ConflictAction::Nothing,
             Some(update) => {
-                let scope = conflict_scope(self, table, alias, is_aliased)?;
+                let scope = conflict_scope(destination, alias)?;
                 let level = Level::query(scope, Clause::plain("ON CONFLICT"), false);
                 let ((assignments, filter), level) = self.at_level(level, |binder| {
-                    let assignments = binder.assignments(table, &update.assignments, 0)?;
+                    let assigned = &update.assignments;
+                    let assignments = binder.assignments(destination, assigned, 0, Command::Insert)?;
                     let filter = match &update.filter {
                         None => None,
                         Some(filter) => {
@@ -57,22 +58,15 @@ impl Binder<'_> {
 }
 
 /// The existing row under the table's name, then the new one under `excluded`.
-fn conflict_scope(
-    binder: &mut Binder<'_>,
-    table: &Arc<TableDescriptor>,
-    alias: &str,
-    is_aliased: bool,
-) -> Result<Scope> {
-    let named = |name: &str| Name { value: name.to_owned(), at: 0 };
-    let own = if is_aliased { Some(named(alias)) } else { None };
-    let existing = binder.row_scope(table, own.as_ref())?;
-    let mut excluded = binder.row_scope(table, Some(&named("excluded")))?;
+fn conflict_scope(destination: &Destination, alias: Option<&Name>) -> Result<Scope> {
+    let existing = destination.scope(alias)?;
+    let mut excluded = destination.scope(Some(&Name { value: "excluded".to_owned(), at: 0 }))?;
     // A row that is no table's yet has no system columns.
     for relation in &mut excluded.relations {
         relation.beside.clear();
         relation.table = None;
     }
-    existing.join(excluded, table.columns.len())
+    existing.join(excluded, destination.table.columns.len())
 }
 
 fn arbiter_of_constraint(table: &TableDescriptor, name: &Name) -> Result<IndexId> {

@@ -43,7 +43,13 @@ impl Binder<'_> {
     ) -> Result<Modify> {
         let table = self.stored_table(name, |table| {
             let (word, name) = (table.kind.word(), &table.name);
-            Error::new("42809", format!("cannot copy to {word} \"{name}\""))
+            let error = Error::new("42809", format!("cannot copy to {word} \"{name}\""));
+            match table.kind {
+                TableKind::View => {
+                    error.hint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")
+                }
+                _ => error,
+            }
         })?;
         let columns = match columns {
             Some(names) => copied_places(&table, self.places(&table, names)?)?,

@@ -61,7 +61,10 @@ impl Binder<'_> {
 
     /// The value of a column that is given none: its default, or NULL.
     pub(super) fn default_of(&mut self, table: &TableDescriptor, column: &Column) -> Result<Expr> {
-        if let Some((_, sequence)) = self.catalog.objects().identity(table.oid, column.id) {
+        // An identity column has a default through a view alone.
+        if column.default.is_none()
+            && let Some((_, sequence)) = self.catalog.objects().identity(table.oid, column.id)
+        {
             let sequence = sequence.oid;
             return self.identity_value(sequence, column.ty);
         }

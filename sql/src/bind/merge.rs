@@ -5,6 +5,7 @@ use std::sync::Arc;
 use expr::{Expr, TypeKind};
 
 use super::Binder;
+use super::destination::Destination;
 use super::from::Source;
 use super::level::{Clause, Level, WithoutSystemColumns};
 use super::modify::{Bound, check_count, with_defaults};
@@ -13,7 +14,9 @@ use crate::catalog::access::Right;
 use crate::catalog::{PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
 use crate::parse::ast::{self, QueryBody};
-use crate::plan::{Join, JoinKind, JoinStrategy, Merge, MergeAction, MergeWhen, Modify, Node, Plan, Project};
+use crate::plan::{
+    Command, Join, JoinKind, JoinStrategy, Merge, MergeAction, MergeWhen, Modify, Node, Plan, Project,
+};
 
 /// The clause that a condition of WHEN stands in.
 const WHEN: Clause =
@@ -125,7 +128,8 @@ impl Binder<'_> {
                 MergeAction::Delete
             }
             ast::MergeAction::Update(assignments) => {
-                MergeAction::Update(self.assignments(table, assignments, target_at)?)
+                let destination = Destination::table(table.clone());
+                MergeAction::Update(self.assignments(&destination, assignments, target_at, Command::Merge)?)
             }
             ast::MergeAction::Insert(insert) => MergeAction::Insert(self.merge_insert(table, insert)?),
         };

@@ -10,7 +10,7 @@
 //!    number far above any row's width), until [`select`] has built the nodes that compute them ([`subquery`],
 //!    [`group`], [`grouping`], [`window`]) and knows which column they end up in.
 //! 4. [`inlined`] puts the bodies of functions that were made in the place of their calls.
-//! 5. [`modify`], [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
+//! 5. [`modify`] with the [`destination`] of rows that are changed, [`copy`], [`ddl`], [`alter`] and [`object`] bind the statements that are no queries; [`written`] prints
 //!    defaults, [`check`] constraints. Statements about history ([`rewound`]) and those of DriftQL ([`drift`]) are others,
 //!    made as text.
 //!
@@ -22,6 +22,7 @@ mod after_order;
 mod alter;
 mod arbiter;
 mod assigned_part;
+mod assignments;
 mod backup;
 mod bound;
 mod call;
@@ -35,6 +36,7 @@ mod current_of;
 mod ddl;
 mod default_value;
 mod definition;
+mod destination;
 mod drift;
 mod erase;
 mod explain;
@@ -82,6 +84,7 @@ mod session;
 mod sets;
 mod show;
 mod shown;
+mod simple_view;
 mod subquery;
 mod suggest;
 mod system_column;
@@ -109,6 +112,7 @@ use crate::plan::budget::{self, Budget};
 use crate::plan::{Bound, Command, CurrentOf, Moment, Needs, Node, OutputColumn, Plan, WayBack, When, walk};
 
 pub(crate) use check::{default_of, rules_of, sparing_condition};
+pub(crate) use destination::Changeable;
 pub(crate) use index::{index_column_names, key_part_text, settle_indexes, sparing_index_expression};
 pub(crate) use object::{domains_of, function_text, judges, sparing_domain_condition};
 pub(crate) use policy::policy_text;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use expr::casts::CastContext;
 use expr::{Datum, Expr, Type, TypeKind};
 
-use super::from::Source;
+use super::assignments::{assigned_twice, generated_always, made_of_others};
+use super::destination::{Destination, writable};
 use super::level::{Clause, Level, PutAside};
 use super::query::output_column;
 use super::scope::Scope;
@@ -16,10 +17,10 @@ use crate::catalog::object::Identity;
 use crate::catalog::writer::unasked;
 use crate::catalog::{PolicyCommand, TableDescriptor, TableKind};
 use crate::error::{Error, Result};
-use crate::parse::ast::{self, ExprKind, Name, QualifiedName, QueryBody, TargetPart};
+use crate::parse::ast::{self, ExprKind, Name, QualifiedName, QueryBody};
 use crate::plan::{
-    Assignment, ConflictAction, Delete, Insert, LockRows, LockStrength, LockWait, Modify, Node, OnConflict,
-    OutputColumn, Plan, Project, RowLock, Update,
+    Command, ConflictAction, Delete, Insert, LockRows, Modify, Node, OnConflict, OutputColumn, Plan, Project,
+    Update,
 };
 
 /// A plan and the columns that it returns.
@@ -33,6 +34,31 @@ pub(super) struct Returning {
     pub(super) asides: Vec<PutAside>,
     /// What clients are told of them.
     columns: Option<Vec<OutputColumn>>,
+}
+
+/// The columns that INSERT gives values to.
+struct Targets {
+    /// Their places in what it names. If they are not listed, those that values are for come first.
+    named: Vec<usize>,
+    /// The places of those in the table that can be given values, up to the first that cannot.
+    places: Vec<usize>,
+    /// Why that one cannot.
+    refused: Option<Error>,
+}
+
+impl Targets {
+    /// The places in what is named of those that can be given values.
+    fn named(&self) -> &[usize] {
+        self.named.get(..self.places.len()).unwrap_or_default()
+    }
+
+    /// The error of the first that cannot, if so many values reach it.
+    fn check(&mut self, values: usize) -> Result<()> {
+        if values <= self.places.len() || values > self.named.len() {
+            return Ok(());
+        }
+        self.refused.take().map_or(Ok(()), Err)
+    }
 }
 
 /// The places, none of which may come twice.
@@ -52,23 +78,7 @@ fn distinct<'a>(named: impl Iterator<Item = Result<(usize, &'a Name)>>) -> Resul
 impl Binder<'_> {
     /// The table of this name, if it can be written.
     pub(super) fn writable_table(&self, name: &QualifiedName) -> Result<Arc<TableDescriptor>> {
-        let table = self.table(name)?;
-        match table.kind {
-            TableKind::Base => Ok(table),
-            TableKind::Virtual => {
-                let message = format!("permission denied: \"{}\" is a system catalog", table.name);
-                Err(Error::new("42501", message))
-            }
-            TableKind::Materialised => {
-                Err(Error::new("42809", format!("cannot change materialized view \"{}\"", table.name)))
-            }
-            TableKind::View => {
-                Err(Error::unsupported(format!("a change of the rows of view \"{}\"", table.name)))
-            }
-            TableKind::Sequence => {
-                Err(Error::new("42809", format!("cannot change sequence \"{}\"", table.name)))
-            }
-        }
+        writable(self.table(name)?)
     }
 
     /// The table of this name, if it stores rows; `otherwise` is the error of a sequence or view.
@@ -101,15 +111,29 @@ impl Binder<'_> {
         distinct(targets.iter().map(|target| Ok((self.place(table, &target.column)?, &target.column))))
     }
 
-    fn target(&self, table: &TableDescriptor, target: &ast::AssignmentTarget) -> Result<usize> {
-        system_column::check_assigned(&target.column)?;
-        let place = self.place(table, &target.column)?;
-        if let (Some(TargetPart::Field(field)), Some(column)) =
-            (target.parts.first(), table.columns.get(place))
-        {
-            self.field_target((column.name.as_str(), column.ty), field, target.column.at)?;
+    /// The columns that INSERT gives values to.
+    fn insert_targets(&self, destination: &Destination, insert: &ast::Insert) -> Result<Targets> {
+        let named = match &insert.columns {
+            Some(targets) => self.targets(&destination.named, targets)?,
+            None => destination.named.visible().map(|(place, _)| place).collect(),
+        };
+        let mut places: Vec<usize> = Vec::with_capacity(named.len());
+        let mut refused = None;
+        for own in &named {
+            let place = match destination.place(*own, Command::Insert) {
+                Ok(place) if places.contains(&place) => Err(assigned_twice(&destination.table, place)),
+                other => other,
+            };
+            match place {
+                Ok(place) => places.push(place),
+                Err(error) if insert.columns.is_some() => return Err(error),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
         }
-        Ok(place)
+        Ok(Targets { named, places, refused })
     }
 
     pub(super) fn place(&self, table: &TableDescriptor, name: &Name) -> Result<usize> {
@@ -123,40 +147,42 @@ impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&insert.with, true)?;
-        let table = self.writable_table(&insert.table).map(|table| self.with_writer(table))?;
-        let whole = self.whole_targets(&table, insert)?;
+        let columns = insert.columns.iter().flatten().map(|target| &target.column);
+        let destination = self.destination(&insert.table, columns, Command::Insert)?;
+        let (table, face) = (destination.table.clone(), destination.face.clone());
+        let whole = self.whole_targets(&destination.named, insert)?;
         let insert: &ast::Insert = &whole;
-        let targets = match &insert.columns {
-            Some(targets) => self.targets(&table, targets)?,
-            None => table.visible().map(|(place, _)| place).collect(),
-        };
+        let mut targets = self.insert_targets(&destination, insert)?;
         let explicit = insert.columns.as_deref();
-        self.needs.write(&table, Right::Insert, if insert.source.is_some() { &targets } else { &[] });
-        self.target = Some(table.clone());
-        let ignored = self.overridden(&table, &targets, insert)?;
+        let named = if insert.source.is_some() { targets.named() } else { &[] };
+        self.need_write(&destination, Right::Insert, named);
+        self.target = Some(destination.named.clone());
+        let ignored = self.overridden(&table, &targets.places, insert)?;
         let source = match &insert.source {
-            None => self.inserted_rows(&table, &[], &[Vec::new()], None)?,
+            None => self.inserted_rows(&face, &[], &[Vec::new()], None)?,
             Some(query) => match &query.body {
                 QueryBody::Values(rows) if is_bare(query) => {
-                    self.inserted_rows(&table, &targets, &with_defaults(rows, &targets, &ignored), explicit)?
+                    targets.check(rows.first().map_or(0, Vec::len))?;
+                    let rows = with_defaults(rows, &targets.places, &ignored);
+                    self.inserted_rows(&face, &targets.places, &rows, explicit)?
                 }
-                _ => self.inserted_query(&table, &targets, query, explicit, &ignored)?,
+                _ => self.inserted_query(&face, &mut targets, query, explicit, &ignored)?,
             },
         };
         self.target = None;
         // What the source reads of the table is another matter.
-        let reads_apart = self.needs.put_aside(table.oid, Right::Select);
-        let alias = insert.alias.as_ref().map_or(&table.name, |alias| &alias.value).clone();
+        let reads_apart = self.put_reads_aside(&destination);
+        let alias = insert.alias.as_ref();
         let before = self.writers_named;
         let mut on_conflict = match &insert.on_conflict {
             None => None,
-            Some(conflict) => Some(self.on_conflict(&table, &alias, insert.alias.is_some(), conflict)?),
+            Some(conflict) => Some(self.on_conflict(&destination, alias, conflict)?),
         };
         // Of rows that are there nobody else asks who has written them.
         let table = if self.writers_named == before { unasked(&table) } else { table };
-        let mut scope = self.row_scope(&table, insert.alias.as_ref())?;
+        let mut scope = destination.scope(alias)?;
         let mut row = table.types();
-        if self.system_columns.changer
+        if self.tells_changer(&destination)
             && let Some(OnConflict { action: ConflictAction::Update { .. }, .. }) = on_conflict
         {
             system_column::tell_changer(&mut scope, row.len());
@@ -165,10 +191,18 @@ impl Binder<'_> {
         let mut returning = self.returning(insert.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let guards = self.insert_guards(&table, on_conflict.as_mut())?;
-        if reads_apart {
-            self.needs.add(&table, Right::Select);
+        self.need_reads(&destination)?;
+        let mut guards =
+            self.on_table(&destination, |binder| binder.insert_guards(&table, on_conflict.as_mut()))?;
+        let mut given = targets.places;
+        if let Some(ConflictAction::Update { assignments, guards, .. }) =
+            on_conflict.as_mut().map(|conflict| &mut conflict.action)
+        {
+            given.extend(assignments.iter().map(|assignment| assignment.column));
+            guards.extend(self.view_guards(&destination, &given)?);
         }
+        guards.extend(self.view_guards(&destination, &given)?);
+        self.take_reads_back(&destination, &reads_apart);
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
         let insert = |returning| {
@@ -286,24 +320,6 @@ impl Binder<'_> {
         Ok(ignored)
     }
 
-    /// 428C9 if a column that is GENERATED ALWAYS is to be set to other than DEFAULT.
-    fn check_updated(
-        &self,
-        table: &TableDescriptor,
-        column: &crate::catalog::Column,
-        value: &ast::Expr,
-    ) -> Result<()> {
-        let identity = self.catalog.objects().identity(table.oid, column.id);
-        let always = identity.is_some_and(|(identity, _)| identity == Identity::Always);
-        let message = || format!("column \"{}\" can only be updated to DEFAULT", column.name);
-        match value.kind {
-            ExprKind::Default => Ok(()),
-            _ if column.generated.is_some() => Err(made_of_others(message(), column)),
-            _ if always => Err(generated_always(message(), column)),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether a column that is given no value gets one.
     pub(super) fn makes_values(&self, table: &TableDescriptor, column: &crate::catalog::Column) -> bool {
         column.default.is_some() || self.catalog.objects().identity(table.oid, column.id).is_some()
@@ -343,12 +359,14 @@ impl Binder<'_> {
     fn inserted_query(
         &mut self,
         table: &TableDescriptor,
-        targets: &[usize],
+        targets: &mut Targets,
         query: &ast::Query,
         explicit: Option<&[ast::AssignmentTarget]>,
         ignored: &[usize],
     ) -> Result<Node> {
         let mut bound = self.query(query)?;
+        targets.check(bound.columns.len())?;
+        let targets = targets.places.as_slice();
         let at =
             |place: usize| bound.columns.get(place).or(bound.columns.last()).map_or(0, |column| column.at);
         check_count(bound.columns.len(), targets.len(), explicit, || at(targets.len()))?;
@@ -379,68 +397,9 @@ impl Binder<'_> {
         Ok(Node::Project(Project { input: Box::new(bound.node), expressions }))
     }
 
-    /// The values of SET; the table's row begins at column `row_at` of what they are computed from.
-    pub(super) fn assignments(
-        &mut self,
-        table: &Arc<TableDescriptor>,
-        assignments: &[ast::Assignment],
-        row_at: usize,
-    ) -> Result<Vec<Assignment>> {
-        let clause = Clause::plain("UPDATE");
-        self.row_queries.clear();
-        self.within(clause, |binder| {
-            let mut bound: Vec<Assignment> = Vec::with_capacity(assignments.len());
-            let mut wholes: Vec<usize> = Vec::new();
-            for ast::Assignment { target, value } in assignments {
-                let place = binder.target(table, target)?;
-                let is_part = !target.parts.is_empty();
-                let known = bound.iter_mut().find(|other| other.column == place);
-                if known.is_some() && !is_part || wholes.contains(&place) {
-                    let message = format!("multiple assignments to same column \"{}\"", target.column.value);
-                    return Err(Error::new("42601", message));
-                }
-                let Some(column) = table.columns.get(place) else {
-                    return Err(Error::internal("a target that is no column"));
-                };
-                if !is_part {
-                    binder.check_updated(table, column, value)?;
-                    wholes.push(place);
-                    let value = binder.assigned(table, column, value)?;
-                    bound.push(Assignment { column: place, value });
-                    continue;
-                }
-                // Parts of one column are replaced one after the other.
-                let index = row_at.saturating_add(place);
-                let before = match &known {
-                    Some(known) => known.value.clone(),
-                    None => Expr::Column { index, ty: column.ty },
-                };
-                let part = binder.assigned_part(column, before, target, value)?;
-                binder.check_updated(table, column, value)?;
-                match known {
-                    Some(known) => known.value = part,
-                    None => bound.push(Assignment { column: place, value: part }),
-                }
-            }
-            let places: Vec<usize> = bound.iter().map(|assignment| assignment.column).collect();
-            binder.needs.write(table, Right::Update, &places);
-            Ok(bound)
-        })
-    }
-
-    /// The names of a table's row: all of its columns, in order.
-    pub(super) fn row_scope(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Scope> {
-        let all = (0..table.columns.len()).collect();
-        let alias = alias.map(|alias| (&alias.value, None));
-        Ok(self.scan(table.clone(), all, alias, None)?.scope)
-    }
-
-    /// The rows that UPDATE and DELETE change, marked to be locked, with all columns of the table.
-    fn target_rows(&mut self, table: &Arc<TableDescriptor>, alias: Option<&Name>) -> Result<Source> {
-        let all = (0..table.columns.len()).collect();
-        let alias = alias.map(|alias| (&alias.value, None));
-        let lock = RowLock { strength: LockStrength::Exclusive, wait: LockWait::Block };
-        self.scan(table.clone(), all, alias, Some(lock))
+    /// Whether `xmax` may be asked of the rows that a statement changes: a view has none.
+    fn tells_changer(&self, destination: &Destination) -> bool {
+        self.system_columns.changer && !destination.is_view()
     }
 
     fn returning(&mut self, items: Option<&[ast::SelectItem]>, scope: Scope) -> Result<Returning> {
@@ -466,11 +425,14 @@ impl Binder<'_> {
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&update.with, true)?;
-        let table = self.writable_table(&update.table).map(|table| self.with_writer(table))?;
+        let columns = update.assignments.iter().map(|assignment| &assignment.target.column);
+        let destination = self.destination(&update.table, columns, Command::Update)?;
+        let table = destination.table.clone();
         let before = self.writers_named;
-        self.needs.add(&table, Right::Update);
-        let mut source = self.target_rows(&table, update.alias.as_ref())?;
+        self.need(&destination, Right::Update);
+        let mut source = self.destination_rows(&destination, update.alias.as_ref())?;
         if let Some(cursor) = &update.current_of {
+            check_current_of(&destination)?;
             source.node = self.current_row(source.node, &table, cursor)?;
         }
         source = self.with_own(visible, |binder| {
@@ -484,7 +446,8 @@ impl Binder<'_> {
                 node = binder.affected(node, filter)?;
             }
             node = Node::LockRows(Box::new(LockRows::over(node)));
-            let mut assignments = binder.assignments(&table, &update.assignments, 0)?;
+            let assigned = &update.assignments;
+            let mut assignments = binder.assignments(&destination, assigned, 0, Command::Update)?;
             let asides = std::mem::take(&mut binder.level()?.subqueries);
             let mut values: Vec<&mut Expr> =
                 assignments.iter_mut().map(|assignment| &mut assignment.value).collect();
@@ -499,7 +462,10 @@ impl Binder<'_> {
         let mut returning = self.returning(update.returning.as_deref(), level.scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
-        let guards = self.update_guards(&mut node, &table)?;
+        self.need_reads(&destination)?;
+        let mut guards = self.on_table(&destination, |binder| binder.update_guards(&mut node, &table))?;
+        let given: Vec<usize> = assignments.iter().map(|assignment| assignment.column).collect();
+        guards.extend(self.view_guards(&destination, &given)?);
         let rules = self.row_rules(&table)?;
         let linked = self.catalog.is_linked(&table);
         let row = node.types();
@@ -513,10 +479,12 @@ impl Binder<'_> {
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<Bound> {
         let visible = self.common_tables.len();
         self.with(&delete.with, true)?;
-        let table = self.writable_table(&delete.table).map(|table| self.with_writer(table))?;
-        self.needs.add(&table, Right::Delete);
-        let mut source = self.target_rows(&table, delete.alias.as_ref())?;
+        let destination = self.destination(&delete.table, std::iter::empty(), Command::Delete)?;
+        let table = destination.table.clone();
+        self.need(&destination, Right::Delete);
+        let mut source = self.destination_rows(&destination, delete.alias.as_ref())?;
         if let Some(cursor) = &delete.current_of {
+            check_current_of(&destination)?;
             source.node = self.current_row(source.node, &table, cursor)?;
         }
         source = self.with_own(visible, |binder| {
@@ -529,33 +497,28 @@ impl Binder<'_> {
             None => Ok(source.node),
         })?;
         let mut scope = level.scope;
-        if self.system_columns.changer {
+        let tells_changer = self.tells_changer(&destination);
+        if tells_changer {
             system_column::tell_changer(&mut scope, node.width());
         }
         let mut returning = self.returning(delete.returning.as_deref(), scope)?;
         let columns = returning.columns.take();
         self.common_tables.truncate(visible);
         let mut node = Node::LockRows(Box::new(LockRows::over(node)));
-        let mut commands = vec![PolicyCommand::Delete];
-        if self.needs.asks(table.oid, Right::Select) {
-            commands.push(PolicyCommand::Select);
-        }
-        self.shield_target(&mut node, &table, &commands)?;
+        self.need_reads(&destination)?;
+        self.on_table(&destination, |binder| {
+            let mut commands = vec![PolicyCommand::Delete];
+            if binder.needs.asks(table.oid, Right::Select) {
+                commands.push(PolicyCommand::Select);
+            }
+            binder.shield_target(&mut node, &table, &commands)
+        })?;
         let linked = self.catalog.is_linked(&table);
         let mut row = node.types();
-        row.extend(self.system_columns.changer.then(|| Type::plain(TypeKind::Xid)));
+        row.extend(tells_changer.then(|| Type::plain(TypeKind::Xid)));
         let delete = |returning| Modify::Delete(Delete { table, source: node, linked, returning });
         Ok((self.returned(delete, row, returning), columns))
     }
-}
-
-fn generated_always(message: String, column: &crate::catalog::Column) -> Error {
-    let detail = format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
-    Error::new("428C9", message).detail(detail)
-}
-
-fn made_of_others(message: String, column: &crate::catalog::Column) -> Error {
-    Error::new("428C9", message).detail(format!("Column \"{}\" is a generated column.", column.name))
 }
 
 /// The rows with DEFAULT for what is ignored.
@@ -610,5 +573,13 @@ pub(super) fn check_count(
             Err(Error::new("42601", message).at(missing.column.at))
         }
         None => Ok(()),
+    }
+}
+
+/// 0A000 if WHERE CURRENT OF is about a view.
+fn check_current_of(destination: &Destination) -> Result<()> {
+    match destination.is_view() {
+        true => Err(Error::new("0A000", "WHERE CURRENT OF on a view is not implemented")),
+        false => Ok(()),
     }
 }

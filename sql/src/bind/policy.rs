@@ -16,7 +16,7 @@ use crate::catalog::access::{PUBLIC_ROLE, Right};
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
 use crate::catalog::{
     CatalogSnapshot, Column, Oid, Policy, PolicyCommand, PolicyCondition, SearchPath, TableDescriptor,
-    ViewDescriptor, called, spelled,
+    ViewDescriptor, ViewOptions, called, spelled,
 };
 use crate::error::{Error, Notice, Result};
 use crate::parse;
@@ -221,7 +221,7 @@ impl Binder<'_> {
                 query: written.text.clone(),
                 relations: Vec::new(),
                 grouped_by: Vec::new(),
-                invoker: false,
+                options: ViewOptions::default(),
                 types: Vec::new(),
                 pinned: Vec::new(),
             },

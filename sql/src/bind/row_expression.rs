@@ -130,7 +130,8 @@ impl Binder<'_> {
         self.over_scope(scope, clause, expression, |binder| binder.expression(expression))
     }
 
-    fn over_scope(
+    /// The same over other names of the row's columns, bound as the caller says.
+    pub(super) fn over_scope(
         &mut self,
         scope: Scope,
         clause: Clause,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use expr::{Datum, Expr, TypeKind};
 
 use super::definition::unplaced;
-use super::level::Level;
+use super::level::{Clause, Level, PutAside};
 use super::lock_rights::Locking;
 use super::object::WithinView;
 use super::policy::{POLICY, as_view, policy_row};
@@ -148,14 +148,14 @@ impl Binder<'_> {
         }
         let places = scan.columns.clone();
         let place_of = |place: usize| places.iter().position(|own| *own == place);
-        let (mut predicate, asides) = self.by_itself(|binder| {
+        let (mut predicate, level) = self.by_itself(POLICY, |binder| {
             let mut all = Vec::with_capacity(demands.len());
             for demand in &demands {
                 all.push(binder.demand(table, demand, place_of)?);
             }
             Ok(Expr::all(all))
         })?;
-        let input = Box::new(self.apply(Node::Scan(scan), asides, &mut [&mut predicate]));
+        let input = Box::new(self.apply(Node::Scan(scan), level.subqueries, &mut [&mut predicate]));
         Ok(first_columns(Node::Filter(Filter { input, predicate, barrier: true }), width))
     }
 
@@ -188,8 +188,10 @@ impl Binder<'_> {
         let mut guards = Vec::new();
         for Guarding { kind, command, counts } in wanted {
             for demand in demanded(table, &powers, *command, *counts) {
-                let condition = self.guard(table, &demand)?;
-                guards.push(RowGuard { policy: demand.policy, kind: *kind, condition });
+                let (predicate, level) =
+                    self.by_itself(POLICY, |binder| binder.demand(table, &demand, Some))?;
+                let condition = self.guard(table, predicate, level.subqueries);
+                guards.push(RowGuard { of: demand.policy, kind: *kind, condition, given: Vec::new() });
             }
         }
         Ok(guards)
@@ -246,10 +248,15 @@ impl Binder<'_> {
         })
     }
 
-    fn guard(&mut self, table: &Arc<TableDescriptor>, demand: &Demand) -> Result<GuardCondition> {
-        let (mut predicate, asides) = self.by_itself(|binder| binder.demand(table, demand, Some))?;
+    /// What judges rows of a table by a condition over them and by the queries that it asks.
+    pub(super) fn guard(
+        &mut self,
+        table: &TableDescriptor,
+        mut predicate: Expr,
+        asides: Vec<PutAside>,
+    ) -> GuardCondition {
         if asides.is_empty() {
-            return Ok(GuardCondition::Plain(predicate));
+            return GuardCondition::Plain(predicate);
         }
         // The row that is judged stands in slots: its subqueries read it there.
         let types = table.types();
@@ -260,7 +267,7 @@ impl Binder<'_> {
         let values = Node::Values(Values { rows: vec![row], types });
         let input = Box::new(self.apply(values, asides, &mut [&mut predicate]));
         let node = Node::Project(Project { input, expressions: vec![predicate] });
-        Ok(GuardCondition::Asked { node: Box::new(node), slot: placeholder::slot_index(first), width })
+        GuardCondition::Asked { node: Box::new(node), slot: placeholder::slot_index(first), width }
     }
 
     /// What policies ask together of a row, whose columns stand where `place_of` says.
@@ -317,11 +324,12 @@ impl Binder<'_> {
     }
 
     /// Binds over a row that nothing of the statement sees, and that sees nothing of it; what is left to be computed
-    /// comes with it.
-    fn by_itself(
+    /// stands in the level that is returned.
+    pub(super) fn by_itself<T>(
         &mut self,
-        bind: impl FnOnce(&mut Self) -> Result<Expr>,
-    ) -> Result<(Expr, Vec<super::level::PutAside>)> {
+        clause: Clause,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, Level)> {
         let levels = std::mem::take(&mut self.levels);
         // What a function is given is no column, whatever it is called.
         let frames = std::mem::take(&mut self.frames);
@@ -335,7 +343,7 @@ impl Binder<'_> {
         let at_top = std::mem::replace(&mut self.at_top, false);
         let owner = self.needs.acting().owner;
         let before = self.needs.act(Acting { owner, within_view: true });
-        let level = Level::query(Scope::default(), POLICY, false);
+        let level = Level::query(Scope::default(), clause, false);
         let bound = self.without_parameters(|binder| binder.at_level(level, bind));
         self.needs.act(before);
         self.at_top = at_top;
@@ -348,8 +356,7 @@ impl Binder<'_> {
         self.common_tables = common;
         self.frames = frames;
         self.levels = levels;
-        let (bound, level) = bound.map_err(unplaced)?;
-        Ok((bound, level.subqueries))
+        bound.map_err(unplaced)
     }
 }
 

@@ -81,12 +81,12 @@ fn refuse(clause: WithoutSystemColumns, names: &[Name]) -> Result<()> {
     Err(Error::new("42P10", message).at(names.first().map_or(0, |name| name.at)))
 }
 
-/// That a column that is assigned to is no system column.
+/// That a column that is assigned to is no system column: a view may have one of its own that is called so.
 ///
 /// # Errors
 /// 0A000 if it is one.
-pub(super) fn check_assigned(name: &Name) -> Result<()> {
-    if is_postgres(&name.value) {
+pub(super) fn check_assigned(relation: &TableDescriptor, name: &Name) -> Result<()> {
+    if is_postgres(&name.value) && relation.column_by_name(&name.value).is_none() {
         let message = format!("cannot assign to system column \"{}\"", name.value);
         return Err(Error::unsupported_as(message).at(name.at));
     }
@@ -185,7 +185,7 @@ fn is_one(name: &str) -> bool {
     is_postgres(name) || SystemColumn::is_name(name)
 }
 
-/// The column of one item of FROM; `None`: that is no table.
+/// The column of one item of FROM; `None`: that is no table, but a view or what a query answers.
 fn of(relation: &Relation, name: &Name) -> Result<Option<ScopeColumn>> {
     if let Some(column) = relation.beside.iter().find(|column| column.name == name.value) {
         return Ok(Some(column.clone()));

@@ -1,6 +1,7 @@
 //! Statements bound against a catalog.
 
 mod documents;
+mod views;
 
 use std::sync::Arc;
 

@@ -48,7 +48,7 @@ pub use row_expression::RowExpression;
 pub use snapshot::{CatalogSnapshot, SearchPath};
 pub use table::{Column, Materialised, ROW_ID_COLUMN, TableDescriptor, TableKind};
 pub use temporary::{OnCommit, Temporary};
-pub use view::{ViewColumn, ViewDescriptor, ViewRelation};
+pub use view::{CheckOption, ViewColumn, ViewDescriptor, ViewOptions, ViewRelation};
 
 /// The oid of a table, an index, a constraint, a schema.
 pub type Oid = u32;

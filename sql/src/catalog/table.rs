@@ -68,7 +68,7 @@ pub enum TableKind {
     Virtual,
     /// A sequence, read like a table of one row; has no indexes, cannot be written.
     Sequence,
-    /// A view: a query; has no indexes, cannot be written.
+    /// A view: a query; has no indexes and no rows of its own. What is written through it another table stores.
     View,
     /// A materialised view: stored under its indexes, written by REFRESH alone.
     Materialised,

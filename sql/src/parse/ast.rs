@@ -54,7 +54,7 @@ pub use merge::{Merge, MergeAction, MergeWhen};
 pub use object::{
     AlterDomain, AttributeAction, AttributeDefinition, CommentTarget, CreateDomain, CreateRange,
     CreateTableAs, CreateView, DomainAction, ObjectStatement, Overriding, Persistence, RangeAttribute,
-    Truncate, TypeStatement,
+    Truncate, TypeStatement, ViewOption,
 };
 pub use past::{EraseHistory, ErasedRows, HistoryOf, HistoryStatement, SystemPeriod, SystemTime};
 pub use policy::{PolicyAction, PolicyConditions, PolicyStatement, RowSecurityChange};

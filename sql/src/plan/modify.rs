@@ -131,15 +131,18 @@ pub struct RowCheck {
     pub condition: Expr,
 }
 
-/// What a policy of row-level security, or several together, ask of a row that is written. Who acts is bound by them.
+/// What a policy of row-level security, or several together, ask of a row that is written, where who acts is bound by them; or
+/// what a view WITH CHECK OPTION asks of one that is written through it.
 #[derive(Debug, Clone)]
 pub struct RowGuard {
-    /// The restrictive policy that it is of.
-    pub policy: Option<String>,
+    /// The restrictive policy, or the view, that it is of.
+    pub of: Option<String>,
     /// Of which rows.
     pub kind: GuardKind,
     /// What has to be true: NULL is not.
     pub condition: GuardCondition,
+    /// The columns that the statement gives values to: what a view's error may tell whoever acts of the row.
+    pub given: Vec<usize>,
 }
 
 impl RowGuard {
@@ -177,6 +180,8 @@ pub enum GuardKind {
     Conflict,
     /// As they are, where MERGE is to change or remove them.
     Target,
+    /// As they have become, once nothing else is in the way: those that are written through a view.
+    View,
 }
 
 /// A condition of a row: of all columns of its table.

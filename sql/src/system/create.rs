@@ -10,7 +10,7 @@ use super::constraints::{self, Constraint};
 use super::deparse::{self, quote_name};
 use super::policies;
 use crate::catalog::comment::Commented;
-use crate::catalog::object::{Identity, ObjectDescriptor, SequenceDescriptor, ViewDescriptor};
+use crate::catalog::object::{Identity, ObjectDescriptor, SequenceDescriptor, ViewDescriptor, ViewOptions};
 use crate::catalog::{
     CatalogSnapshot, Column, Oid, SearchPath, TableDescriptor, TableKind, called, named, spelled,
 };
@@ -27,7 +27,7 @@ pub(super) fn statements(catalog: &CatalogSnapshot, oid: Oid) -> Option<String> 
         }
         TableKind::View => {
             let object = catalog.objects().get(oid)?;
-            vec![view(catalog, relation, object.view()?)]
+            view(catalog, relation, object.view()?)
         }
         TableKind::Materialised => {
             let mut statements = vec![materialised_view(catalog, relation)?];
@@ -246,11 +246,26 @@ fn options(sequence: &SequenceDescriptor) -> Vec<String> {
     said.chain(cycle.then(|| "CYCLE".to_owned())).collect()
 }
 
-/// CREATE VIEW
-fn view(catalog: &CatalogSnapshot, relation: &TableDescriptor, view: &ViewDescriptor) -> String {
-    let invoker = if view.invoker { " WITH (security_invoker = true)" } else { "" };
+/// CREATE VIEW, and the defaults of its columns.
+fn view(catalog: &CatalogSnapshot, relation: &TableDescriptor, view: &ViewDescriptor) -> Vec<String> {
+    let options = ViewOptions { check: None, ..view.options }.texts().join(", ").replace('=', " = ");
+    let with = if options.is_empty() { options } else { format!(" WITH ({options})") };
     let (name, columns) = (qualified(&relation.schema, &relation.name), column_names(view));
-    format!("CREATE VIEW {name}{columns}{invoker} AS\n{}", anywhere(catalog, view))
+    let query = anywhere(catalog, view);
+    let query = match view.options.check {
+        None => query,
+        Some(check) => {
+            let query = query.trim_end().trim_end_matches(';');
+            format!("{query}\n  WITH {} CHECK OPTION;", check.word().to_uppercase())
+        }
+    };
+    let mut statements = vec![format!("CREATE VIEW {name}{columns}{with} AS\n{query}")];
+    for column in &view.columns {
+        let Some(default) = &column.default else { continue };
+        let (column, default) = (quote_name(&column.name), shown(catalog, default));
+        statements.push(format!("ALTER VIEW {name} ALTER COLUMN {column} SET DEFAULT {default};"));
+    }
+    statements
 }
 
 /// CREATE MATERIALIZED VIEW, with the rows that it has if it has any.

@@ -11,7 +11,7 @@ use super::privileges::Asked;
 use super::sequences::Called;
 use super::sizes::Sizes;
 use super::sleep;
-use super::{advisory, built_in, cluster, constraints, create, deparse, notifications, regproc};
+use super::{advisory, built_in, cluster, constraints, create, deparse, notifications, regproc, updatable};
 use crate::activity::ask;
 use crate::bind;
 use crate::catalog::access::{Object, Right, Rights};
@@ -415,7 +415,8 @@ impl CatalogFunctions for SessionCatalog {
             shown: &|kind| self.type_shown(kind),
             expression: &|kept| self.by_name(kept),
         };
-        if let Some(answer) = made.answer(name, arguments) {
+        let changed = || updatable::answer(name, arguments, &self.catalog);
+        if let Some(answer) = made.answer(name, arguments).or_else(changed) {
             return Ok(answer);
         }
         let read_only = || self.settings.get("transaction_read_only").is_some_and(|value| &*value == "on");
@@ -497,9 +498,6 @@ impl CatalogFunctions for SessionCatalog {
                 Some(0) => Datum::text("SQL_ASCII"),
                 _ => Datum::text(""),
             },
-            "pg_relation_is_publishable" => {
-                Datum::Bool(self.catalog.table_by_oid(oid_of(first)).is_some_and(super::is_base))
-            }
             "current_setting" => {
                 self.current_setting(first.and_then(Datum::as_str).unwrap_or(""), flag(1))?
             }

@@ -5,9 +5,10 @@ use expr::types::Modifiers;
 
 use super::record::{Records, Value};
 use super::{World, columns as system_views};
+use crate::bind::Changeable;
 use crate::catalog::object::types::array_name;
 use crate::catalog::object::{Identity, SequenceDescriptor};
-use crate::catalog::{Column, TableDescriptor, TableKind, named, schema, spelled};
+use crate::catalog::{CheckOption, Column, TableDescriptor, TableKind, named, schema, spelled};
 
 fn yes_or_no(value: bool) -> Value {
     if value { "YES" } else { "NO" }.into()
@@ -45,7 +46,7 @@ pub(super) fn tables(world: &World<'_>, records: &mut Records<'_>) {
             ("table_schema", world.schema(&table.schema).into()),
             ("table_name", (&table.name).into()),
             ("table_type", kind.into()),
-            ("is_insertable_into", yes_or_no(super::is_base(table))),
+            ("is_insertable_into", yes_or_no(Changeable::of(table, world.catalog).takes_values())),
             ("is_typed", yes_or_no(false)),
         ]);
     }
@@ -57,13 +58,20 @@ pub(super) fn columns(world: &World<'_>, records: &mut Records<'_>) {
         .tables()
         .filter(|table| !matches!(table.kind, TableKind::Sequence | TableKind::Materialised))
     {
-        for (_, column) in table.visible() {
-            push_column(world, records, table, column);
+        let changeable = Changeable::of(table, world.catalog);
+        for (place, column) in table.visible() {
+            let takes_values = changeable.columns.get(place).copied().unwrap_or_default();
+            push_column(world, records, table, (column, takes_values));
         }
     }
 }
 
-fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescriptor, column: &Column) {
+fn push_column(
+    world: &World<'_>,
+    records: &mut Records<'_>,
+    table: &TableDescriptor,
+    (column, takes_values): (&Column, bool),
+) {
     /// What PostgreSQL says of texts without a bound: bytes of a field at most.
     const OCTETS_MAX: usize = 1 << 30;
     let domain = world.catalog.objects().get(column.ty.kind.oid()).filter(|_| column.ty.kind.is_domain());
@@ -159,7 +167,7 @@ fn push_column(world: &World<'_>, records: &mut Records<'_>, table: &TableDescri
         ("identity_cycle", yes_or_no(sequence.is_some_and(|sequence| sequence.cycle))),
         ("is_generated", if column.generated.is_some() { "ALWAYS" } else { "NEVER" }.into()),
         ("generation_expression", column.generated.as_ref().map(|generated| by_name(&generated.text)).into()),
-        ("is_updatable", yes_or_no(table.kind == crate::catalog::TableKind::Base)),
+        ("is_updatable", yes_or_no(takes_values)),
     ]);
 }
 
@@ -185,18 +193,28 @@ pub(super) fn views(world: &World<'_>, records: &mut Records<'_>) {
     let path = &world.settings.hot().search_path;
     for object in world.catalog.objects().iter() {
         let Some(view) = object.view() else { continue };
+        let relation = world.catalog.table_by_oid(object.oid);
+        let takes_values =
+            relation.is_some_and(|relation| Changeable::of(relation, world.catalog).takes_values());
         records.push(&[
             ("table_catalog", (&*world.session.database).into()),
             ("table_schema", world.schema(&object.schema).into()),
             ("table_name", (&object.name).into()),
             ("view_definition", super::deparse::view(view, world.catalog, path, false).into()),
-            ("check_option", "NONE".into()),
-            ("is_updatable", yes_or_no(false)),
-            ("is_insertable_into", yes_or_no(false)),
+            ("check_option", view.options.check.map_or("NONE", check_word).into()),
+            ("is_updatable", yes_or_no(takes_values)),
+            ("is_insertable_into", yes_or_no(takes_values)),
             ("is_trigger_updatable", yes_or_no(false)),
             ("is_trigger_deletable", yes_or_no(false)),
             ("is_trigger_insertable_into", yes_or_no(false)),
         ]);
+    }
+}
+
+fn check_word(check: CheckOption) -> &'static str {
+    match check {
+        CheckOption::Local => "LOCAL",
+        CheckOption::Cascaded => "CASCADED",
     }
 }
 

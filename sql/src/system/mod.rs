@@ -33,6 +33,7 @@ mod sizes;
 mod sleep;
 mod statistics;
 mod types;
+mod updatable;
 mod usage;
 mod whole;
 mod zones;

@@ -81,7 +81,7 @@ pub(super) fn pg_class(world: &World<'_>, records: &mut Records<'_>) {
             ("relispopulated", table.materialised.as_ref().is_none_or(|own| own.is_populated).into()),
             ("relreplident", if table.kind.is_stored() { "d" } else { "n" }.into()),
             ("relacl", roles::acl(world.catalog, Object::of(table))),
-            ("reloptions", options(table)),
+            ("reloptions", options(world, table)),
         ]);
     }
     for (object, kind, own) in composites(world) {
@@ -122,7 +122,12 @@ fn persistence(table: &TableDescriptor) -> &'static str {
 }
 
 /// The storage parameters that act.
-fn options(table: &TableDescriptor) -> Value {
+fn options(world: &World<'_>, table: &TableDescriptor) -> Value {
+    if table.kind == TableKind::View {
+        let view = world.catalog.objects().get(table.oid).and_then(|object| object.view());
+        let texts = view.map(|view| view.options.texts()).unwrap_or_default();
+        return if texts.is_empty() { Value::Null } else { Value::Texts(texts) };
+    }
     match table.audit.is_empty() {
         true => Value::Null,
         false => Value::Texts(vec![format!("audit={}", table.audit)]),

@@ -27,7 +27,9 @@ use crate::catalog::depend::Address;
 use crate::catalog::removal::{self, Removal};
 use crate::catalog::{ColumnId, TableDescriptor, TableKind};
 use crate::error::{Error, Notice, Result};
-use crate::parse::ast::{self, AlterAction, IdentityAction, Name, RowSecurityChange, TableConstraints};
+use crate::parse::ast::{
+    self, AlterAction, IdentityAction, Name, ObjectKind, ObjectName, RowSecurityChange, TableConstraints,
+};
 use crate::plan::{AlterTable, Ddl, NewIndex, Verify};
 
 /// When PostgreSQL takes an action.
@@ -61,6 +63,13 @@ fn pass(action: &AlterAction) -> usize {
 impl Binder<'_> {
     /// ALTER TABLE.
     pub(super) fn alter_table(&mut self, alter: &ast::AlterTable) -> Result<Bound> {
+        if let [AlterAction::SetDefault { name, default }] = alter.actions.as_slice()
+            && self.table(&alter.name).is_ok_and(|relation| relation.kind == TableKind::View)
+        {
+            let (kind, if_exists) = (ObjectKind::Table, alter.if_exists);
+            let object = ObjectName { kind, name: alter.name.clone(), if_exists };
+            return self.set_view_default(&object, name, default.as_ref(), "ALTER TABLE");
+        }
         let not_so = |table: &TableDescriptor| refused(table, alter.actions.first());
         let table = match self.stored_table(&alter.name, not_so) {
             Ok(table) => table,
@@ -494,8 +503,10 @@ fn refused(relation: &TableDescriptor, action: Option<&AlterAction>) -> Error {
         Some(AlterAction::Audit(_)) => {
             return Error::unsupported(format!("the parameter audit of a {word}"));
         }
-        // A view has them in PostgreSQL.
-        Some(AlterAction::SetDefault { .. }) => return Error::unsupported("ALTER COLUMN DEFAULT of a view"),
+        // A view has them.
+        Some(AlterAction::SetDefault { .. }) => {
+            return Error::unsupported("ALTER COLUMN DEFAULT of a view together with other actions");
+        }
         Some(AlterAction::RenameColumn { .. }) => {
             return Error::unsupported(format!("ALTER TABLE RENAME COLUMN of a {word}"));
         }

@@ -14,7 +14,7 @@ use crate::bind::inlined::{Argument, FunctionQuery, ends_without_query};
 use crate::bind::{Binder, SessionSettings, placeholder};
 use crate::catalog::object::{
     FunctionBody, FunctionDescriptor, ObjectBody, ObjectDescriptor, Parameter, ParameterMode, ViewDescriptor,
-    ViewRelation,
+    ViewOptions, ViewRelation,
 };
 use crate::catalog::{CatalogSnapshot, SearchPath, called, depend, schema};
 use crate::error::{Error, Notice, Result};
@@ -336,7 +336,7 @@ impl Binder<'_> {
             query,
             relations,
             grouped_by,
-            invoker: false,
+            options: ViewOptions::default(),
             types,
         };
         Ok(FunctionBody::Query { query: Box::new(query), is_return })

@@ -7,7 +7,7 @@ use expr::{Expr, TypeKind};
 use super::{Bound, WithinView, unplaced};
 use crate::bind::Binder;
 use crate::bind::query::BoundQuery;
-use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor};
+use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewOptions};
 use crate::catalog::{IndexDescriptor, Materialised, TableDescriptor, TableKind, access};
 use crate::error::{Error, Result};
 use crate::parse;
@@ -41,7 +41,8 @@ impl Binder<'_> {
         }
         let types = bound.node.types();
         let columns = bound.columns.iter().zip(types);
-        let columns = columns.map(|(column, ty)| ViewColumn { name: column.name.clone(), ty }).collect();
+        let columns =
+            columns.map(|(column, ty)| ViewColumn { name: column.name.clone(), ty, default: None }).collect();
         let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
         let query = self.kept_query(text);
         let view = ViewDescriptor {
@@ -50,7 +51,7 @@ impl Binder<'_> {
             query,
             relations,
             grouped_by: std::mem::take(&mut self.grouped_by),
-            invoker: false,
+            options: ViewOptions::default(),
             types,
         };
         Ok((bound, Some(Materialised { view, is_populated: create.with_data })))

@@ -124,7 +124,10 @@ impl Binder<'_> {
             ObjectStatement::RenameViewColumn { object, from, to } => {
                 self.rename_view_column(object, from, to)
             }
-            ObjectStatement::SetViewOptions { object, invoker } => self.set_view_options(object, *invoker),
+            ObjectStatement::SetViewOptions { object, options } => self.set_view_options(object, options),
+            ObjectStatement::SetViewDefault { object, column, default } => {
+                self.set_view_default(object, column, default.as_ref(), "ALTER VIEW")
+            }
             ObjectStatement::CreateExtension { name, if_not_exists, schema } => {
                 self.create_extension(name, *if_not_exists, schema.as_ref())
             }

@@ -6,12 +6,14 @@ use super::{Bound, change, nothing, unplaced};
 use crate::bind::Binder;
 use crate::bind::definition::not_temporary;
 use crate::bind::query::BoundQuery;
-use crate::catalog::object::{ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewRelation};
+use crate::catalog::object::{
+    ObjectBody, ObjectDescriptor, ViewColumn, ViewDescriptor, ViewOptions, ViewRelation,
+};
 use crate::catalog::{TableDescriptor, TableKind, schema};
 use crate::error::{Error, Notice, Result};
 use crate::parse;
-use crate::parse::ast::{self, QualifiedName};
-use crate::plan::{Acting, ObjectChange};
+use crate::parse::ast::{self, QualifiedName, ViewOption};
+use crate::plan::{Acting, Filter, Join, JoinKind, JoinStrategy, Node, ObjectChange, Values, walk};
 
 /// How deep views may stand in views.
 const VIEWS_DEEP_MAX: usize = 64;
@@ -46,6 +48,9 @@ impl Binder<'_> {
         let bound = self.within_text(height, |binder| binder.apart(within, acting, &query));
         self.views.pop();
         let mut bound = bound?;
+        if view.options.barrier {
+            hide(&mut bound.node);
+        }
         // A view that reads it may know its columns by other names.
         for (number, (column, own)) in (1_i16..).zip(bound.columns.iter_mut().zip(&relation.columns)) {
             column.name.clone_from(&own.name);
@@ -69,7 +74,7 @@ impl Binder<'_> {
         let object = object.ok_or_else(|| Error::internal("a view without a descriptor"))?;
         let owner = self.catalog.access().object(crate::catalog::access::Object::of(relation)).owner;
         // Whoever asks is asked for rights, through whatever views the query comes.
-        let is_invoker = object.view().is_some_and(|view| view.invoker);
+        let is_invoker = object.view().is_some_and(|view| view.options.invoker);
         let owner = if is_invoker { self.runs_as } else { Some(owner) };
         Ok((object, Acting { owner, within_view: true }))
     }
@@ -149,6 +154,11 @@ impl Binder<'_> {
         for relation in &mut relations {
             relation.read = self.needs.columns_read(relation.oid);
         }
+        let options = with_options(ViewOptions::default(), &create.options);
+        if options.check.is_some() {
+            let why = self.why_not_simple(&create.query)?;
+            check_options(why)?;
+        }
         // Whoever makes a view need not be allowed to read what it reads, only to name it.
         self.needs.only_names();
         if create.columns.len() > bound.columns.len() {
@@ -164,10 +174,13 @@ impl Binder<'_> {
                 let message = format!("column \"{name}\" has pseudo-type {}", ty.display_name());
                 return Err(Error::new("42P16", message));
             }
-            columns.push(ViewColumn { name: name.clone(), ty });
+            columns.push(ViewColumn { name: name.clone(), ty, default: None });
         }
         if let Some(known) = &known {
             check_replaced(known, &columns)?;
+            for (column, own) in columns.iter_mut().zip(&known.columns) {
+                column.default.clone_from(&own.default);
+            }
         }
         let types = std::mem::take(&mut *self.types_named.borrow_mut()).into_iter().collect();
         let query = self.kept_query(&create.text);
@@ -177,7 +190,7 @@ impl Binder<'_> {
             query,
             relations,
             grouped_by: std::mem::take(&mut self.grouped_by),
-            invoker: create.invoker,
+            options,
             types,
         };
         let oid = known.map(|known| known.oid);
@@ -209,11 +222,47 @@ impl Binder<'_> {
     pub(super) fn set_view_options(
         &mut self,
         object: &ast::ObjectName,
-        invoker: Option<bool>,
+        options: &[ViewOption],
     ) -> Result<Bound> {
         let Some((relation, mut view)) = self.altered_view(object)? else { return nothing("ALTER VIEW") };
-        view.invoker = invoker.unwrap_or(view.invoker);
+        view.options = with_options(view.options, options);
+        if options.iter().any(|option| matches!(option, ViewOption::Check(Some(_)))) {
+            self.only_keeps = true;
+            let (object, _) = self.viewing(&relation)?;
+            let query = parse::parse_query(&view.query)?;
+            // Who alters it need not be allowed to read what it reads.
+            let needs = std::mem::take(&mut self.needs);
+            let outer = self.within_view.replace(WithinView::Known(object));
+            let why = self.why_not_simple(&query);
+            self.within_view = outer;
+            self.needs = needs;
+            check_options(why.map_err(unplaced)?)?;
+        }
         change(ObjectChange::AlterView { relation, view: Box::new(view), tag: "ALTER VIEW" })
+    }
+
+    /// ALTER VIEW … ALTER COLUMN … SET DEFAULT, DROP DEFAULT.
+    pub(in crate::bind) fn set_view_default(
+        &mut self,
+        object: &ast::ObjectName,
+        column: &ast::Name,
+        default: Option<&ast::DefaultDefinition>,
+        tag: &'static str,
+    ) -> Result<Bound> {
+        let Some((relation, mut view)) = self.altered_view(object)? else { return nothing(tag) };
+        let Some(own) = view.columns.iter_mut().find(|own| own.name == column.value) else {
+            let message =
+                format!("column \"{}\" of relation \"{}\" does not exist", column.value, relation.name);
+            return Err(Error::new("42703", message));
+        };
+        own.default = match default {
+            None => None,
+            Some(default) => {
+                self.default_expression(&default.expr, own.ty, &own.name).map_err(unplaced)?;
+                self.kept_default(default, own.ty, &own.name)?
+            }
+        };
+        change(ObjectChange::AlterView { relation, view: Box::new(view), tag })
     }
 
     fn altered_view(
@@ -290,6 +339,50 @@ impl Binder<'_> {
         Some(found.ok_or_else(|| {
             Error::new("42P01", format!("relation \"{}\" of a view does not exist", name.name.value))
         }))
+    }
+}
+
+/// The options, some of which become others.
+fn with_options(mut options: ViewOptions, changes: &[ViewOption]) -> ViewOptions {
+    for change in changes {
+        match *change {
+            ViewOption::Invoker(invoker) => options.invoker = invoker,
+            ViewOption::Barrier(barrier) => options.barrier = barrier,
+            ViewOption::Check(check) => options.check = check,
+        }
+    }
+    options
+}
+
+/// 0A000 if rows cannot be changed through a view that is to check them.
+fn check_options(why: Option<&'static str>) -> Result<()> {
+    let message = "WITH CHECK OPTION is supported only on automatically updatable views";
+    why.map_or(Ok(()), |why| Err(Error::new("0A000", message).hint(why)))
+}
+
+/// Whatever hides rows in a query comes before what is asked of its rows from outside.
+fn hide(node: &mut Node) {
+    match node {
+        Node::Filter(filter) => filter.barrier = true,
+        Node::Join(Join {
+            kind: JoinKind::Inner,
+            strategy: JoinStrategy::NestedLoop,
+            condition: condition @ Some(_),
+            ..
+        }) => {
+            if let Some(predicate) = condition.take() {
+                let input = Box::new(std::mem::replace(node, Node::Values(Values::one_row())));
+                *node = Node::Filter(Filter { input, predicate, barrier: true });
+            }
+        }
+        // What it reads of queries of WITH is theirs.
+        Node::Common(_) | Node::Recursive(_) | Node::Working(_) => return,
+        // What a subquery of an expression reads is not what the query answers.
+        Node::Apply(apply) => return hide(&mut apply.input),
+        _ => {}
+    }
+    for child in walk::children_mut(node) {
+        hide(child);
     }
 }
 

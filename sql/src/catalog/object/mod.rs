@@ -11,7 +11,7 @@ pub mod stored;
 pub mod types;
 mod view;
 
-pub use super::view::{ViewColumn, ViewDescriptor, ViewRelation};
+pub use super::view::{CheckOption, ViewColumn, ViewDescriptor, ViewOptions, ViewRelation};
 pub use function::{FunctionBody, FunctionDescriptor, Parallel, Parameter, ParameterMode};
 pub(super) use known::Known;
 pub use sequence::{Identity, SequenceDescriptor, SequenceOwner, SequenceState};

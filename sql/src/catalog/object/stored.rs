@@ -9,8 +9,8 @@
 //!                                7 composite type, 8 function, 9 range
 //!         sequence               type oid, start, increment, bounds, cache, cycle, where its state is, what it is
 //!                                until a number is drawn, the column that it goes with
-//!         view                   columns (name, type)*, query, what it names (name, oid, columns, those read)*, flags,
-//!                                the types that it was made of
+//!         view                   columns (name, type, default)*, query, what it names (name, oid, columns, those read)*, flags,
+//!                                the types that it was made of, its check option
 //!         enum                   labels (oid, label, key)*, in order
 //!         domain                 what it is over (type), default, whether NULL is refused, checks (oid, name, condition, flag)*
 //!         composite              what it is in `pg_class` (oid), attributes (name, type)*, in order
@@ -32,8 +32,8 @@ use prost::Message;
 
 use super::types::{CompositeDescriptor, DomainCheck, DomainDescriptor, EnumDescriptor, EnumLabel};
 use super::{
-    Identity, Kinds, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner, SequenceState,
-    TypeDescriptor, ViewColumn, ViewDescriptor, ViewRelation,
+    CheckOption, Identity, Kinds, ObjectBody, ObjectDescriptor, SequenceDescriptor, SequenceOwner,
+    SequenceState, TypeDescriptor, ViewColumn, ViewDescriptor, ViewOptions, ViewRelation,
 };
 use crate::catalog::Oid;
 use crate::catalog::home::Home;
@@ -42,8 +42,10 @@ use crate::error::{Error, Result};
 /// The index id under which the rows of objects stand.
 const OBJECTS: u64 = 3;
 
-/// The newest version of a row that this code reads: that of ranges.
-const VERSION: u32 = 6;
+/// The newest version of a row that this code reads: that of views that say how their rows are hidden or changed.
+const VERSION: u32 = 7;
+/// The version of ranges.
+const VERSION_RANGE: u32 = 6;
 /// The version of domains over types that were made, and of attributes of domains.
 const VERSION_WITHIN: u32 = 5;
 /// The version of functions.
@@ -172,6 +174,11 @@ pub(in crate::catalog) struct ViewRecord {
     grouped_by: Vec<KeyRecord>,
     #[prost(uint32, repeated, tag = "7")]
     pinned: Vec<u32>,
+    #[prost(bool, tag = "8")]
+    barrier: bool,
+    /// 0: none, 1: LOCAL, 2: CASCADED.
+    #[prost(uint32, tag = "9")]
+    check: u32,
 }
 
 /// A constraint of a table.
@@ -191,6 +198,8 @@ struct ViewColumnRecord {
     type_oid: u32,
     #[prost(sint32, tag = "3")]
     type_modifier: i32,
+    #[prost(string, optional, tag = "4")]
+    default: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -257,7 +266,8 @@ pub fn encode_object(object: &ObjectDescriptor) -> Result<Bytes> {
     object.check().map_err(Error::internal)?;
     let mut record = ObjectRecord {
         version: match &object.body {
-            ObjectBody::Type(TypeDescriptor::Range(_)) => VERSION,
+            ObjectBody::View(view) if view.rules_writes() => VERSION,
+            ObjectBody::Type(TypeDescriptor::Range(_)) => VERSION_RANGE,
             ObjectBody::Type(made) if made.has_domains_within() => VERSION_WITHIN,
             ObjectBody::Function(_) => VERSION_FUNCTION,
             ObjectBody::Type(TypeDescriptor::Composite(_)) => VERSION_COMPOSITE,
@@ -461,6 +471,7 @@ pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
         name: column.name.clone(),
         type_oid: column.ty.kind.oid(),
         type_modifier: column.ty.modifier,
+        default: column.default.clone(),
     };
     let relation = |relation: &ViewRelation| ViewRelationRecord {
         schema: relation.schema.clone(),
@@ -477,7 +488,13 @@ pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
         columns: view.columns.iter().map(column).collect(),
         query: view.query.clone(),
         relations: view.relations.iter().map(relation).collect(),
-        invoker: view.invoker,
+        invoker: view.options.invoker,
+        barrier: view.options.barrier,
+        check: match view.options.check {
+            None => 0,
+            Some(CheckOption::Local) => 1,
+            Some(CheckOption::Cascaded) => 2,
+        },
         types: view.types.clone(),
         pinned: view.pinned.clone(),
         grouped_by: view
@@ -491,7 +508,8 @@ pub(in crate::catalog) fn view_record(view: &ViewDescriptor) -> ViewRecord {
 pub(in crate::catalog) fn view(record: ViewRecord, kinds: &Kinds) -> Option<ViewDescriptor> {
     let column = |record: ViewColumnRecord| {
         let kind = kinds.find(record.type_oid)?;
-        Some(ViewColumn { name: record.name, ty: Type { kind, modifier: record.type_modifier } })
+        let ty = Type { kind, modifier: record.type_modifier };
+        Some(ViewColumn { name: record.name, ty, default: record.default })
     };
     let relation = |record: ViewRelationRecord| ViewRelation {
         schema: record.schema,
@@ -500,11 +518,17 @@ pub(in crate::catalog) fn view(record: ViewRecord, kinds: &Kinds) -> Option<View
         columns: record.columns.into_iter().map(|column| (column.id, column.name)).collect(),
         read: record.read,
     };
+    let check = match record.check {
+        0 => None,
+        1 => Some(CheckOption::Local),
+        2 => Some(CheckOption::Cascaded),
+        _ => return None,
+    };
     Some(ViewDescriptor {
         columns: record.columns.into_iter().map(column).collect::<Option<_>>()?,
         query: record.query,
         relations: record.relations.into_iter().map(relation).collect(),
-        invoker: record.invoker,
+        options: ViewOptions { invoker: record.invoker, barrier: record.barrier, check },
         types: record.types,
         pinned: record.pinned,
         grouped_by: record.grouped_by.into_iter().map(|key| (key.table, key.constraint)).collect(),
@@ -586,7 +610,11 @@ mod tests {
             owner: Some(SequenceOwner { table: 20000, column: 2, identity: Some(Identity::Always) }),
         };
         let view = ViewDescriptor {
-            columns: vec![ViewColumn { name: "a".into(), ty: TypeKind::Text.into() }],
+            columns: vec![ViewColumn {
+                name: "a".into(),
+                ty: TypeKind::Text.into(),
+                default: Some("'x'::text".into()),
+            }],
             query: "select a from s.t".into(),
             relations: vec![ViewRelation {
                 schema: Some("s".into()),
@@ -596,7 +624,7 @@ mod tests {
                 read: vec![1],
             }],
             grouped_by: vec![(20002, 20003)],
-            invoker: true,
+            options: ViewOptions { invoker: true, barrier: true, check: Some(CheckOption::Local) },
             types: vec![20003],
             pinned: vec![20004],
         };

@@ -13,7 +13,7 @@ pub(super) fn relation(oid: Oid, schema: &str, name: &str, view: &ViewDescriptor
             name: column.name.clone(),
             ty: column.ty,
             not_null: false,
-            default: None,
+            default: column.default.clone(),
             generated: None,
             hidden: false,
             missing: None,

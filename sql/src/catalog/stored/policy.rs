@@ -130,7 +130,7 @@ fn condition(record: ConditionRecord, kinds: &Kinds) -> Option<PolicyCondition> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{ViewDescriptor, ViewRelation};
+    use crate::catalog::{ViewDescriptor, ViewOptions, ViewRelation};
 
     #[test]
     fn what_was_written_is_read_back() {
@@ -146,7 +146,7 @@ mod tests {
                     read: vec![1],
                 }],
                 grouped_by: vec![(20_000, 20_003)],
-                invoker: false,
+                options: ViewOptions::default(),
                 types: vec![20_001],
                 pinned: vec![20_004],
             },

@@ -225,7 +225,10 @@ impl<'b> Change<'_, 'b> {
     fn check_view(&self, view: &ViewDescriptor, what: &str) -> Result<()> {
         let relations = view.relations.iter().map(|relation| relation.oid);
         let mut named = relations.chain(view.pinned.iter().copied());
-        if named.any(|oid| self.is_anybodys_own(oid)) { Err(outlasts(what)) } else { Ok(()) }
+        if named.any(|oid| self.is_anybodys_own(oid)) {
+            return Err(outlasts(what));
+        }
+        self.check_texts(view.columns.iter().filter_map(|column| column.default.as_deref()), what)
     }
 
     /// Whether an oid is of something temporary, of this session or any other: each counts its own from the same number.

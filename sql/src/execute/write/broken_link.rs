@@ -2,8 +2,8 @@
 
 use expr::Datum;
 
-use super::constraint::is_readable_of;
 use super::links::{Incoming, Outgoing};
+use super::told::is_readable_of;
 use crate::catalog::{ForeignKey, TableDescriptor};
 use crate::error::{Error, ObjectNames};
 use crate::execute::context::Context;

@@ -4,8 +4,8 @@ use expr::{Datum, Row};
 
 use super::guard::Guards;
 use super::misfit;
-use crate::catalog::access::{Object, Right, Rights};
-use crate::catalog::{Column, ColumnId, TableDescriptor};
+use super::told::{is_readable, texts};
+use crate::catalog::TableDescriptor;
 use crate::error::{Error, ObjectNames, Result};
 use crate::execute::context::Context;
 use crate::execute::rows::IndexFormat;
@@ -101,53 +101,6 @@ pub(crate) fn check_row(
         });
     }
     Ok(())
-}
-
-/// Whether the acting role may read columns of a table.
-pub(super) fn is_readable_of(cx: &Context<'_>, table: &TableDescriptor, columns: &[ColumnId]) -> bool {
-    is_readable(cx, table, table.columns.iter().filter(|column| columns.contains(&column.id)))
-}
-
-/// Whether the acting role may read these columns: what it may not is not told by an error either.
-fn is_readable<'a>(
-    cx: &Context<'_>,
-    table: &TableDescriptor,
-    mut columns: impl Iterator<Item = &'a Column>,
-) -> bool {
-    let access = cx.catalog.access();
-    let Some(role) = access.role_named(&cx.session.current_user) else { return false };
-    let (powers, select) = (access.powers(role.oid), Rights::of(Right::Select));
-    // Where policies bind it, an error would tell it of rows that it may not see.
-    if access.heeds_policies(&powers, table) {
-        return false;
-    }
-    powers.is_superuser
-        || !access.granted(&powers, Object::Table(table.oid), Some(table.kind), select).is_empty()
-        || columns.all(|column| !access.granted_on_column(&powers, table.oid, column.id, select).is_empty())
-}
-
-fn texts(cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> String {
-    /// PostgreSQL cuts values of a failing row after so many bytes.
-    const VALUE_BYTES_MAX: usize = 64;
-    let values: Vec<String> = table
-        .columns
-        .iter()
-        .zip(row)
-        .filter(|(column, _)| !column.hidden)
-        .map(|(column, value)| match value {
-            Datum::Null => "null".to_owned(),
-            value => {
-                let mut text = expr::codec::shown(value, column.ty, cx.session);
-                if text.len() > VALUE_BYTES_MAX {
-                    let cut = (0..=VALUE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-                    text.truncate(cut);
-                    text.push_str("...");
-                }
-                text
-            }
-        })
-        .collect();
-    values.join(", ")
 }
 
 /// 23505: another row has this key already.

@@ -1,8 +1,9 @@
-//! What policies of row-level security ask of rows that are written, judged row by row.
+//! What policies of row-level security and views ask of rows that are written, judged row by row.
 
 use expr::{Datum, Expr};
 
 use super::misfit;
+use super::told::failing_row;
 use crate::catalog::TableDescriptor;
 use crate::error::{Error, Result};
 use crate::execute::context::Context;
@@ -14,8 +15,9 @@ use crate::plan::{GuardCondition, GuardKind, RowGuard};
 pub(crate) struct Guards(Vec<Guard>);
 
 struct Guard {
-    policy: Option<String>,
+    of: Option<String>,
     kind: GuardKind,
+    given: Vec<usize>,
     condition: Condition,
 }
 
@@ -38,7 +40,7 @@ impl Guards {
                     Condition::Asked { operator: build(node)?, slot: *slot, width: *width }
                 }
             };
-            Ok(Guard { policy: own.policy.clone(), kind: own.kind, condition })
+            Ok(Guard { of: own.of.clone(), kind: own.kind, given: own.given.clone(), condition })
         };
         Ok(Self(guards.iter().map(guard).collect::<Result<_>>()?))
     }
@@ -54,7 +56,7 @@ impl Guards {
         table: &TableDescriptor,
         row: &[Datum],
     ) -> Result<()> {
-        self.judge(cx, table, row, |kind| kind != GuardKind::New).await
+        self.judge(cx, table, row, |kind| matches!(kind, GuardKind::Conflict | GuardKind::Target)).await
     }
 
     /// 42501 if a row as it becomes, all columns of the table, is not what the others ask.
@@ -65,6 +67,17 @@ impl Guards {
         row: &[Datum],
     ) -> Result<()> {
         self.judge(cx, table, row, |kind| kind == GuardKind::New).await
+    }
+
+    /// 44000 if a row that has been written, all columns of the table, is not what the views ask that it was written
+    /// through.
+    pub(crate) async fn judge_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        table: &TableDescriptor,
+        row: &[Datum],
+    ) -> Result<()> {
+        self.judge(cx, table, row, |kind| kind == GuardKind::View).await
     }
 
     /// Whether a row is what all of them ask.
@@ -86,7 +99,7 @@ impl Guards {
     ) -> Result<()> {
         for guard in self.0.iter_mut().filter(|guard| counts(guard.kind)) {
             if !guard.holds(cx, row).await? {
-                return Err(guard.broken(table));
+                return Err(guard.broken(cx, table, row));
             }
         }
         Ok(())
@@ -116,15 +129,25 @@ impl Guard {
         }
     }
 
-    fn broken(&self, table: &TableDescriptor) -> Error {
-        let (row, using) = match self.kind {
+    fn broken(&self, cx: &Context<'_>, table: &TableDescriptor, row: &[Datum]) -> Error {
+        let of = self.of.as_deref();
+        let (which, using) = match self.kind {
             GuardKind::New => ("new row", ""),
             GuardKind::Conflict => ("new row", " (USING expression)"),
             GuardKind::Target => ("target row", " (USING expression)"),
+            GuardKind::View => {
+                let view = of.unwrap_or_default();
+                let message = format!("new row violates check option for view \"{view}\"");
+                let error = Error::new("44000", message);
+                return match failing_row(cx, table, row, &self.given) {
+                    Some(detail) => error.detail(detail),
+                    None => error,
+                };
+            }
         };
-        let policy = self.policy.as_ref().map(|policy| format!(" \"{policy}\"")).unwrap_or_default();
+        let policy = of.map(|policy| format!(" \"{policy}\"")).unwrap_or_default();
         let message =
-            format!("{row} violates row-level security policy{policy}{using} for table \"{}\"", table.name);
+            format!("{which} violates row-level security policy{policy}{using} for table \"{}\"", table.name);
         Error::new("42501", message)
     }
 }

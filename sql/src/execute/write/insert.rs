@@ -250,6 +250,7 @@ impl InsertSink {
         for entry in new.entries.into_iter().flatten() {
             state.put(cx, entry.key, entry.value);
         }
+        self.guards.judge_written(cx, &self.format.table, &new.row).await?;
         cx.used.of(self.format.table.oid).inserted += 1;
         let mut row = new.row;
         if self.tells_changer {
@@ -331,6 +332,7 @@ impl InsertSink {
         let change = Change { old, new: row };
         let new_key = self.format.primary.row_key(&self.format.primary_columns(&change.new)?);
         write_changes(cx, &self.format, state, std::slice::from_ref(&change)).await?;
+        self.conflict_guards.judge_written(cx, &self.format.table, &change.new).await?;
         if let Some(references) = &mut self.references {
             references.updated(cx, &change.old, &change.new)?;
         }

@@ -21,6 +21,7 @@ mod merge;
 mod references;
 mod removal;
 mod state;
+mod told;
 mod update;
 
 use std::collections::HashSet;

@@ -116,7 +116,7 @@ impl UpdateExecution {
     }
 
     async fn write(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         changes: Vec<Change>,
         beside: Vec<Row>,
@@ -126,6 +126,11 @@ impl UpdateExecution {
         let mut state = KeyState::default();
         write_changes(cx, &self.format, &mut state, &changes).await?;
         cx.account_writes().await?;
+        if !self.guards.is_empty() {
+            for change in &changes {
+                self.guards.judge_written(cx, &self.format.table, &change.new).await?;
+            }
+        }
         if let Some(references) = references {
             for change in &changes {
                 references.updated(cx, &change.old, &change.new)?;

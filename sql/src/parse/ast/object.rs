@@ -5,7 +5,7 @@ use super::policy::PolicyStatement;
 use super::sequence::SequenceOption;
 use super::target::{ObjectKind, ObjectName};
 use super::{CheckDefinition, DefaultDefinition, Name, QualifiedName, Query, RoleReference, TypeName};
-use crate::catalog::OnCommit;
+use crate::catalog::{CheckOption, OnCommit};
 
 /// A statement about an object of the catalog.
 #[derive(Debug, Clone)]
@@ -54,8 +54,17 @@ pub enum ObjectStatement {
     SetViewOptions {
         /// Which view.
         object: ObjectName,
-        /// `security_invoker`, if it is among them.
-        invoker: Option<bool>,
+        /// What they are then.
+        options: Vec<ViewOption>,
+    },
+    /// ALTER VIEW … ALTER COLUMN … SET DEFAULT, DROP DEFAULT
+    SetViewDefault {
+        /// Which view.
+        object: ObjectName,
+        /// Which column.
+        column: Name,
+        /// To what.
+        default: Option<DefaultDefinition>,
     },
     /// CREATE EXTENSION
     CreateExtension {
@@ -323,14 +332,36 @@ pub struct CreateView {
     pub replace: bool,
     /// Names for its columns, from the left.
     pub columns: Vec<Name>,
-    /// WITH (security_invoker)
-    pub invoker: bool,
+    /// WITH (…), WITH CHECK OPTION
+    pub options: Vec<ViewOption>,
     /// Its query.
     pub query: Query,
     /// The query's text.
     pub text: String,
     /// TEMPORARY
     pub persistence: Persistence,
+}
+
+/// An option of a view, and what it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewOption {
+    /// `security_invoker`
+    Invoker(bool),
+    /// `security_barrier`
+    Barrier(bool),
+    /// `check_option`; `None`: there is none.
+    Check(Option<CheckOption>),
+}
+
+impl ViewOption {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoker(_) => "security_invoker",
+            Self::Barrier(_) => "security_barrier",
+            Self::Check(_) => "check_option",
+        }
+    }
 }
 
 /// CREATE TABLE … AS

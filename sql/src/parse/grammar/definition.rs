@@ -16,7 +16,7 @@ use super::expression::{any_name, restricted};
 use super::index;
 use super::persistence::{on_commit, persistence};
 use super::types::type_name;
-use super::{domain, function, made_type, object, past, policy};
+use super::{domain, function, made_type, object, past, policy, view};
 use crate::catalog::OnCommit;
 use crate::error::{Error, Result};
 
@@ -68,7 +68,7 @@ pub(in super::super) fn create(cursor: &mut Cursor<'_>) -> Result<Body> {
         return function::create(cursor, replace);
     }
     if cursor.accept("view") {
-        return object::create_view(cursor, replace, persistence);
+        return view::create_view(cursor, replace, persistence);
     }
     if !replace && cursor.accept_all(&["materialized", "view"]) {
         return object::create_materialised_view(cursor);

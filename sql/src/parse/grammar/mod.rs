@@ -3,7 +3,8 @@
 //! ```text
 //! definition    CREATE TABLE, DROP, TRUNCATE
 //! alter         ALTER TABLE
-//! object        schemas, sequences, views, identity columns, COMMENT
+//! object        schemas, sequences, identity columns, COMMENT
+//! view          CREATE VIEW, ALTER VIEW
 //! made_type     CREATE TYPE, ALTER TYPE
 //! domain        CREATE DOMAIN, ALTER DOMAIN
 //! function      CREATE FUNCTION, ALTER FUNCTION, DROP FUNCTION
@@ -47,6 +48,7 @@ mod policy;
 mod primary;
 mod query;
 mod types;
+mod view;
 mod window;
 
 pub(super) use self::backup::{

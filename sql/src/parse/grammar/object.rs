@@ -1,21 +1,21 @@
-//! Schemas, sequences and views: CREATE, ALTER, DROP, and identity columns.
+//! Schemas, sequences and what relations have in common: CREATE, ALTER, DROP; identity columns.
 
 use super::super::access;
 use super::super::ast::{
-    AccessStatement, Body, CommentTarget, CreateTableAs, CreateView, DefaultDefinition, GenerationDefinition,
+    AccessStatement, Body, CommentTarget, CreateTableAs, DefaultDefinition, GenerationDefinition,
     IdentityAction, IdentityDefinition, Name, ObjectKind, ObjectName, ObjectStatement, Persistence,
     QualifiedName, RoleReference, SequenceOption, SequenceOptionKind,
 };
 use super::super::cursor::Cursor;
 use super::super::lexer::Kind;
-use super::super::option::{boolean, option_value};
 use super::alter::cascade;
-use super::definition::{reset_parameters, tablespace, unaudited_parameters};
+use super::definition::{tablespace, unaudited_parameters};
 use super::expression::expression;
 use super::function::function_name;
 use super::persistence::on_commit;
 use super::query::query;
 use super::types::type_name;
+use super::view::alter_view;
 use crate::error::{Error, Result};
 
 fn body(statement: ObjectStatement) -> Result<Body> {
@@ -129,50 +129,6 @@ pub(in super::super) fn refresh(cursor: &mut Cursor<'_>) -> Result<Body> {
     body(ObjectStatement::Refresh { name, concurrently, with_data: with_data(cursor) })
 }
 
-/// After CREATE VIEW.
-pub(super) fn create_view(cursor: &mut Cursor<'_>, replace: bool, persistence: Persistence) -> Result<Body> {
-    let name = cursor.qualified_name()?;
-    let columns = if cursor.is_symbol("(") { cursor.name_list()? } else { Vec::new() };
-    let invoker = if cursor.accept("with") { view_options(cursor)? } else { false };
-    cursor.expect("as")?;
-    let start = cursor.start();
-    let query = query(cursor)?;
-    let text = cursor.text_from(start).to_owned();
-    if cursor.is("with") {
-        return Err(cursor.unsupported("WITH CHECK OPTION"));
-    }
-    let create = CreateView { name, replace, columns, invoker, query, text, persistence };
-    body(ObjectStatement::CreateView(Box::new(create)))
-}
-
-/// `(security_invoker = true)`: whether it is.
-fn view_options(cursor: &mut Cursor<'_>) -> Result<bool> {
-    let mut invoker = false;
-    cursor.expect_symbol("(")?;
-    cursor.list(|cursor| {
-        let name = cursor.label()?;
-        let value = if cursor.accept_symbol("=") { option_value(cursor)? } else { None };
-        match name.value.as_str() {
-            "security_invoker" => {
-                invoker = boolean(&name.value, value.as_deref())?;
-                Ok(())
-            }
-            "security_barrier" | "check_option" => {
-                Err(Error::unsupported(format!("the option {} of a view", name.value)).at(name.at))
-            }
-            other => Err(Error::new("22023", format!("unrecognized parameter \"{other}\""))),
-        }
-    })?;
-    cursor.expect_symbol(")")?;
-    Ok(invoker)
-}
-
-/// `(security_invoker)`: what it is after RESET, if it is named.
-fn reset_view_options(cursor: &mut Cursor<'_>) -> Result<Option<bool>> {
-    let named = reset_parameters(cursor)?;
-    Ok(named.iter().any(|name| name == "security_invoker").then_some(false))
-}
-
 /// COMMENT ON.
 pub(in super::super) fn comment(cursor: &mut Cursor<'_>) -> Result<Body> {
     let at = cursor.advance().at;
@@ -244,27 +200,14 @@ pub(super) fn alter(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Result<Body> {
         let role = access::reference(cursor)?;
         return Ok(owner(object, role));
     }
-    if kind == ObjectKind::View {
-        if cursor.accept("rename") {
-            cursor.accept("column");
-            let from = cursor.name()?;
-            cursor.expect("to")?;
-            return body(ObjectStatement::RenameViewColumn { object, from, to: cursor.name()? });
-        }
-        if cursor.is("set") && cursor.peek_at(1).is_symbol("(") {
-            cursor.advance();
-            let invoker = Some(view_options(cursor)?);
-            return body(ObjectStatement::SetViewOptions { object, invoker });
-        }
-        if cursor.is("reset") && cursor.peek_at(1).is_symbol("(") {
-            cursor.advance();
-            let invoker = reset_view_options(cursor)?;
-            return body(ObjectStatement::SetViewOptions { object, invoker });
-        }
+    if kind == ObjectKind::View
+        && let Some(statement) = alter_view(cursor, &object)?
+    {
+        return Ok(statement);
     }
     let word = cursor.keyword();
     let unsupported = match kind {
-        ObjectKind::View if matches!(word, "alter" | "rename" | "set" | "reset") => Some("VIEW"),
+        ObjectKind::View if matches!(word, "set" | "reset") => Some("VIEW"),
         ObjectKind::MaterialisedView if !word.is_empty() => Some("MATERIALIZED VIEW"),
         ObjectKind::Index if !word.is_empty() => Some("INDEX"),
         _ => None,

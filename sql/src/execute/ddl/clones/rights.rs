@@ -53,7 +53,7 @@ pub(super) fn asked_by_table(table: &TableDescriptor) -> BTreeSet<Oid> {
 /// What an object asks of others, as its owner.
 pub(super) fn asked_by(object: &ObjectDescriptor) -> BTreeSet<Oid> {
     // Whoever reads the others through such a view needs rights on them.
-    let asks = |query: &&ViewDescriptor| !query.invoker;
+    let asks = |query: &&ViewDescriptor| !query.options.invoker;
     object.kept_query().filter(asks).into_iter().flat_map(named).collect()
 }
 

@@ -7,7 +7,7 @@ use crate::catalog::access::Object;
 use crate::catalog::comment::Commented;
 use crate::catalog::depend::Address;
 use crate::catalog::object::{ObjectBody, ObjectDescriptor};
-use crate::catalog::{Oid, PUBLIC_OID, SearchPath, TableDescriptor, removal};
+use crate::catalog::{ColumnId, Oid, PUBLIC_OID, SearchPath, TableDescriptor, TableKind, removal};
 use crate::error::{Error, Result};
 use crate::execute::ddl::changed;
 use crate::plan::Target;
@@ -90,6 +90,9 @@ impl Change<'_, '_> {
         };
         let mut table = TableDescriptor::clone(table);
         match part {
+            Address::Default(view, column) if table.kind == TableKind::View => {
+                return self.drop_view_default(view, column);
+            }
             Address::Default(_, column) => {
                 for own in table.columns.iter_mut().filter(|own| own.id == column) {
                     own.default = None;
@@ -129,5 +132,17 @@ impl Change<'_, '_> {
             }
         }
         self.put_table(changed(table))
+    }
+
+    fn drop_view_default(&mut self, view: Oid, column: ColumnId) -> Result<()> {
+        let Some(mut object) = self.catalog.objects().get(view).map(|object| object.as_ref().clone()) else {
+            return Ok(());
+        };
+        if let ObjectBody::View(view) = &mut object.body {
+            for (_, own) in (1..).zip(&mut view.columns).filter(|(id, _)| *id == column) {
+                own.default = None;
+            }
+        }
+        self.put_object(object)
     }
 }
