@@ -202,7 +202,8 @@ impl Fields {
     pub(super) fn written(&mut self, text: &str, unit: Unit) -> Result<Parts, Failure> {
         let (value, rest) = leading(text).ok_or(Failure::Field)?;
         let may_have_fraction = matches!(unit, Unit::Julian | Unit::Time | Unit::Second);
-        if !rest.is_empty() && !(may_have_fraction && rest.starts_with('.')) {
+        let is_fraction = may_have_fraction && rest.starts_with('.');
+        if !rest.is_empty() && !is_fraction {
             return Err(Failure::Syntax);
         }
         match unit {

@@ -111,7 +111,7 @@ pub(super) fn pg_proc(world: &World<'_>, records: &mut Records<'_>) {
                 _ => Volatility::Stable,
             };
             let arguments = arguments.iter().map(|own| i64::from(*own)).collect();
-            push(*oid, *name, schema, arguments, *result, volatility);
+            push(*oid, name, schema, arguments, *result, volatility);
         }
     }
     for cast in of_casts() {
