@@ -46,6 +46,8 @@ impl Binder<'_> {
             }
             match &part.part {
                 ast::IndexPart::Column(name) => {
+                    // As PostgreSQL has it, where the list of columns begins.
+                    let name = &ast::Name { value: name.value.clone(), at };
                     let written = ast::Expr { kind: ExprKind::Column(vec![name.clone()]), at: name.at };
                     let names = std::slice::from_ref(name);
                     let bound =

@@ -162,7 +162,11 @@ impl Binder<'_> {
             None => self.inserted_rows(&face, &[], &[Vec::new()], None)?,
             Some(query) => match &query.body {
                 QueryBody::Values(rows) if is_bare(query) => {
-                    targets.check(rows.first().map_or(0, Vec::len))?;
+                    let first = rows.first().map_or(&[][..], Vec::as_slice);
+                    check_count(first.len(), targets.named.len(), None, || {
+                        first.get(targets.named.len()).map_or(0, |expr| expr.at)
+                    })?;
+                    targets.check(first.len())?;
                     let rows = with_defaults(rows, &targets.places, &ignored);
                     self.inserted_rows(&face, &targets.places, &rows, explicit)?
                 }
