@@ -8,7 +8,7 @@
 //! 3. Reads are served by the leader while [`Group::lease_valid`]; [`Group::read_index`] is the way round by a quorum.
 //!
 //! A group that nobody asks anything [sleeps](waking): it has no heartbeats and no timers, and whoever wants something of it wakes it.
-//! Of one that has slept for long even its openraft [instance](instance) is [closed](shutting), and opened again for whoever wants it.
+//! Of one that has slept for long even its openraft [`instance`] is [closed](shutting), and opened again for whoever wants it.
 //!
 //! ```text
 //! propose ─▶ openraft core ─┬▶ group_log ─▶ shared_log ─▶ lsm::log  (one write, one fdatasync for all groups)
