@@ -15,7 +15,7 @@ use expr::functions::Volatility;
 use prost::Message;
 
 use super::super::{FunctionBody, FunctionDescriptor, Kinds, Parallel, Parameter, ParameterMode};
-use super::{ViewRecord, view, view_record};
+use super::view::{ViewRecord, view, view_record};
 
 /// The volatilities by their numbers.
 const VOLATILITIES: [Volatility; 3] = [Volatility::Immutable, Volatility::Stable, Volatility::Volatile];
